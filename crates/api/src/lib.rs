@@ -1,0 +1,1 @@
+//! The node's HTTP types and a client for them.

@@ -1,0 +1,1 @@
+//! Sources of pictures and sound: cameras, microphones, screens and synthetic ones.

@@ -1,0 +1,1 @@
+//! Encoders, decoders, hardware probing and file demuxing, over FFmpeg.

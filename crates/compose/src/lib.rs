@@ -1,0 +1,1 @@
+//! Scenes of layers composed in linear light, on the CPU and the GPU.

@@ -1,0 +1,1 @@
+//! The audio graph: gain, mute, meters, limiter and drift-correcting resampling.

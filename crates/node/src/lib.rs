@@ -1,0 +1,1 @@
+//! The media server: ingest, forwarding, LL-HLS, recording and API.

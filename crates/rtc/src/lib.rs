@@ -1,0 +1,1 @@
+//! WebRTC clients: WHIP publisher with simulcast, WHEP player.

@@ -1,0 +1,1 @@
+//! RTMP without sockets: handshake, chunks, AMF, client and server sessions.

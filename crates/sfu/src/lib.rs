@@ -1,0 +1,1 @@
+//! The WebRTC server side: many peers behind one UDP port.

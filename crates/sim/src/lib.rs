@@ -1,0 +1,1 @@
+//! Particles: forces, collisions and splatting, on the CPU and the GPU.

@@ -1,0 +1,1 @@
+//! Sound devices: listing, capture and playback streams.

@@ -1,0 +1,1 @@
+//! The engine: capture to publish, commands in, snapshots out.

@@ -1,0 +1,1 @@
+//! What the tests run against: fake devices, real peers, sample media.

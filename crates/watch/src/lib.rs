@@ -1,0 +1,1 @@
+//! The player: jitter buffer, decoding, clock and measurements.

@@ -1,0 +1,1 @@
+//! The parts of the executable `tickcast`, one module a command.

@@ -1,1 +1,14 @@
 //! The node's HTTP types and a client for them.
+//!
+//! Knows no server: `node` serves these types, the studio and the viewer call them through [`Client`]. The
+//! signalling of WHIP and WHEP is the same three requests, in [`session`].
+
+pub mod client;
+pub mod problem;
+pub mod session;
+pub mod stream;
+
+pub use client::{Client, ClientError};
+pub use problem::Problem;
+pub use session::{Resource, SessionClient, SessionOffered};
+pub use stream::{CreateStream, CreatedStream, RenditionInfo, StreamInfo, StreamStatus};

@@ -1,1 +1,51 @@
-fn main() {}
+//! `cargo xtask …`: everything that a person or a build machine does with this repository, in one place and
+//! without a dependency, so that it compiles in seconds where nothing is installed yet.
+
+mod build;
+mod command;
+mod jobs;
+mod setup;
+
+use std::process::ExitCode;
+
+use command::Outcome;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  setup [--test]      install what building and the demo need (--test: what the tests need besides)
+  demo [ARGS …]       set up, build, and run the whole path on this machine; ARGS go to `tickcast demo`
+  run [ARGS …]        build and run `tickcast ARGS …`
+  test [FILTER …]     set up, check formatting and lints, and run every test
+  soak                the long forms of the same tests
+  bench [NAME …]      measure against peers; writes JSON under bench/ of the target directory
+  fuzz [SECONDS]      run every fuzz target for that long each (600)
+  screenshots         make the pictures under assets/screenshots anew
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (name, rest) = match args.split_first() {
+        Some((name, rest)) => (name.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match name {
+        "setup" => setup::run(rest.iter().any(|a| a == "--test")),
+        "demo" => jobs::demo(rest),
+        "run" => jobs::run_tickcast(rest),
+        "test" => jobs::test(rest),
+        "soak" => jobs::soak(),
+        "bench" => jobs::bench(rest),
+        "fuzz" => jobs::fuzz(rest),
+        "screenshots" => jobs::screenshots(),
+        "help" | "--help" | "-h" => {
+            command::say(HELP);
+            Ok(())
+        }
+        other => Err(Outcome::refused(format!("there is no command \"{other}\"\n\n{HELP}"))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(outcome) => outcome.report(),
+    }
+}

@@ -1,0 +1,53 @@
+//! Builds: the web pages, then the executable.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::command::{Result, cargo, root, run, say, target_dir};
+
+/// Builds `ui/dist` where a source is newer than it.
+pub fn pages() -> Result {
+    let ui = root().join("ui");
+    let built = modified(&ui.join("dist/index.html"));
+    if built.is_some() && built >= newest(&ui) {
+        return Ok(());
+    }
+    if modified(&ui.join("node_modules/.package-lock.json")) < modified(&ui.join("package-lock.json")) {
+        say("build: the web pages' packages");
+        run(npm(&ui).args(["ci", "--no-audit", "--no-fund"]))?;
+    }
+    say("build: the web pages");
+    run(npm(&ui).args(["run", "--silent", "build"]))
+}
+
+pub fn npm(ui: &Path) -> Command {
+    let mut npm = Command::new("npm");
+    npm.current_dir(ui);
+    npm
+}
+
+/// Builds the executable and says where it lies.
+pub fn tickcast() -> std::result::Result<PathBuf, crate::command::Outcome> {
+    pages()?;
+    say("build: tickcast");
+    run(cargo().args(["build", "--package", "tickcast", "--bins"]))?;
+    Ok(target_dir().join("debug/tickcast"))
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|m| m.modified()).ok()
+}
+
+/// The newest change under `ui`, but for what is installed and what is built.
+fn newest(dir: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(dir).ok()?;
+    entries
+        .flatten()
+        .filter(|entry| !matches!(entry.file_name().to_str(), Some("node_modules" | "dist")))
+        .filter_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => newest(&entry.path()),
+            _ => modified(&entry.path()),
+        })
+        .max()
+}

@@ -1,0 +1,109 @@
+//! What the commands do, once the machine has what they need.
+
+use std::process::Command;
+
+use crate::build;
+use crate::command::{Outcome, Result, cargo, output, root, run, say, succeeds};
+use crate::setup;
+
+pub fn demo(args: &[String]) -> Result {
+    setup::run(false)?;
+    let tickcast = build::tickcast()?;
+    run(Command::new(tickcast).arg("demo").args(args))
+}
+
+pub fn run_tickcast(args: &[String]) -> Result {
+    setup::run(false)?;
+    let tickcast = build::tickcast()?;
+    run(Command::new(tickcast).args(args))
+}
+
+/// Checks and tests, in the order in which they are likely to fail.
+pub fn test(filter: &[String]) -> Result {
+    setup::run(true)?;
+    say("test: formatting");
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    build::pages()?;
+    say("test: the pages");
+    run(build::npm(&root().join("ui")).args(["run", "--silent", "test"]))?;
+    say("test: lints");
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    say("test: the executable");
+    run(cargo().args(["build", "--workspace", "--bins", "--examples"]))?;
+    nextest()?;
+    say("test: everything else");
+    run(cargo().args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(filter))
+}
+
+fn nextest() -> Result {
+    if succeeds(cargo().args(["nextest", "--version"])) {
+        return Ok(());
+    }
+    say("setup: cargo-nextest, compiled once");
+    run(cargo().args(["install", "cargo-nextest", "--locked"]))
+}
+
+/// The same tests, with the bounds of time and number that the environment sets.
+pub fn soak() -> Result {
+    setup::run(true)?;
+    build::tickcast()?;
+    nextest()?;
+    run(cargo().env("TICKCAST_SOAK", "1").args(["nextest", "run", "--workspace", "--profile", "soak"]))
+}
+
+/// Each bench is an example of its crate, built for release.
+const BENCHES: &[(&str, &str)] = &[
+    ("sim", "tickcast-sim"),
+    ("compose", "tickcast-compose"),
+    ("rtmp", "tickcast-rtmp"),
+    ("sfu", "tickcast-sfu"),
+];
+
+pub fn bench(names: &[String]) -> Result {
+    setup::run(true)?;
+    if let Some(unknown) = names.iter().find(|name| !BENCHES.iter().any(|(bench, _)| bench == name)) {
+        let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
+        return Err(Outcome::refused(format!(
+            "there is no bench \"{unknown}\"; there are {}",
+            known.join(", ")
+        )));
+    }
+    for (name, package) in BENCHES {
+        if names.is_empty() || names.iter().any(|n| n == name) {
+            say(&format!("bench: {name}"));
+            run(cargo().args(["run", "--quiet", "--release", "--package", package, "--example", "bench"]))?;
+        }
+    }
+    Ok(())
+}
+
+pub fn fuzz(args: &[String]) -> Result {
+    let seconds = args.first().map_or("600", String::as_str);
+    if seconds.parse::<u32>().is_err() {
+        return Err(Outcome::refused(format!("\"{seconds}\" is not a number of seconds")));
+    }
+    if !succeeds(cargo().args(["fuzz", "--version"])) {
+        say("setup: cargo-fuzz, compiled once");
+        run(cargo().args(["install", "cargo-fuzz", "--locked"]))?;
+    }
+    let list = output(cargo().env("RUSTC_BOOTSTRAP", "1").args(["fuzz", "list"]))
+        .ok_or_else(|| Outcome::failed("the fuzz targets could not be listed"))?;
+    for target in list.split_whitespace() {
+        say(&format!("fuzz: {target} for {seconds} s"));
+        let limit = format!("-max_total_time={seconds}");
+        run(cargo().env("RUSTC_BOOTSTRAP", "1").args(["fuzz", "run", target, "--", &limit]))?;
+    }
+    Ok(())
+}
+
+pub fn screenshots() -> Result {
+    setup::run(true)?;
+    build::tickcast()?;
+    run(cargo().env("TICKCAST_SCREENSHOTS", "1").args([
+        "nextest",
+        "run",
+        "--package",
+        "tickcast",
+        "screenshot",
+    ]))
+}

@@ -7,20 +7,20 @@ use crate::command::{Outcome, Result, cargo, output, root, run, say, succeeds};
 use crate::setup;
 
 pub fn demo(args: &[String]) -> Result {
-    setup::run(false)?;
+    setup::install(false)?;
     let tickcast = build::tickcast()?;
     run(Command::new(tickcast).arg("demo").args(args))
 }
 
 pub fn run_tickcast(args: &[String]) -> Result {
-    setup::run(false)?;
+    setup::install(false)?;
     let tickcast = build::tickcast()?;
     run(Command::new(tickcast).args(args))
 }
 
 /// Checks and tests, in the order in which they are likely to fail.
 pub fn test(filter: &[String]) -> Result {
-    setup::run(true)?;
+    setup::install(true)?;
     say("test: formatting");
     run(cargo().args(["fmt", "--all", "--check"]))?;
     build::pages()?;
@@ -45,7 +45,7 @@ fn nextest() -> Result {
 
 /// The same tests, with the bounds of time and number that the environment sets.
 pub fn soak() -> Result {
-    setup::run(true)?;
+    setup::install(true)?;
     build::tickcast()?;
     nextest()?;
     run(cargo().env("TICKCAST_SOAK", "1").args(["nextest", "run", "--workspace", "--profile", "soak"]))
@@ -60,7 +60,7 @@ const BENCHES: &[(&str, &str)] = &[
 ];
 
 pub fn bench(names: &[String]) -> Result {
-    setup::run(true)?;
+    setup::install(true)?;
     if let Some(unknown) = names.iter().find(|name| !BENCHES.iter().any(|(bench, _)| bench == name)) {
         let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
         return Err(Outcome::refused(format!(
@@ -97,7 +97,7 @@ pub fn fuzz(args: &[String]) -> Result {
 }
 
 pub fn screenshots() -> Result {
-    setup::run(true)?;
+    setup::install(true)?;
     build::tickcast()?;
     run(cargo().env("TICKCAST_SCREENSHOTS", "1").args([
         "nextest",

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let result = match name {
-        "setup" => setup::run(rest.iter().any(|a| a == "--test")),
+        "setup" => setup::install(rest.iter().any(|a| a == "--test")),
         "demo" => jobs::demo(rest),
         "run" => jobs::run_tickcast(rest),
         "test" => jobs::test(rest),

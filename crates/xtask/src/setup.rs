@@ -59,7 +59,7 @@ const TEST: &[&str] = &[
 /// The oldest Node.js that the pages build with.
 const NODE_MAJOR: u32 = 18;
 
-pub fn run(tests: bool) -> Result {
+pub fn install(tests: bool) -> Result {
     let mut wanted: Vec<&str> = BUILD.to_vec();
     if tests {
         wanted.extend(TEST);

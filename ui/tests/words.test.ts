@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { offsetFrom } from "../src/lib/clock";
+import { behind, duration, rate, rendition, share } from "../src/lib/words";
+
+describe("numbers as people read them", () => {
+  it("writes durations as h:mm:ss", () => {
+    expect(duration(3723)).toBe("1:02:03");
+    expect(duration(59.9)).toBe("0:59");
+  });
+
+  it("says nothing of a delay that was not measured", () => {
+    expect(behind(null)).toBeNull();
+    expect(behind(Number.NaN)).toBeNull();
+    expect(behind(184)).toBe("0.18 s behind");
+    expect(behind(2140)).toBe("2.1 s behind");
+  });
+
+  it("changes units where people do", () => {
+    expect(rate(497.1)).toBe("497 kbps");
+    expect(rate(4120)).toBe("4.1 Mbps");
+    expect(share(0.0123)).toBe("1.23 %");
+    expect(share(null)).toBe("not measured");
+    expect(rendition("very_low", 180)).toBe("Very low, 180p");
+    expect(rendition("very_low", 0)).toBe("Very low");
+  });
+});
+
+describe("the clock's offset", () => {
+  it("comes from the shortest round trip, whose half is the error", () => {
+    const far = { sentMs: 0, nodeMs: 1050, receivedMs: 80 };
+    const near = { sentMs: 100, nodeMs: 1105, receivedMs: 110 };
+    expect(offsetFrom([far, near])).toEqual({ offsetMs: 1000, errorMs: 5 });
+  });
+
+  it("is unknown without a sample", () => {
+    expect(offsetFrom([])).toBeNull();
+    expect(offsetFrom([{ sentMs: 2, nodeMs: 0, receivedMs: 1 }])).toBeNull();
+  });
+});

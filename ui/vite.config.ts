@@ -1,0 +1,14 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+
+// Two pages: the Desk's, and the one that a node serves to viewers. Relative addresses, because the Desk
+// loads its files from inside the executable and the node from under any path.
+export default defineConfig({
+  plugins: [svelte()],
+  base: "./",
+  build: {
+    target: "es2022",
+    chunkSizeWarningLimit: 1200,
+    rollupOptions: { input: { index: "index.html", watch: "watch.html" } },
+  },
+});

@@ -1,1 +1,11 @@
-//! Containers and bitstreams: fMP4, FLV, LL-HLS playlists, H.264 and AAC headers.
+//! Containers and bitstreams: fMP4, FLV, RTP payloads, LL-HLS playlists, H.264, AAC and Opus headers.
+//!
+//! Bytes in, bytes out: knows no clock, socket or file. Whatever comes from outside may be hostile; every
+//! parser returns an error, takes bounded memory and never panics.
+
+pub mod aac;
+mod bits;
+pub mod flv;
+pub mod h264;
+pub mod opus;
+pub mod rtp;

@@ -1,1 +1,24 @@
 //! Encoders, decoders, hardware probing and file demuxing, over FFmpeg.
+//!
+//! The only crate that sees FFmpeg (5.1 to 7.1). It opens no device and no connection and knows no container but
+//! those that it demuxes from files; the caller decides when pictures and key frames are due.
+
+mod audio_decoder;
+mod audio_encoder;
+mod error;
+mod frame;
+mod hardware;
+mod level;
+mod library;
+mod log;
+mod raw;
+mod video_decoder;
+mod video_encoder;
+
+pub use audio_decoder::AudioDecoder;
+pub use audio_encoder::{AudioEncoder, AudioEncoderConfig, Fec, SoundCorrections};
+pub use error::CodecError;
+pub use hardware::{EncoderProbe, probe};
+pub use library::{License, license, version};
+pub use video_decoder::{DecodeCounts, Latency, VideoDecoder, VideoDecoderConfig};
+pub use video_encoder::{EncoderChoice, KeyRequest, SpeedPreset, VideoEncoder, VideoEncoderConfig};

@@ -54,7 +54,7 @@ impl Device {
     /// Hands over every block that is complete at `now`.
     fn deliver(&mut self, now: f64, mixer: &mut Mixer, id: InputId, sound: &dyn Fn(f64) -> f64) {
         while self.time_of(self.produced + self.block_frames as u64) <= now {
-            mixer.push(id, &self.block(sound)).unwrap();
+            mixer.push(id, &self.block(sound)).expect("a device's block is taken");
         }
     }
 }
@@ -155,7 +155,7 @@ fn ten_minutes(ppm: f64, rate: u32, jitter: f64) -> (f64, f64, f64) {
         .collect();
     let periods = (crossings.len() - 1) as f64;
     let hertz = periods * 48_000.0 / (crossings[crossings.len() - 1] - crossings[0]);
-    let state = mixer.input(id).unwrap();
+    let state = mixer.input(id).expect("the input was added above");
     assert_eq!((state.counts.late, state.counts.overflow, state.counts.restarts), (0, 0, 0));
     (worst, hertz, state.drift_ppm)
 }

@@ -172,7 +172,7 @@ impl AudioEncoder {
                 samples = &samples[dropped * PROGRAMME_CHANNELS..];
             }
             Some(_) => {
-                self.pad(&mut packets)?;
+                packets = self.flush()?;
                 self.next = Some(start);
             }
             None => self.next = Some(start),

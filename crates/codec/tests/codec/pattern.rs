@@ -34,7 +34,8 @@ pub fn moving(size: Size, index: u64, grain: u32) -> Picture {
             }
             if grain > 0 {
                 let spread = 2 * grain + 1;
-                let sample = noise((t * height + y) as u32 * 0x1003d ^ (x as u32) << 7) % spread;
+                let sample =
+                    noise(((t * height + y) as u32).wrapping_mul(0x1003d) ^ (x as u32) << 7) % spread;
                 luma += sample as i32 - grain as i32;
             }
             data.push(luma.clamp(16, 235) as u8);

@@ -174,7 +174,7 @@ fn the_parameter_sets_say_constrained_baseline_and_bt709() {
         bits.exp_golomb(); // seq_parameter_set_id
         bits.exp_golomb(); // log2_max_frame_num_minus4
         match bits.exp_golomb() {
-            0 => drop(bits.exp_golomb()), // log2_max_pic_order_cnt_lsb_minus4
+            0 => _ = bits.exp_golomb(), // log2_max_pic_order_cnt_lsb_minus4
             kind => assert_eq!(kind, 2, "pictures come out in the order in which they come in"),
         }
         assert_eq!(bits.exp_golomb(), 1, "one reference picture");
@@ -184,7 +184,7 @@ fn the_parameter_sets_say_constrained_baseline_and_bt709() {
         assert_eq!(bits.take(1), 1, "frame_mbs_only_flag: nothing is interlaced");
         bits.take(1); // direct_8x8_inference_flag
         if bits.take(1) == 1 {
-            (0..4).for_each(|_| drop(bits.exp_golomb())); // cropping
+            (0..4).for_each(|_| _ = bits.exp_golomb()); // cropping
         }
         assert_eq!(bits.take(1), 1, "there is a VUI (annex E)");
         assert_eq!(bits.take(1), 1, "it states the sample aspect ratio");
@@ -382,15 +382,17 @@ fn the_probe_names_every_encoder_once_and_says_why_one_is_unusable() {
 
 #[test]
 fn a_decoded_picture_outlives_its_decoder_and_shares_its_memory() {
-    let packets = encode(&mut encoder(SIZE, 1000), (0..3).map(|index| moving(SIZE, index, 0)), &[0]);
+    // 328 is no multiple of what decoders align rows to.
+    let size = Size::new(328, 184);
+    let packets = encode(&mut encoder(size, 1000), (0..3).map(|index| moving(size, index, 0)), &[0]);
     let mut decoder = VideoDecoder::open(VideoDecoderConfig::default()).unwrap();
     let pictures: Vec<Picture> = packets.iter().flat_map(|packet| decoder.decode(packet).unwrap()).collect();
     drop(decoder);
-    let wanted = moving(SIZE, 0, 0);
+    let wanted = moving(size, 0, 0);
     assert!(psnr(&luma(&pictures[0]), &luma(&wanted)) > 30.0);
     // A copy would be packed; the decoder's own rows are padded for its filters.
     assert_eq!(pictures[0].format(), PixelFormat::I420);
-    assert!(pictures[0].planes()[0].stride > 640);
+    assert!(pictures[0].planes()[0].stride > 328);
 }
 
 #[test]

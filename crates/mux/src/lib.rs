@@ -6,6 +6,7 @@
 pub mod aac;
 mod bits;
 pub mod flv;
+pub mod fmp4;
 pub mod h264;
 pub mod opus;
 pub mod rtp;

@@ -1,0 +1,130 @@
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use tempfile::TempDir;
+use tickcast_mux::flv::TagKind;
+use tickcast_mux::fmp4::{FragmentedWriter, Mp4Error, finalise};
+
+use crate::source::{self, STUDIO, Source, WITH_B_FRAMES, complaints, probe};
+
+fn record(source: &Source) -> Vec<u8> {
+    let mut writer = FragmentedWriter::new(Vec::new(), source.tracks()).unwrap();
+    for (kind, packet) in &source.packets {
+        match kind {
+            TagKind::Video => writer.write_video(packet).unwrap(),
+            _ => writer.write_audio(packet).unwrap(),
+        }
+    }
+    let bytes_written = writer.bytes_written();
+    let out = writer.finish().unwrap();
+    assert!(out.len() as u64 > bytes_written);
+    out
+}
+
+fn written(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recording.mp4");
+    std::fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+fn finalised(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    finalise(Cursor::new(bytes), &mut out).unwrap();
+    out
+}
+
+#[test]
+fn a_recording_holds_every_frame_before_and_after_finalising() {
+    for recipe in [STUDIO, WITH_B_FRAMES] {
+        let source = source::source(recipe);
+        let sounds = source.count(TagKind::Audio);
+        let recording = record(&source);
+        for bytes in [recording.clone(), finalised(&recording)] {
+            let (_folder, path) = written(&bytes);
+            let (video, audio) = (probe(&path, "v:0"), probe(&path, "a:0"));
+            assert_eq!((video.codec.as_str(), video.frames), ("h264", 180));
+            assert_eq!((audio.codec.as_str(), audio.frames), ("aac", sounds));
+            assert!((video.duration - 6.0).abs() < 0.04, "{video:?}");
+            assert!((audio.duration - sounds as f64 * 1024.0 / 48_000.0).abs() < 0.03, "{audio:?}");
+            // With B-frames the first picture is shown two frames after it is decoded.
+            let first = source.packets.iter().find(|(kind, _)| *kind == TagKind::Video).unwrap();
+            let shown = first.1.pts.as_secs_f64();
+            assert!((video.start - audio.start - shown).abs() < 0.002, "{video:?} {audio:?} {shown}");
+            assert_eq!(complaints(&path), "");
+        }
+    }
+}
+
+#[test]
+fn a_recording_cut_off_anywhere_plays_up_to_its_last_whole_fragment() {
+    let source = source::source(STUDIO);
+    let recording = record(&source);
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() });
+    // Every fragment is half a second here, and the first ends well before an eighth of the file.
+    let cuts = recording.len() / 8..recording.len();
+    runner
+        .run(&cuts, |cut| {
+            let torn = &recording[..cut];
+            let mut plain = Vec::new();
+            let summary = finalise(Cursor::new(torn), &mut plain).unwrap();
+            prop_assert!(summary.bytes_ignored < recording.len() as u64 / 8);
+            let (_folder, path) = written(&plain);
+            let video = probe(&path, "v:0").frames;
+            prop_assert!(video % 15 == 0 && video >= 15, "{}", video);
+            prop_assert_eq!(complaints(&path), "");
+            // What the finalised file holds is what a player finds in the torn one too.
+            let (_folder, path) = written(torn);
+            prop_assert!(probe(&path, "v:0").frames >= video);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn every_cut_is_finalised_or_refused() {
+    let recording = record(&source::source(STUDIO));
+    let mut last = 0;
+    for cut in (0..recording.len()).step_by(997) {
+        match finalise(Cursor::new(&recording[..cut]), Vec::new()) {
+            Ok(summary) => {
+                assert!(summary.samples >= last);
+                last = summary.samples;
+            }
+            Err(Mp4Error::NotFragmented(_) | Mp4Error::Empty) => assert_eq!(last, 0),
+            Err(Mp4Error::Io(err)) => panic!("{err}"),
+        }
+    }
+    assert!(last > 0);
+}
+
+#[test]
+fn a_finalised_recording_is_not_finalised_again() {
+    let plain = finalised(&record(&source::source(STUDIO)));
+    assert!(matches!(finalise(Cursor::new(plain), Vec::new()), Err(Mp4Error::NotFragmented(_))));
+}
+
+#[test]
+fn a_mutated_recording_never_panics() {
+    let recording = record(&source::source(STUDIO));
+    let bytes = prop::collection::vec((0..recording.len(), any::<u8>()), 1..20);
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..Default::default() });
+    runner
+        .run(&bytes, |changes| {
+            let mut damaged = recording.clone();
+            // Half of the damage goes where the headers are.
+            for (index, (at, value)) in changes.into_iter().enumerate() {
+                damaged[if index % 2 == 0 { at % 1_500 } else { at }] = value;
+            }
+            let mut out = Vec::new();
+            if let Ok(summary) = finalise(Cursor::new(&damaged), &mut out) {
+                prop_assert!(summary.bytes_ignored <= damaged.len() as u64);
+                prop_assert!(out.len() < 2 * damaged.len() + (1 << 20));
+            }
+            Ok(())
+        })
+        .unwrap();
+}

@@ -1,0 +1,39 @@
+//! What one connection may cost, whatever its peer sends.
+
+use std::time::Duration;
+
+/// Bounds on memory and time of one connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Chunk streams that a peer may open; encoders use about six.
+    pub chunk_streams: usize,
+    /// The longest message in bytes. A key frame of 40 Mbit/s video is about 2 MiB.
+    pub message_bytes: usize,
+    /// Bytes that unfinished messages and messages held for a decision may take together.
+    pub buffered_bytes: usize,
+    /// Bytes of output that may wait to be polled.
+    pub output_bytes: usize,
+    /// Events that may wait to be polled.
+    pub events: usize,
+    /// From the first byte expected to the end of the handshake.
+    pub handshake_time: Duration,
+    /// From the start of the connection to a publish or play request.
+    pub setup_time: Duration,
+    /// Without any input. A ping is sent at half of it.
+    pub idle_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            chunk_streams: 64,
+            message_bytes: 8 << 20,
+            buffered_bytes: 12 << 20,
+            output_bytes: 8 << 20,
+            events: 16_384,
+            handshake_time: Duration::from_secs(10),
+            setup_time: Duration::from_secs(20),
+            idle_time: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The publisher's side of a peer: packets in order, stamped with the time of their capture.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::{Timescale, Timestamp, WallTime};
+use str0m::Rtc;
+use str0m::media::{KeyframeRequestKind, Mid, Rid};
+use str0m::rtp::RtpPacket as Received;
+
+use crate::config::Clock;
+use crate::event::Event;
+use crate::ids::PeerId;
+use crate::packet::{RtpPacket, Source};
+use crate::reorder::Reorder;
+
+/// Layers and sound; an offer with more rids was refused.
+const MAX_SOURCES: usize = 9;
+
+#[derive(Debug)]
+struct Lane {
+    source: Source,
+    reorder: Reorder<RtpPacket>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    video: Option<Mid>,
+    audio: Option<Mid>,
+    lanes: HashMap<(Mid, Option<Rid>), Lane>,
+    /// How far the publisher's clock runs ahead of ours. Capture times in our future are of no use to
+    /// sender reports, so all of this peer's are moved back alike, which keeps sound and picture together.
+    ahead: Duration,
+    last_report: Option<u64>,
+    wait: Duration,
+}
+
+impl Publisher {
+    pub fn new(video: Option<Mid>, audio: Option<Mid>, wait: Duration) -> Self {
+        Self { video, audio, lanes: HashMap::new(), ahead: Duration::ZERO, last_report: None, wait }
+    }
+
+    /// A packet as it arrived; what is in order now goes to `out`.
+    pub fn receive(
+        &mut self,
+        id: PeerId,
+        rtc: &mut Rtc,
+        received: Received,
+        clock: Clock,
+        out: &mut impl FnMut(Event),
+    ) {
+        let ssrc = received.header.ssrc;
+        let Some(stream) = rtc.direct_api().stream_rx(&ssrc).map(|s| (s.mid(), s.rid())) else { return };
+        let source = if Some(stream.0) == self.video {
+            Source::Video(stream.1.map(|rid| Arc::from(&*rid)))
+        } else if Some(stream.0) == self.audio {
+            Source::Audio
+        } else {
+            return;
+        };
+        // Padding only, sent to probe: nothing to forward, but its number must not become a hole.
+        if self.lanes.len() >= MAX_SOURCES && !self.lanes.contains_key(&stream) {
+            return;
+        }
+        let arrived = received.timestamp;
+        let packet = RtpPacket {
+            seq: *received.seq_no,
+            timestamp: received.header.timestamp,
+            marker: received.header.marker,
+            captured: self.captured(&received, &source, clock),
+            payload: received.payload,
+        };
+        let wait = self.wait;
+        let lane = self.lanes.entry(stream).or_insert_with(|| Lane { source, reorder: Reorder::new(wait) });
+        lane.reorder.push(arrived, packet.seq, packet);
+        lane.flush(id, arrived, out);
+    }
+
+    /// Gives up on packets that were waited for long enough.
+    pub fn flush(&mut self, id: PeerId, now: Instant, out: &mut impl FnMut(Event)) {
+        for lane in self.lanes.values_mut() {
+            lane.flush(id, now, out);
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.lanes.values().filter_map(|lane| lane.reorder.deadline()).min()
+    }
+
+    /// The capture time by the latest sender report of the packet's source (RFC 3550 §6.4.1).
+    fn captured(&mut self, received: &Received, source: &Source, clock: Clock) -> Option<WallTime> {
+        let report = received.last_sender_info?;
+        let reported = WallTime::from_system(report.ntp_time);
+        let scale = if *source == Source::Audio { Timescale::AUDIO } else { Timescale::VIDEO };
+        if self.last_report != Some(reported.to_ntp()) {
+            self.last_report = Some(reported.to_ntp());
+            let ahead = reported.to_system().duration_since(clock.wall_of(received.timestamp).to_system());
+            self.ahead = self.ahead.max(ahead.unwrap_or_default());
+        }
+        let ticks = received.header.timestamp.wrapping_sub(report.rtp_time.numer() as u32) as i32;
+        let span = Timestamp::new(i64::from(ticks), scale);
+        Some(reported.plus(span.minus(Timestamp::from_duration(self.ahead, Timescale::NANOS))))
+    }
+
+    /// Asks for a key frame of the layer (`None` for a publisher without simulcast) by PLI.
+    pub fn request_keyframe(&self, rtc: &mut Rtc, rid: Option<&str>) {
+        let Some(mid) = self.video else { return };
+        if let Some(stream) = rtc.direct_api().stream_rx_by_mid(mid, rid.map(Rid::from)) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+}
+
+impl Lane {
+    fn flush(&mut self, peer: PeerId, now: Instant, out: &mut impl FnMut(Event)) {
+        while let Some((lost, packet)) = self.reorder.pop(now) {
+            out(Event::PublisherMedia { peer, source: self.source.clone(), packet, lost });
+        }
+    }
+}

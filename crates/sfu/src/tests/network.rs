@@ -1,0 +1,396 @@
+//! A network of one shard and its clients: delay, seeded loss, and a clock that jumps to the next event.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use media::{RenditionName, WallTime};
+use str0m::change::SdpAnswer;
+use str0m::media::{Direction, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpPacket as Received, RtpWrite};
+use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc};
+
+use crate::config::{Clock, SfuConfig};
+use crate::event::{CloseReason, Event, ViewerStats};
+use crate::handle::ViewerConfig;
+use crate::ids::{PeerId, StreamId};
+use crate::layer_choice::{Layer, LayerChoice};
+use crate::packet::{Lane, RtpPacket, Source};
+use crate::session::{Role, SessionFactory};
+use crate::shard::{Command, Order, Shard};
+
+pub const STREAM: StreamId = StreamId(7);
+pub const LADDER: [RenditionName; 3] = [RenditionName::Low, RenditionName::Medium, RenditionName::High];
+const DELAY: Duration = Duration::from_millis(2);
+const SERVER: &str = "10.0.0.1:5000";
+
+pub struct Network {
+    pub now: Instant,
+    pub shard: Shard,
+    pub factory: SessionFactory,
+    pub clients: Vec<Client>,
+    pub events: Vec<(Instant, Event)>,
+    /// Where the node would forward: publisher's rid to layer.
+    pub publisher: Option<PeerId>,
+    pub closed: HashMap<PeerId, CloseReason>,
+    pub stats: HashMap<PeerId, ViewerStats>,
+    pub keyframe_requests: Vec<(Instant, RenditionName)>,
+    pub server: SocketAddr,
+    /// Of RTP from the server to clients, one in so many is lost, chosen by the seed.
+    pub lose_one_in: Option<u64>,
+    pub lost: u64,
+    seed: u64,
+    wire: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    sent: u64,
+    next_peer: u64,
+}
+
+pub struct Client {
+    pub rtc: Rtc,
+    pub peer: PeerId,
+    pub address: SocketAddr,
+    pub video: Mid,
+    pub audio: Mid,
+    pub connected: bool,
+    /// Goes dead: sends and receives nothing more.
+    pub dead: bool,
+    /// What arrived, in order of arrival, with retransmissions in place of the lost.
+    pub got: Vec<Received>,
+    /// Sizes of RTP datagrams from the server, with the bytes.
+    pub datagrams: Vec<Vec<u8>>,
+    pub keyframes_asked: Vec<Option<Rid>>,
+    wants: Instant,
+}
+
+impl Network {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut SfuConfig)) -> Self {
+        let mut config = SfuConfig::default();
+        change(&mut config);
+        let start = Instant::now();
+        let server: SocketAddr = SERVER.parse().unwrap();
+        let clock = Clock::new(start, WallTime::from_system(SystemTime::now()));
+        let factory = SessionFactory::new(&config, vec![server]).unwrap();
+        let mut shard = Shard::new(config, clock, vec![server]);
+        let layers = LADDER.map(|name| Layer { name, kbps: name.default_kbps() }).to_vec();
+        shard.handle_command(start, Command(Order::SetLayers { stream: STREAM, layers }));
+        Self {
+            now: start,
+            shard,
+            factory,
+            clients: Vec::new(),
+            events: Vec::new(),
+            publisher: None,
+            closed: HashMap::new(),
+            stats: HashMap::new(),
+            keyframe_requests: Vec::new(),
+            server,
+            lose_one_in: None,
+            lost: 0,
+            seed: 0x9e37_79b9_7f4a_7c15,
+            wire: BTreeMap::new(),
+            sent: 0,
+            next_peer: 1,
+        }
+    }
+
+    /// A publisher of the ladder's layers and sound; returns its index among the clients.
+    pub fn join_publisher(&mut self) -> usize {
+        let mut simulcast = Simulcast::new();
+        for name in LADDER {
+            simulcast.add_send_layer(SimulcastLayer::new(name.rid()));
+        }
+        let at = self.join(Direction::SendOnly, Some(simulcast), |peer, session| Order::AddPublisher {
+            peer,
+            session,
+        });
+        self.publisher = Some(self.clients[at].peer);
+        at
+    }
+
+    pub fn join_viewer(&mut self, choice: LayerChoice) -> usize {
+        let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::Ultra, choice };
+        self.join(Direction::RecvOnly, None, |peer, session| Order::AddViewer { peer, session, config })
+    }
+
+    fn join(
+        &mut self,
+        direction: Direction,
+        simulcast: Option<Simulcast>,
+        order: impl FnOnce(PeerId, Box<crate::session::Session>) -> Order,
+    ) -> usize {
+        let address = SocketAddr::from(([10, 0, 1, 1], 10_000 + self.next_peer as u16));
+        let peer = PeerId(self.next_peer);
+        self.next_peer += 1;
+        let mut rtc = client_rtc(self.now);
+        rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
+        let mut api = rtc.sdp_api();
+        let audio = api.add_media(MediaKind::Audio, direction, None, None, None);
+        let video = api.add_media(MediaKind::Video, direction, None, None, simulcast);
+        let (offer, pending) = api.apply().unwrap();
+        let role = if direction == Direction::SendOnly { Role::Publisher } else { Role::Viewer };
+        let session = self.factory.make(self.now, &offer.to_sdp_string(), role).unwrap();
+        let answer = SdpAnswer::from_sdp_string(&session.answer).unwrap();
+        rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        self.shard.handle_command(self.now, Command(order(peer, Box::new(session))));
+        self.clients.push(Client {
+            rtc,
+            peer,
+            address,
+            video,
+            audio,
+            connected: false,
+            dead: false,
+            got: Vec::new(),
+            datagrams: Vec::new(),
+            keyframes_asked: Vec::new(),
+            wants: self.now,
+        });
+        self.clients.len() - 1
+    }
+
+    pub fn order(&mut self, order: Order) {
+        self.shard.handle_command(self.now, Command(order));
+    }
+
+    /// What the node's stream actor does.
+    pub fn forward(&mut self, packets: Vec<(Lane, RtpPacket)>) {
+        self.shard.forward(self.now, STREAM, packets);
+        self.shard.flush(self.now);
+    }
+
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        self.run_until(end, |_| false);
+    }
+
+    /// Runs until `done` or the end; true if it was done.
+    pub fn run_until(&mut self, end: Instant, mut done: impl FnMut(&Self) -> bool) -> bool {
+        loop {
+            self.settle();
+            if done(self) {
+                return true;
+            }
+            let wire = self.wire.first_key_value().map(|((at, _), _)| *at);
+            let clients = self.clients.iter().filter(|c| !c.dead && c.rtc.is_alive()).map(|c| c.wants);
+            let next = clients.chain(wire).chain(self.shard.poll_timeout(self.now)).min().unwrap_or(end);
+            if next > end {
+                self.now = end;
+                return false;
+            }
+            // Time moves on even where somebody wants to be called at once again.
+            self.now = next.max(self.now + Duration::from_micros(100)).min(end);
+            self.deliver();
+        }
+    }
+
+    pub fn connect(&mut self) {
+        let end = self.now + Duration::from_secs(5);
+        assert!(
+            self.run_until(end, |net| net.clients.iter().all(|c| c.connected || c.dead)),
+            "nobody is left out"
+        );
+    }
+
+    fn deliver(&mut self) {
+        while let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= self.now) {
+            let (from, to, bytes) = entry.remove();
+            if to == self.server {
+                self.shard.handle_datagram(self.now, from, Some(to.ip()), &bytes);
+            } else if let Some(client) = self.clients.iter_mut().find(|c| c.address == to && !c.dead) {
+                client.receive(self.now, from, &bytes);
+            }
+        }
+        self.shard.handle_timeout(self.now);
+        self.shard.flush(self.now);
+        for client in &mut self.clients {
+            if client.wants <= self.now {
+                let _ = client.rtc.handle_input(Input::Timeout(self.now));
+            }
+        }
+    }
+
+    /// Moves all output to the wire, and plays the node for events.
+    fn settle(&mut self) {
+        for _ in 0..8 {
+            let mut posts = Vec::new();
+            for client in &mut self.clients {
+                let address = client.address;
+                client.poll(|bytes| posts.push((address, self.server, bytes)));
+            }
+            let from = self.server;
+            for (to, bytes) in
+                self.shard.outbox().datagrams().map(|(to, b)| (to, b.to_vec())).collect::<Vec<_>>()
+            {
+                let rtp = (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1]);
+                if rtp && self.loses() {
+                    self.lost += 1;
+                } else {
+                    posts.push((from, to, bytes));
+                }
+            }
+            self.shard.outbox().clear();
+            for post in posts {
+                self.sent += 1;
+                self.wire.insert((self.now + DELAY, self.sent), post);
+            }
+            let mut media = Vec::new();
+            while let Some(event) = self.shard.poll_event() {
+                self.play_node(event, &mut media);
+            }
+            if media.is_empty() {
+                break;
+            }
+            self.forward(media);
+        }
+    }
+
+    fn play_node(&mut self, event: Event, media: &mut Vec<(Lane, RtpPacket)>) {
+        match &event {
+            Event::PublisherMedia { source, packet, .. } => {
+                let lane = match source {
+                    Source::Audio => Lane::Audio,
+                    Source::Video(rid) => {
+                        let rid = rid.as_deref().and_then(RenditionName::from_rid);
+                        Lane::Video(rid.unwrap_or(RenditionName::High))
+                    }
+                };
+                media.push((lane, packet.clone()));
+            }
+            Event::KeyframeNeeded { layer, .. } => {
+                self.keyframe_requests.push((self.now, *layer));
+                if let Some(peer) = self.publisher {
+                    let rid = Some(layer.rid().to_owned());
+                    self.order(Order::RequestKeyframe { peer, rid });
+                }
+            }
+            Event::Closed { peer, reason } => drop(self.closed.insert(*peer, *reason)),
+            Event::ViewerStats { peer, stats } => drop(self.stats.insert(*peer, *stats)),
+            _ => {}
+        }
+        self.events.push((self.now, event));
+    }
+
+    fn loses(&mut self) -> bool {
+        let Some(one_in) = self.lose_one_in else { return false };
+        // xorshift64 (Marsaglia 2003).
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        self.seed.is_multiple_of(one_in)
+    }
+}
+
+pub fn client_rtc(now: Instant) -> Rtc {
+    let mut config = Rtc::builder()
+        .set_rtp_mode(true)
+        .set_crypto_provider(Arc::new(str0m::crypto::from_feature_flags()))
+        .clear_codecs()
+        .enable_opus(true, false);
+    config.codec_config().add_h264(120.into(), Some(121.into()), true, 0x42_e0_1f);
+    config.build(now)
+}
+
+impl Client {
+    fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        if (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1]) {
+            self.datagrams.push(bytes.to_vec());
+        }
+        let receive = Receive::new(Protocol::Udp, from, self.address, bytes).unwrap();
+        self.rtc.handle_input(Input::Receive(now, receive)).unwrap();
+    }
+
+    fn poll(&mut self, mut send: impl FnMut(Vec<u8>)) {
+        if self.dead {
+            return;
+        }
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Transmit(out) => send(out.contents.to_vec()),
+                Output::Timeout(at) => {
+                    self.wants = at;
+                    break;
+                }
+                Output::Event(RtcEvent::Connected) => self.connected = true,
+                Output::Event(RtcEvent::RtpPacket(packet)) => self.got.push(packet),
+                Output::Event(RtcEvent::KeyframeRequest(request)) => self.keyframes_asked.push(request.rid),
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    /// Sends one packet of media to the server.
+    pub fn send(&mut self, now: Instant, rid: Option<&str>, packet: &RtpPacket) {
+        let mid = if rid.is_some() { self.video } else { self.audio };
+        let media = self.rtc.media(mid).unwrap();
+        let pt = media.remote_pts()[0];
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, rid.map(Rid::from)).unwrap();
+        let write = RtpWrite::new(pt, packet.seq.into(), packet.timestamp, now, packet.payload.clone());
+        stream.write_rtp(write.marker(packet.marker).nackable(rid.is_some()));
+        self.rtc.handle_input(Input::Timeout(now)).unwrap();
+    }
+
+    /// What arrived on the video section, as (sequence, timestamp, payload), by sequence.
+    pub fn pictures(&self) -> Vec<(u64, u32, Arc<[u8]>)> {
+        let mut pictures: Vec<_> = self
+            .got
+            .iter()
+            .filter(|packet| *packet.header.payload_type != 111)
+            .map(|packet| (*packet.seq_no, packet.header.timestamp, packet.payload.clone()))
+            .collect();
+        pictures.sort_by_key(|(seq, _, _)| *seq);
+        pictures
+    }
+}
+
+/// Makes a layer's packets: a key picture is a STAP-A of parameter sets and two fragments of an IDR slice,
+/// another picture two fragments of a plain slice (RFC 6184 §5.7, §5.8). The last byte names the layer.
+pub struct Camera {
+    pub layer: RenditionName,
+    seq: u64,
+    pub frame: u32,
+    pub want_key: bool,
+}
+
+impl Camera {
+    pub fn new(layer: RenditionName) -> Self {
+        // Numbers of layers differ, as those of real encoders do.
+        Self { layer, seq: 1_000 * layer as u64, frame: 0, want_key: true }
+    }
+
+    pub fn picture(&mut self, captured: Option<WallTime>) -> Vec<RtpPacket> {
+        let key = std::mem::take(&mut self.want_key);
+        let tag = self.layer as u8;
+        let (first, last) = if key { (0x85, 0x45) } else { (0x81, 0x41) };
+        let mut payloads = vec![vec![0x7c, first, tag], vec![0x7c, last, tag]];
+        if key {
+            payloads.insert(0, vec![0x78, 0, 3, 0x67, 0x42, 0xe0, 0, 2, 0x68, 0xce, tag]);
+        }
+        let timestamp = self.frame.wrapping_mul(3_000).wrapping_add(500_000 * tag as u32);
+        self.frame += 1;
+        let last = payloads.len() - 1;
+        payloads
+            .into_iter()
+            .enumerate()
+            .map(|(at, payload)| {
+                self.seq += 1;
+                RtpPacket { seq: self.seq, timestamp, marker: at == last, payload: payload.into(), captured }
+            })
+            .collect()
+    }
+}
+
+/// Whether a client's payload begins a key picture.
+pub fn is_key_start(payload: &[u8]) -> bool {
+    payload[0] == 0x78
+}
+
+pub fn layer_of(payload: &[u8]) -> u8 {
+    payload[payload.len() - 1]
+}

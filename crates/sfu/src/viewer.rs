@@ -1,0 +1,220 @@
+//! The viewer's side of a peer: what it is sent, and how it is numbered.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use media::{RenditionName, WallTime};
+use str0m::Rtc;
+use str0m::media::Pt;
+use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::stats::MediaEgressStats;
+
+use crate::config::Clock;
+use crate::event::ViewerStats;
+use crate::forward::Prepared;
+use crate::ids::StreamId;
+use crate::layer_choice::{Layer, Selector};
+use crate::packet::{Lane, RtpPacket};
+use crate::rewrite::{Numbered, Rewriter};
+use crate::session::OutLine;
+
+/// Ticks of the video clock, 90 kHz.
+const VIDEO_RATE: u128 = 90_000;
+const AUDIO_RATE: u128 = 48_000;
+/// Two sources that state capture times further apart than this do not share a clock.
+const MAX_APART_MS: f64 = 10_000.0;
+
+#[derive(Debug)]
+pub(crate) struct Viewer {
+    pub stream: StreamId,
+    pub selector: Selector,
+    video: Option<Line>,
+    audio: Option<Line>,
+    /// What is being sent.
+    current: Option<RenditionName>,
+    /// What is to be sent from its next key frame on.
+    target: Option<RenditionName>,
+    pub stats: ViewerStats,
+    pub plis_seen: u64,
+    /// What the session was told to probe up to.
+    pub desired_bps: u64,
+}
+
+#[derive(Debug)]
+struct Line {
+    out: OutLine,
+    rate: u128,
+    declared: bool,
+    rewriter: Rewriter,
+    last: Option<(Instant, Option<WallTime>)>,
+    /// The next packet comes from another source than the last.
+    switching: bool,
+}
+
+/// What forwarding one packet led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sent {
+    Nothing,
+    Packet,
+    /// The first packet of a layer.
+    FirstOf(RenditionName),
+}
+
+impl Viewer {
+    pub fn new(stream: StreamId, selector: Selector, video: Option<OutLine>, audio: Option<OutLine>) -> Self {
+        Self {
+            stream,
+            selector,
+            video: video.map(|out| Line::new(out, VIDEO_RATE)),
+            audio: audio.map(|out| Line::new(out, AUDIO_RATE)),
+            current: None,
+            target: None,
+            stats: ViewerStats::default(),
+            plis_seen: 0,
+            desired_bps: 0,
+        }
+    }
+
+    pub fn current(&self) -> Option<RenditionName> {
+        self.current
+    }
+
+    /// The layer whose key frame is waited for.
+    pub fn awaited(&self) -> Option<RenditionName> {
+        self.target
+    }
+
+    /// Decides again; returns a layer whose key frame is needed now.
+    pub fn choose(&mut self, layers: &[Layer], now: Instant) -> Option<RenditionName> {
+        self.video.as_ref()?;
+        let chosen = self.selector.decide(layers, now)?;
+        if self.current == Some(chosen) {
+            self.target = None;
+            return None;
+        }
+        (self.target.replace(chosen) != Some(chosen)).then_some(chosen)
+    }
+
+    /// The source of all lanes starts again: go on from its next key frame.
+    pub fn restart(&mut self) {
+        self.target = self.target.or(self.current);
+        self.current = None;
+        for line in [&mut self.video, &mut self.audio].into_iter().flatten() {
+            line.switching = true;
+        }
+    }
+
+    /// Writes a packet to the session if this viewer is to have it. The caller polls the session after.
+    pub fn forward(&mut self, rtc: &mut Rtc, item: &Prepared, now: Instant, clock: Clock) -> Sent {
+        match item.lane {
+            Lane::Audio => match &mut self.audio {
+                Some(line) => line.write(rtc, item, now, clock),
+                None => Sent::Nothing,
+            },
+            Lane::Video(name) => {
+                let Some(line) = &mut self.video else { return Sent::Nothing };
+                if self.target == Some(name) && item.start.key {
+                    self.target = None;
+                    self.current = Some(name);
+                    line.switching = true;
+                    return match line.write(rtc, item, now, clock) {
+                        Sent::Nothing => Sent::Nothing,
+                        _ => Sent::FirstOf(name),
+                    };
+                }
+                if self.current != Some(name) {
+                    return Sent::Nothing;
+                }
+                line.write(rtc, item, now, clock)
+            }
+        }
+    }
+
+    /// Takes in what the session counted over the last second; true for the video line's.
+    pub fn count(&mut self, counted: &MediaEgressStats) -> bool {
+        if self.video.as_ref().is_none_or(|line| line.out.mid != counted.mid) {
+            return false;
+        }
+        let stats = &mut self.stats;
+        stats.layer = self.current;
+        stats.loss = counted.loss;
+        stats.rtt = counted.rtt.or(stats.rtt);
+        stats.estimate_bps = self.selector.estimate_bps();
+        stats.packets = counted.packets;
+        stats.bytes = counted.bytes;
+        stats.nacks = counted.nacks;
+        stats.plis = self.plis_seen;
+        if let Some(remote) = &counted.remote {
+            stats.packets_lost = remote.packets_lost;
+            stats.highest_seq = Some(*remote.maximum_sequence_number);
+        }
+        true
+    }
+}
+
+impl Line {
+    fn new(out: OutLine, rate: u128) -> Self {
+        let rewriter = Rewriter::default();
+        Self { out, rate, declared: false, rewriter, last: None, switching: true }
+    }
+
+    fn write(&mut self, rtc: &mut Rtc, item: &Prepared, now: Instant, clock: Clock) -> Sent {
+        let packet = &item.packet;
+        let elapsed = self.elapsed(packet, now);
+        let numbered = if self.switching {
+            let first = self.rewriter.switch(packet.seq, packet.timestamp, elapsed);
+            match &item.start.prefix {
+                Some(_) => self.rewriter.insert(packet.timestamp).map(|second| (Some(first), second)),
+                None => Some((None, first)),
+            }
+        } else {
+            let prefix = item.start.prefix.as_ref().and_then(|_| self.rewriter.insert(packet.timestamp));
+            self.rewriter.next(packet.seq, packet.timestamp).map(|main| (prefix, main))
+        };
+        let Some((prefix, main)) = numbered else { return Sent::Nothing };
+        self.declare(rtc);
+        let mut api = rtc.direct_api();
+        let Some(stream) = api.stream_tx(&self.out.ssrc) else { return Sent::Nothing };
+        self.switching = false;
+        self.last = Some((now, packet.captured));
+
+        let wall = packet.captured.map_or(now, |captured| clock.instant_of(captured, now));
+        let (pt, nackable) = (self.out.pt, self.out.rtx.is_some());
+        if let (Some(numbered), Some(payload)) = (prefix, &item.start.prefix) {
+            stream.write_rtp(rtp(pt, numbered, wall, payload.clone()).nackable(nackable));
+        }
+        let write = rtp(pt, main, wall, packet.payload.clone()).marker(packet.marker).nackable(nackable);
+        stream.write_rtp(write);
+        Sent::Packet
+    }
+
+    /// Ticks since the last packet, by capture time where both sources state one.
+    fn elapsed(&self, packet: &RtpPacket, now: Instant) -> u32 {
+        let Some((at, captured)) = self.last else { return 0 };
+        let by_arrival = now.saturating_duration_since(at);
+        let span = match (captured, packet.captured) {
+            (Some(before), Some(after)) if after.millis_since(before).abs() < MAX_APART_MS => {
+                after.to_system().duration_since(before.to_system()).unwrap_or_default()
+            }
+            _ => by_arrival,
+        };
+        u32::try_from(span.as_micros() * self.rate / 1_000_000).unwrap_or(u32::MAX / 2)
+    }
+
+    /// Declares the session's send stream with its first packet, so that its first sender report is true.
+    fn declare(&mut self, rtc: &mut Rtc) {
+        // Declaring for a section that is not there panics.
+        if self.declared || rtc.media(self.out.mid).is_none() {
+            return;
+        }
+        self.declared = true;
+        let mut api = rtc.direct_api();
+        let stream = api.declare_stream_tx(self.out.ssrc, self.out.rtx, self.out.mid, None);
+        // The pacer would hold pictures back; the choice of layer is what keeps the rate down.
+        stream.set_unpaced(true);
+    }
+}
+
+fn rtp(pt: Pt, numbered: Numbered, wall: Instant, payload: Arc<[u8]>) -> RtpWrite {
+    RtpWrite::new(pt, SeqNo::from(numbered.seq), numbered.timestamp, wall, payload)
+}

@@ -184,6 +184,8 @@ fn split(url: &str) -> Result<(Scheme, String, u16, &str), UrlError> {
                 (_, None) => return Err(UrlError::BadHost),
             }
         }
+        // More than one colon is an IPv6 address, which needs its brackets (RFC 3986 §3.2.2).
+        None if authority.matches(':').count() > 1 => return Err(UrlError::BadHost),
         None => match authority.split_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (authority, None),

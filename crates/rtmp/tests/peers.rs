@@ -56,3 +56,30 @@ fn ffmpeg_plays_from_us_exactly_what_ffmpeg_published() {
     assert_eq!(played, frames_of(source.to_str().unwrap()));
     listener.join();
 }
+
+/// Publishes two seconds of FFmpeg's with `offset_s` added, plays them back, and compares with the source.
+fn relays_exactly_from(offset_s: i64, expected_wire_wrap_ms: i64) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source.flv");
+    make_source(&source, 4);
+    let listener = Listener::serve(&Hub::new(), 2);
+    publish(&source, &listener.url("live/k"), &["-output_ts_offset", &offset_s.to_string()]);
+    let original = frames_of(source.to_str().unwrap());
+    // Within us time never jumps, whatever the wire did.
+    listener.wait_for_stream(|stream| {
+        let frames = stream.tags.iter().filter(|tag| !tag.content.is_header());
+        let times: Vec<_> = frames.map(|tag| tag.timestamp.ticks()).collect();
+        let (first, last) = (times[0], times[times.len() - 1]);
+        assert!((offset_s * 1000..offset_s * 1000 + 100).contains(&first), "{first}");
+        assert!((3_900..4_100).contains(&(last - first)), "{first} to {last}");
+    });
+    let played = frames_of(&listener.url("live/k"));
+    let hashes = |frames: &[Frame]| frames.iter().map(|frame| (frame.0, frame.3.clone())).collect::<Vec<_>>();
+    assert_eq!(hashes(&played), hashes(&original));
+    for (played, original) in played.iter().zip(&original) {
+        let shifted = original.1 + offset_s * 1000;
+        let expected = if shifted >= expected_wire_wrap_ms { shifted - 2 * expected_wire_wrap_ms } else { shifted };
+        assert_eq!((played.0, played.1, played.2 - played.1), (original.0, expected, original.2 - original.1));
+    }
+    listener.join();
+}

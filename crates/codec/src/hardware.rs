@@ -9,6 +9,7 @@ use ffmpeg_next::ffi::{self, AVHWDeviceType, AVPixelFormat};
 use media::{FrameRate, Packet, Picture, PixelFormat, RenditionName, Size, Timescale};
 
 use crate::error::CodecError;
+use crate::log;
 use crate::raw::{self, Context, Frame};
 use crate::video_encoder::{EncoderChoice, KeyRequest, SpeedPreset, VideoEncoder, VideoEncoderConfig};
 
@@ -200,12 +201,13 @@ pub(crate) fn prepare(name: &str, size: Size, context: &mut Context) -> Result<S
     let failed = |code: c_int| CodecError::Open { name: name.to_owned(), reason: raw::reason(code) };
     let mut device = ptr::null_mut();
     // SAFETY: writes a counted reference or fails; no name means the first device.
-    let code = unsafe {
+    let (code, said) = log::listen(|| unsafe {
         let kind = AVHWDeviceType::AV_HWDEVICE_TYPE_VAAPI;
         ffi::av_hwdevice_ctx_create(&mut device, kind, ptr::null(), ptr::null_mut(), 0)
-    };
+    });
     if code < 0 {
-        return Err(failed(code));
+        let reason = said.unwrap_or_else(|| raw::reason(code));
+        return Err(CodecError::Open { name: name.to_owned(), reason });
     }
     // SAFETY: the device is a valid reference, given up after the pool took its own; the pool's context is its
     // buffer's contents, and is filled in before it is initialised.

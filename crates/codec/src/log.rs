@@ -12,6 +12,34 @@ const LINE_LIMIT: usize = 1024;
 
 thread_local! {
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    static HEARD: RefCell<Heard> = const { RefCell::new(Heard::Nobody) };
+}
+
+/// The first error since someone on this thread began to listen.
+enum Heard {
+    Nobody,
+    Nothing,
+    Line(String),
+}
+
+/// Runs `body` and returns what FFmpeg's log said first of what went wrong meanwhile, on this thread.
+pub(crate) fn listen<T>(body: impl FnOnce() -> T) -> (T, Option<String>) {
+    HEARD.replace(Heard::Nothing);
+    let result = body();
+    match HEARD.replace(Heard::Nobody) {
+        Heard::Line(line) => (result, Some(line)),
+        Heard::Nobody | Heard::Nothing => (result, None),
+    }
+}
+
+fn hear(line: &str) {
+    HEARD.with_borrow_mut(|heard| {
+        if let Heard::Nothing = heard {
+            // Without the name and address of the object that said it.
+            let text = line.rsplit_once("] ").map_or(line, |(_, text)| text);
+            *heard = Heard::Line(text.trim_end_matches('.').to_owned());
+        }
+    });
 }
 
 /// Routes the log; only the first call does something.
@@ -34,11 +62,12 @@ unsafe extern "C" fn on_log<V>(source: *mut c_void, level: c_int, format: *const
     } else {
         level <= ffi::AV_LOG_VERBOSE && tracing::enabled!(target: "ffmpeg", tracing::Level::TRACE)
     };
-    if !wanted {
+    let listening = level <= ffi::AV_LOG_ERROR && HEARD.with_borrow(|heard| matches!(heard, Heard::Nothing));
+    if !wanted && !listening {
         return;
     }
     let mut buffer = [0 as c_char; LINE_LIMIT];
-    let mut print_prefix = 0;
+    let mut print_prefix = LINE.with(|line| c_int::from(line.try_borrow().is_ok_and(|line| line.is_empty())));
     // SAFETY: the function's `va_list` parameter has the type `V` that the callback got from FFmpeg: both come
     // from the same header. Its output is cut to the buffer's length and ends with a NUL.
     let text = unsafe {
@@ -56,6 +85,9 @@ unsafe extern "C" fn on_log<V>(source: *mut c_void, level: c_int, format: *const
             return;
         }
         let text = line.trim_end();
+        if listening {
+            hear(text);
+        }
         if loud {
             tracing::debug!(target: "ffmpeg", "{text}");
         } else {

@@ -41,11 +41,11 @@ impl Codec {
         names
             .iter()
             .filter_map(|name| CString::new(*name).ok())
-            // SAFETY: the name ends with a NUL; the result is static or null.
             .find_map(|name| {
-                NonNull::new(unsafe { ffi::avcodec_find_decoder_by_name(name.as_ptr()) }.cast_mut())
+                // SAFETY: the name ends with a NUL; the result is static or null.
+                let found = unsafe { ffi::avcodec_find_decoder_by_name(name.as_ptr()) };
+                NonNull::new(found.cast_mut()).map(Self)
             })
-            .map(Self)
             .ok_or_else(|| CodecError::Missing { name: format!("decoder {}", names.join(" or ")) })
     }
 
@@ -122,8 +122,9 @@ impl Context {
             unsafe { ffi::av_dict_set(&mut dictionary, key.as_ptr(), value.as_ptr(), 0) };
         }
         // SAFETY: the context is alive and not yet open; the dictionary comes back with what was not used.
-        let (code, unused) = unsafe {
-            let code = ffi::avcodec_open2(self.context.as_ptr(), ptr::null(), &mut dictionary);
+        let (code, said, unused) = unsafe {
+            let context = self.context.as_ptr();
+            let (code, said) = log::listen(|| ffi::avcodec_open2(context, ptr::null(), &mut dictionary));
             let empty = c"";
             let entry = ffi::av_dict_get(
                 dictionary,
@@ -134,10 +135,14 @@ impl Context {
             let unused =
                 (!entry.is_null()).then(|| CStr::from_ptr((*entry).key).to_string_lossy().into_owned());
             ffi::av_dict_free(&mut dictionary);
-            (code, unused)
+            (code, said, unused)
         };
         match (code, unused) {
-            (code, _) if code < 0 => Err(failed(reason(code))),
+            (code, _) if code < 0 => Err(failed(match said {
+                // The code alone is often no more than "not permitted"; the log names the missing driver.
+                Some(said) => format!("{said} ({})", reason(code)),
+                None => reason(code),
+            })),
             (_, Some(option)) => Err(failed(format!("it does not know the option {option}"))),
             _ => Ok(()),
         }
@@ -195,6 +200,7 @@ fn output(code: c_int) -> Result<Output, c_int> {
 }
 
 /// A decoded picture or sound, or a view of one of ours.
+#[derive(Debug)]
 pub(crate) struct Frame(NonNull<ffi::AVFrame>);
 
 // SAFETY: not tied to a thread; its buffers are counted atomically and shared ones are only read.

@@ -44,7 +44,7 @@ pub fn moving(size: Size, index: u64, grain: u32) -> Picture {
     for y in 0..height / 2 {
         for x in 0..width / 2 {
             let scene = (x + t) as u32;
-            data.push(112 + (noise(scene / 24 ^ (y as u32 / 24) << 12) / 8) as u8);
+            data.push(112 + (noise((scene / 24) ^ ((y as u32 / 24) << 12)) / 8) as u8);
             data.push(120 + (y * 16 / height) as u8);
         }
     }

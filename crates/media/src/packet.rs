@@ -6,7 +6,7 @@ use crate::picture::Size;
 use crate::rendition::RenditionName;
 use crate::time::{FrameRate, Timestamp};
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Codec {
     H264,
     Opus,

@@ -1,1 +1,18 @@
-//! The media server: ingest, forwarding, LL-HLS, recording and API.
+//! The media server: ingest, forwarding, LL-HLS and API.
+//!
+//! Never decodes: foreign pictures and sound are bytes here. Knows no wallet, no window and no device.
+
+mod app;
+pub mod config;
+mod hls;
+mod http;
+mod id;
+mod media_events;
+mod rtmp_server;
+mod server;
+mod session;
+mod store;
+mod stream;
+
+pub use config::{ConfigError, NodeConfig};
+pub use server::{Addresses, Node, NodeError};

@@ -1,1 +1,20 @@
 //! The engine: capture to publish, commands in, snapshots out.
+//!
+//! Joins sources, simulation, compositor, mixer, encoders and outputs. Knows no window and no argument
+//! parsing: the Stage, `tickcast engine` and `tickcast demo` drive it through [`Engine`] alone.
+
+pub mod broadcast;
+pub mod engine;
+mod frame_queue;
+mod hub;
+mod ladder;
+mod output;
+mod programme;
+pub mod snapshot;
+mod sound;
+mod sources;
+mod statistics;
+
+pub use broadcast::{BroadcastError, BroadcastFile};
+pub use engine::{Command, Engine, EngineError, SignallingFactory};
+pub use snapshot::Snapshot;

@@ -1,0 +1,92 @@
+//! How a node is set: TOML with every key optional, unknown keys refused.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// A node's settings; [`NodeConfig::default`] is what an empty file means.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Where the database and the recordings lie.
+    pub data_dir: PathBuf,
+    /// API, pages, WHIP and WHEP.
+    pub http: SocketAddr,
+    /// LL-HLS alone, for a CDN to pull from; the HTTP port serves it too.
+    pub hls: SocketAddr,
+    pub rtmp: SocketAddr,
+    /// The one UDP port of all WebRTC peers.
+    pub media: SocketAddr,
+    /// Addresses that peers are told to send to; empty: that of `media`, or of every interface where it is
+    /// bound to all.
+    pub advertised: Vec<IpAddr>,
+    /// Host name or address in the links that the API gives; empty: what the request's `Host` said.
+    pub public_host: String,
+    /// Given to peers in `Link` headers (RFC 9725 §4.6), such as `stun:stun.example.org`.
+    pub ice_servers: Vec<String>,
+    pub max_peers: usize,
+    pub max_streams: usize,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        let on = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        Self {
+            data_dir: PathBuf::from("tickcast-data"),
+            http: on(8080),
+            hls: on(8081),
+            rtmp: on(1935),
+            media: on(8082),
+            advertised: Vec::new(),
+            public_host: String::new(),
+            ice_servers: Vec::new(),
+            max_peers: 2000,
+            max_streams: 200,
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("{path} could not be read: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    /// The message carries line, column and the offending key.
+    #[error("{path} is not a node's configuration: {source}")]
+    Malformed { path: PathBuf, source: Box<toml::de::Error> },
+}
+
+impl NodeConfig {
+    pub fn from_file(path: &std::path::Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// Everything on loopback, on ports that the system chooses, in `data_dir`.
+    pub fn loopback(data_dir: PathBuf) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { data_dir, http: any, hls: any, rtmp: any, media: any, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        std::fs::write(&path, "http = \"127.0.0.1:1\"\nrtpm = \"127.0.0.1:2\"\n").unwrap();
+        let said = NodeConfig::from_file(&path).unwrap_err().to_string();
+        assert!(said.contains("line 2") && said.contains("rtpm"), "{said}");
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(toml::from_str::<NodeConfig>("").unwrap(), NodeConfig::default());
+    }
+}

@@ -1,0 +1,4 @@
+use std::sync::Arc;
+use axum::Router;
+use crate::app::App;
+pub fn routes() -> Router<Arc<App>> { Router::new() }

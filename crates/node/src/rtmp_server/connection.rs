@@ -1,0 +1,189 @@
+//! One RTMP connection: its socket, its session, and what it does to a stream.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmp::{Refusal, Server, ServerConfig, ServerEvent};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::player::Playing;
+use super::publisher::Publishing;
+use crate::app::App;
+use crate::id::{PlaybackId, StreamKey};
+use crate::stream::{PublishRefused, PublisherKind};
+
+/// The only application there is; the stream key follows it.
+const APP: &str = "live";
+const READ_BYTES: usize = 64 * 1024;
+
+/// What a connection is used for.
+enum Use {
+    Nothing,
+    Publish(Publishing),
+    Play(Playing),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    #[error(transparent)]
+    Session(#[from] rtmp::Error),
+    #[error(transparent)]
+    Socket(#[from] std::io::Error),
+}
+
+/// Serves one connection until it ends.
+pub async fn run(app: Arc<App>, socket: TcpStream) -> Result<(), ConnectionError> {
+    // Commands are small and waited for.
+    socket.set_nodelay(true)?;
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
+    let config = ServerConfig { seed: u64::from_le_bytes(seed), ..ServerConfig::default() };
+    let session = Server::new(config, Instant::now());
+    let mut connection = Connection { app, socket, session, used_for: Use::Nothing };
+    let result = connection.serve().await;
+    if result.is_err() {
+        // Its last words say why.
+        let _ = connection.flush().await;
+    }
+    if let Use::Publish(publishing) = std::mem::replace(&mut connection.used_for, Use::Nothing) {
+        publishing.end().await;
+    }
+    result
+}
+
+struct Connection {
+    app: Arc<App>,
+    socket: TcpStream,
+    session: Server,
+    used_for: Use,
+}
+
+impl Connection {
+    async fn serve(&mut self) -> Result<(), ConnectionError> {
+        let mut input = vec![0; READ_BYTES];
+        loop {
+            self.flush().await?;
+            let deadline = tokio::time::Instant::from_std(self.session.poll_timeout());
+            let playing = match &mut self.used_for {
+                Use::Play(playing) => Some(playing),
+                Use::Nothing | Use::Publish(_) => None,
+            };
+            tokio::select! {
+                read = self.socket.read(&mut input) => match read? {
+                    0 => return Ok(()),
+                    count => {
+                        self.session.handle_input(Instant::now(), &input[..count])?;
+                        self.obey().await?;
+                    }
+                },
+                tags = next_tags(playing) => match tags {
+                    Some(tags) => self.play(tags)?,
+                    None => {
+                        self.session.end_play()?;
+                        self.used_for = Use::Nothing;
+                    }
+                },
+                () = tokio::time::sleep_until(deadline) => self.session.handle_timeout(Instant::now())?,
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), ConnectionError> {
+        while let Some(bytes) = self.session.poll_output() {
+            self.socket.write_all(&bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn obey(&mut self) -> Result<(), ConnectionError> {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                ServerEvent::PublishRequested { app, key } => self.publish(&app, &key).await?,
+                ServerEvent::PlayRequested { app, key } => self.start_play(&app, &key).await?,
+                ServerEvent::Media(tag) => {
+                    if let Use::Publish(publishing) = &mut self.used_for {
+                        publishing.take(&tag).await;
+                    }
+                }
+                ServerEvent::PublishEnded | ServerEvent::PlayEnded => {
+                    if let Use::Publish(publishing) = std::mem::replace(&mut self.used_for, Use::Nothing) {
+                        publishing.end().await;
+                    }
+                }
+                ServerEvent::Paused(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, application: &str, key: &rtmp::StreamKey) -> Result<(), ConnectionError> {
+        let refusal = match self.take_publisher(application, key).await {
+            Ok(publishing) => {
+                self.used_for = Use::Publish(publishing);
+                return Ok(self.session.accept()?);
+            }
+            Err(refusal) => refusal,
+        };
+        Ok(self.session.refuse(&refusal)?)
+    }
+
+    async fn take_publisher(&self, application: &str, key: &rtmp::StreamKey) -> Result<Publishing, Refusal> {
+        let bad_name = |words| Refusal::new("NetStream.Publish.BadName", words);
+        // Some encoders end the application with a slash, or add a query string.
+        if application.split('?').next().unwrap_or_default().trim_end_matches('/') != APP {
+            return Err(bad_name("Publish to rtmp://HOST/live/STREAM_KEY"));
+        }
+        let name = StreamKey::presented(key.expose_name());
+        let row = self.app.store().stream_by_key(&name).await.map_err(|err| {
+            tracing::error!("the store failed: {err}");
+            bad_name("The node could not look up the stream key")
+        })?;
+        let row = row.ok_or_else(|| bad_name("The stream key is wrong"))?;
+        let stream = self.app.stream(row).map_err(|_| bad_name("The node has all the streams it may have"))?;
+        match stream.publish(PublisherKind::Rtmp).await {
+            Ok(grant) => Ok(Publishing::new(stream, grant)),
+            Err(PublishRefused::AlreadyLive) => Err(bad_name("The stream is live from another publisher")),
+            Err(PublishRefused::NotLive | PublishRefused::Gone) => Err(bad_name("The stream has ended")),
+        }
+    }
+
+    async fn start_play(&mut self, application: &str, key: &rtmp::StreamKey) -> Result<(), ConnectionError> {
+        let known = application.split('?').next().unwrap_or_default().trim_end_matches('/') == APP;
+        let id = PlaybackId::parse(key.expose_name()).filter(|_| known);
+        match id.and_then(|id| self.app.running(&id)).filter(|stream| stream.live().epoch.is_some()) {
+            Some(stream) => {
+                self.used_for = Use::Play(Playing::new(stream));
+                Ok(self.session.accept()?)
+            }
+            None => {
+                let refusal = Refusal::new("NetStream.Play.StreamNotFound", "There is no such live stream");
+                Ok(self.session.refuse(&refusal)?)
+            }
+        }
+    }
+
+    fn play(&mut self, tags: impl IntoIterator<Item = rtmp::SharedTag>) -> Result<(), ConnectionError> {
+        for mut tag in tags {
+            match self.session.send(&mut tag) {
+                Ok(()) => {}
+                Err(rtmp::Error::OutputFull { .. }) => {
+                    if let Use::Play(playing) = &mut self.used_for {
+                        playing.skip_to_key();
+                    }
+                    return Ok(());
+                }
+                Err(err) => return Err(err.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for ever where nothing is played.
+async fn next_tags(playing: Option<&mut Playing>) -> Option<std::collections::VecDeque<rtmp::SharedTag>> {
+    match playing {
+        Some(playing) => playing.next().await,
+        None => std::future::pending().await,
+    }
+}

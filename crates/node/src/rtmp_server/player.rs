@@ -1,0 +1,103 @@
+//! A stream's packets become tags for players.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use media::{Codec, Packet, RenditionName, Timescale};
+use mux::flv::{AudioBody, AudioCodec, VideoBody};
+use mux::h264::AvcConfig;
+use rtmp::{SharedTag, Tag, TagContent};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::stream::{Lane, StreamHandle, Unit};
+
+/// One RTMP player of a stream: its best rendition and its AAC, from the next key frame on.
+pub struct Playing {
+    units: broadcast::Receiver<Arc<Unit>>,
+    stream: StreamHandle,
+    rendition: Option<RenditionName>,
+    config: Option<AvcConfig>,
+    sound: Option<Bytes>,
+    broken: bool,
+}
+
+impl Playing {
+    pub fn new(stream: StreamHandle) -> Self {
+        Self { units: stream.read(), stream, rendition: None, config: None, sound: None, broken: true }
+    }
+
+    /// The tags of the next packet that this player gets; `None` once the stream's task has ended.
+    pub async fn next(&mut self) -> Option<VecDeque<SharedTag>> {
+        loop {
+            match self.units.recv().await {
+                Ok(unit) => {
+                    let tags = self.tags(&unit);
+                    if !tags.is_empty() {
+                        return Some(tags);
+                    }
+                }
+                // Too slow: what was missed is gone, so pictures go on at the next key frame.
+                Err(RecvError::Lagged(_)) => self.broken = true,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// The output is full: as if the network had lost the rest of this group of pictures.
+    pub fn skip_to_key(&mut self) {
+        self.broken = true;
+    }
+
+    fn tags(&mut self, unit: &Unit) -> VecDeque<SharedTag> {
+        let mut tags = VecDeque::new();
+        match unit.lane {
+            Lane::Video(name) => self.video(name, &unit.packet, &mut tags),
+            Lane::Audio(Codec::Aac) => self.audio(&unit.packet, &mut tags),
+            Lane::Audio(_) => {}
+        }
+        tags
+    }
+
+    fn video(&mut self, name: RenditionName, packet: &Packet, tags: &mut VecDeque<SharedTag>) {
+        let best = self.stream.live().best_rendition();
+        if self.rendition.is_none_or(|mine| Some(mine) != best) && packet.key && Some(name) == best {
+            self.rendition = best;
+            self.config = None;
+        }
+        if self.rendition != Some(name) {
+            return;
+        }
+        if packet.key {
+            if let Ok(config) = AvcConfig::from_annex_b(&packet.payload)
+                && self.config.as_ref() != Some(&config)
+            {
+                tags.push_back(tag(TagContent::VideoHeader, packet, VideoBody::sequence_header(&config).to_bytes()));
+                self.config = Some(config);
+            }
+            self.broken = self.config.is_none();
+        }
+        if self.broken {
+            return;
+        }
+        let content = if packet.key { TagContent::KeyFrame } else { TagContent::InterFrame };
+        tags.push_back(tag(content, packet, VideoBody::frame(packet).to_bytes()));
+    }
+
+    fn audio(&mut self, packet: &Packet, tags: &mut VecDeque<SharedTag>) {
+        let Some(config) = self.stream.live().aac_config else { return };
+        if self.sound.as_ref() != Some(&config) {
+            let header = AudioBody::SequenceHeader { codec: AudioCodec::Aac, config: config.clone() };
+            tags.push_back(tag(TagContent::AudioHeader, packet, header.to_bytes()));
+            self.sound = Some(config);
+        }
+        let frame = AudioBody::Frame { codec: AudioCodec::Aac, frame: packet.payload.clone() };
+        tags.push_back(tag(TagContent::AudioFrame, packet, frame.to_bytes()));
+    }
+}
+
+fn tag(content: TagContent, packet: &Packet, body: Vec<u8>) -> SharedTag {
+    let timestamp = packet.dts.rescale(Timescale::MILLIS);
+    SharedTag::new(Tag { content, timestamp, body: body.into() })
+}

@@ -1,0 +1,100 @@
+//! Starts and stops a node.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::config::NodeConfig;
+use crate::store::{Store, StoreError};
+use crate::{http, media_events, rtmp_server};
+
+#[derive(Debug, Error)]
+pub enum NodeError {
+    #[error("the port {address} of {what} cannot be opened: {source}")]
+    Bind { what: &'static str, address: SocketAddr, source: std::io::Error },
+    #[error("the directory {path} cannot be made: {source}")]
+    DataDir { path: std::path::PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Media(#[from] sfu::StartError),
+}
+
+/// Where a running node listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub hls: SocketAddr,
+    pub rtmp: SocketAddr,
+    pub media: SocketAddr,
+}
+
+/// A running node. Dropping it ends everything at once; [`Node::stop`] lets broadcasts end properly.
+pub struct Node {
+    app: Arc<App>,
+    addresses: Addresses,
+    tasks: JoinSet<()>,
+    _sfu: sfu::Sfu,
+}
+
+impl Node {
+    /// Opens every port or none.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        std::fs::create_dir_all(&config.data_dir)
+            .map_err(|source| NodeError::DataDir { path: config.data_dir.clone(), source })?;
+        let store = Store::open(&config.data_dir).await?;
+        let http = bind("HTTP", config.http).await?;
+        let hls = bind("HLS", config.hls).await?;
+        let rtmp = bind("RTMP", config.rtmp).await?;
+        let (sfu, events) = sfu::Sfu::start(sfu::SfuConfig {
+            bind: config.media,
+            advertised: config.advertised.clone(),
+            max_peers: config.max_peers,
+            ..sfu::SfuConfig::default()
+        })?;
+        let local = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
+        let addresses = Addresses {
+            http: local(&http, config.http),
+            hls: local(&hls, config.hls),
+            rtmp: local(&rtmp, config.rtmp),
+            media: sfu.handle().local_addr(),
+        };
+        let app = Arc::new(App::new(config, addresses, store, sfu.handle()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve("HTTP", http, http::router(Arc::clone(&app))));
+        tasks.spawn(serve("HLS", hls, http::hls_router(Arc::clone(&app))));
+        tasks.spawn(rtmp_server::serve(Arc::clone(&app), rtmp));
+        tasks.spawn(media_events::pump(Arc::clone(&app), events));
+        Ok(Self { app, addresses, tasks, _sfu: sfu })
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// How many WHIP and WHEP sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.app.sessions().len()
+    }
+
+    /// Ends every broadcast and closes the database.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.app.end_broadcasts().await;
+        self.app.store().close().await;
+    }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|source| NodeError::Bind { what, address, source })
+}
+
+async fn serve(what: &'static str, listener: TcpListener, router: axum::Router) {
+    if let Err(err) = http::serve(listener, router).await {
+        tracing::error!("{what} ended: {err}");
+    }
+}

@@ -1,0 +1,129 @@
+//! WHIP and WHEP sessions: which token stands for which peer of which stream.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use media::RenditionName;
+
+use crate::id::session_token;
+use crate::stream::{PublisherId, StreamHandle};
+
+/// What a peer does.
+#[derive(Clone)]
+pub enum Role {
+    Publisher {
+        publisher: PublisherId,
+        /// The rendition that each rid carries; a publisher without simulcast has none.
+        layers: Arc<BTreeMap<Arc<str>, RenditionName>>,
+    },
+    Viewer,
+}
+
+#[derive(Clone)]
+pub struct Session {
+    pub token: String,
+    pub peer: sfu::PeerId,
+    pub stream: StreamHandle,
+    pub role: Role,
+    /// Changes with an ICE restart (RFC 9725 §4.3.1).
+    pub etag: String,
+}
+
+#[derive(Default)]
+struct Tables {
+    by_token: BTreeMap<String, Session>,
+    token_of: BTreeMap<sfu::PeerId, String>,
+}
+
+/// All sessions of a node. Bounded by the number of peers that the media plane accepts.
+#[derive(Default)]
+pub struct Sessions(Mutex<Tables>);
+
+impl Sessions {
+    /// Enters a session and makes its token.
+    pub fn enter(&self, peer: sfu::PeerId, stream: StreamHandle, role: Role, etag: String) -> Session {
+        let session = Session { token: session_token(), peer, stream, role, etag };
+        let mut tables = self.tables();
+        tables.token_of.insert(peer, session.token.clone());
+        tables.by_token.insert(session.token.clone(), session.clone());
+        session
+    }
+
+    pub fn by_token(&self, token: &str) -> Option<Session> {
+        self.tables().by_token.get(token).cloned()
+    }
+
+    pub fn by_peer(&self, peer: sfu::PeerId) -> Option<Session> {
+        let tables = self.tables();
+        tables.by_token.get(tables.token_of.get(&peer)?).cloned()
+    }
+
+    pub fn set_etag(&self, token: &str, etag: String) {
+        if let Some(session) = self.tables().by_token.get_mut(token) {
+            session.etag = etag;
+        }
+    }
+
+    /// Takes a session out; the caller closes its peer and tells its stream.
+    pub fn leave(&self, peer: sfu::PeerId) -> Option<Session> {
+        let mut tables = self.tables();
+        let token = tables.token_of.remove(&peer)?;
+        tables.by_token.remove(&token)
+    }
+
+    pub fn len(&self) -> usize {
+        self.tables().by_token.len()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which rendition each rid of a simulcast offer carries. Our own rids say it; browsers' pages use a few
+/// conventions; of anything else the order counts, lowest first, as most encoders list them.
+pub fn layers(rids: &[String]) -> BTreeMap<Arc<str>, RenditionName> {
+    const CONVENTIONS: [[&str; 3]; 3] = [["q", "h", "f"], ["0", "1", "2"], ["low", "mid", "hi"]];
+    const NAMES: [RenditionName; 3] = [RenditionName::Low, RenditionName::Medium, RenditionName::High];
+    let ours = rids.iter().map(|rid| RenditionName::from_rid(rid)).collect::<Option<Vec<_>>>();
+    let known = |convention: &[&str; 3]| rids.iter().all(|rid| convention.contains(&rid.as_str()));
+    let names: Vec<RenditionName> = if let Some(ours) = ours {
+        ours
+    } else if let Some(convention) = CONVENTIONS.iter().find(|c| known(c)) {
+        let place = |rid: &String| convention.iter().position(|known| known == rid).unwrap_or(0);
+        rids.iter().map(|rid| NAMES[place(rid)]).collect()
+    } else {
+        let all = &RenditionName::ALL;
+        let lowest = 4usize.saturating_sub(rids.len());
+        (0..rids.len()).map(|place| all[(lowest + place).min(all.len() - 1)]).collect()
+    };
+    rids.iter().map(|rid| Arc::from(rid.as_str())).zip(names).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(rids: &[&str]) -> Vec<&'static str> {
+        let rids: Vec<String> = rids.iter().map(|rid| (*rid).to_owned()).collect();
+        let layers = layers(&rids);
+        rids.iter().map(|rid| layers[rid.as_str()].as_str()).collect()
+    }
+
+    #[test]
+    fn our_own_rids_name_their_renditions() {
+        assert_eq!(names(&["vl", "l", "m", "h"]), ["very_low", "low", "medium", "high"]);
+        assert_eq!(names(&["h"]), ["high"]);
+    }
+
+    #[test]
+    fn the_rids_of_common_pages_are_understood() {
+        assert_eq!(names(&["f", "h", "q"]), ["high", "medium", "low"]);
+        assert_eq!(names(&["0", "1", "2"]), ["low", "medium", "high"]);
+    }
+
+    #[test]
+    fn of_unknown_rids_the_order_counts() {
+        assert_eq!(names(&["a", "b"]), ["medium", "high"]);
+    }
+}

@@ -1,0 +1,249 @@
+//! The database: streams, broadcasts and viewers. SQLite in WAL mode.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use api::{CreateStream, StreamStatus};
+use sqlx::{AssertSqlSafe, Row};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow};
+use thiserror::Error;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::id::{PlaybackId, StreamKey};
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("the database could not be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("the database holds a row that cannot be read: {0}")]
+    Unreadable(&'static str),
+}
+
+/// A stream as stored.
+#[derive(Clone, Debug)]
+pub struct StreamRow {
+    pub id: Uuid,
+    pub playback_id: PlaybackId,
+    pub key: StreamKey,
+    pub title: String,
+    pub description: String,
+    pub category: String,
+    pub status: StreamStatus,
+    /// RFC 3339.
+    pub started_at: Option<String>,
+}
+
+#[derive(Clone)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens `tickcast.db` in `dir`, made and migrated where needed.
+    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str("sqlite://")?
+            .filename(dir.join("tickcast.db"))
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(std::time::Duration::from_secs(5));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        sqlx::migrate!("./migrations/sqlite").run(&pool).await?;
+        let store = Self { pool };
+        // A node that was killed left its streams "live".
+        let now = now_text();
+        sqlx::query("UPDATE streams SET status = 'ended', ended_at = ?1, updated_at = ?1 WHERE status = 'live'")
+            .bind(&now)
+            .execute(&store.pool)
+            .await?;
+        sqlx::query("UPDATE stream_sessions SET ended_at = ?1 WHERE ended_at IS NULL")
+            .bind(&now)
+            .execute(&store.pool)
+            .await?;
+        Ok(store)
+    }
+
+    pub async fn create_stream(&self, creator: &str, request: &CreateStream) -> Result<StreamRow, StoreError> {
+        let row = StreamRow {
+            id: Uuid::new_v4(),
+            playback_id: PlaybackId::random(),
+            key: StreamKey::random(),
+            title: request.title.clone(),
+            description: request.description.clone(),
+            category: request.category.clone(),
+            status: StreamStatus::Pending,
+            started_at: None,
+        };
+        sqlx::query(
+            "INSERT INTO streams (id, playback_id, creator_id, title, description, category, stream_key, \
+             created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
+        )
+        .bind(row.id.to_string())
+        .bind(row.playback_id.as_str())
+        .bind(creator)
+        .bind(&row.title)
+        .bind(&row.description)
+        .bind(&row.category)
+        .bind(row.key.expose())
+        .bind(now_text())
+        .execute(&self.pool)
+        .await?;
+        Ok(row)
+    }
+
+    pub async fn stream_by_key(&self, key: &StreamKey) -> Result<Option<StreamRow>, StoreError> {
+        self.stream_where("stream_key = ?1", key.expose()).await
+    }
+
+    pub async fn stream_by_playback_id(&self, id: &PlaybackId) -> Result<Option<StreamRow>, StoreError> {
+        self.stream_where("playback_id = ?1", id.as_str()).await
+    }
+
+    pub async fn stream_by_id(&self, id: Uuid) -> Result<Option<StreamRow>, StoreError> {
+        self.stream_where("id = ?1", &id.to_string()).await
+    }
+
+    /// The newest first, at most `limit`.
+    pub async fn streams(&self, limit: u32) -> Result<Vec<StreamRow>, StoreError> {
+        sqlx::query(AssertSqlSafe(format!("{SELECT} ORDER BY created_at DESC, id LIMIT ?1")))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(read_stream)
+            .collect()
+    }
+
+    /// A broadcast begins: its session's id.
+    pub async fn begin_broadcast(&self, stream: Uuid, sfu: &str, signaling: &str) -> Result<Uuid, StoreError> {
+        let (session, now) = (Uuid::new_v4(), now_text());
+        let mut tx = self.pool.begin().await?;
+        sqlx::query(
+            "UPDATE streams SET status = 'live', started_at = ?2, ended_at = NULL, updated_at = ?2 WHERE id = ?1",
+        )
+        .bind(stream.to_string())
+        .bind(&now)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO stream_sessions (id, stream_id, sfu_server, signaling_server, started_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .bind(session.to_string())
+        .bind(stream.to_string())
+        .bind(sfu)
+        .bind(signaling)
+        .bind(&now)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(session)
+    }
+
+    pub async fn end_broadcast(&self, stream: Uuid, session: Uuid) -> Result<(), StoreError> {
+        let now = now_text();
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("UPDATE stream_sessions SET ended_at = ?2 WHERE id = ?1")
+            .bind(session.to_string())
+            .bind(&now)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "UPDATE streams SET status = 'ended', viewer_count = 0, ended_at = ?2, updated_at = ?2 \
+             WHERE id = ?1 AND status = 'live'",
+        )
+        .bind(stream.to_string())
+        .bind(&now)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// `condition` is one of ours; what comes from outside is bound.
+    async fn stream_where(&self, condition: &'static str, value: &str) -> Result<Option<StreamRow>, StoreError> {
+        sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE {condition}")))
+            .bind(value)
+            .fetch_optional(&self.pool)
+            .await?
+            .as_ref()
+            .map(read_stream)
+            .transpose()
+    }
+}
+
+const SELECT: &str =
+    "SELECT id, playback_id, stream_key, title, description, category, status, started_at FROM streams";
+
+fn read_stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
+    let text = |name: &str| row.try_get::<String, _>(name);
+    Ok(StreamRow {
+        id: text("id")?.parse().map_err(|_| StoreError::Unreadable("streams.id"))?,
+        playback_id: PlaybackId::parse(&text("playback_id")?)
+            .ok_or(StoreError::Unreadable("streams.playback_id"))?,
+        key: StreamKey::presented(&text("stream_key")?),
+        title: text("title")?,
+        description: text("description")?,
+        category: text("category")?,
+        status: StreamStatus::parse(&text("status")?).ok_or(StoreError::Unreadable("streams.status"))?,
+        started_at: row.try_get("started_at")?,
+    })
+}
+
+pub(crate) fn now_text() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).expect("a date of this era has an RFC 3339 form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(title: &str) -> CreateStream {
+        CreateStream { title: title.into(), description: String::new(), category: String::new() }
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_found_by_its_key_and_by_its_playback_id_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let made = store.create_stream("local", &request("one")).await.unwrap();
+        store.close().await;
+        let store = Store::open(dir.path()).await.unwrap();
+        assert_eq!(store.stream_by_key(&made.key).await.unwrap().unwrap().id, made.id);
+        assert_eq!(store.stream_by_playback_id(&made.playback_id).await.unwrap().unwrap().id, made.id);
+        assert!(store.stream_by_key(&StreamKey::presented(made.playback_id.as_str())).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_broadcast_that_a_kill_left_open_is_ended_at_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let made = store.create_stream("local", &request("one")).await.unwrap();
+        store.begin_broadcast(made.id, "here", "here").await.unwrap();
+        assert_eq!(store.stream_by_id(made.id).await.unwrap().unwrap().status, StreamStatus::Live);
+        store.close().await;
+        let store = Store::open(dir.path()).await.unwrap();
+        assert_eq!(store.stream_by_id(made.id).await.unwrap().unwrap().status, StreamStatus::Ended);
+    }
+
+    #[tokio::test]
+    async fn the_database_itself_refuses_a_status_and_a_title_that_it_does_not_know() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        assert!(store.create_stream("local", &request(&"x".repeat(256))).await.is_err());
+        let made = store.create_stream("local", &request("one")).await.unwrap();
+        let update = sqlx::query("UPDATE streams SET status = 'paused' WHERE id = ?1")
+            .bind(made.id.to_string())
+            .execute(&store.pool)
+            .await;
+        assert!(update.unwrap_err().to_string().contains("CHECK"));
+    }
+}

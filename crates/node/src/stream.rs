@@ -1,0 +1,181 @@
+//! One live stream: everything about it is owned by one task, which others reach by messages.
+
+mod actor;
+mod lane;
+mod meter;
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::RenditionInfo;
+use bytes::Bytes;
+use media::{Codec, Packet, RenditionName, StudioEpoch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::hls::HlsStream;
+use crate::store::StreamRow;
+
+pub use actor::spawn;
+
+/// Messages waiting for a stream's task. Full: senders of media drop and count, all others wait.
+const MAILBOX: usize = 1024;
+/// Packets that a reader inside the node may fall behind: some four seconds of a ladder with sound.
+const READ_AHEAD: usize = 1024;
+
+/// One source of media for a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PublisherId(pub u64);
+
+/// How a source takes part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PublisherKind {
+    /// The creator's own, by WebRTC.
+    Whip,
+    /// The creator's own, by RTMP.
+    Rtmp,
+    /// Our own child that adds what the creator did not send.
+    Transcoder,
+}
+
+impl PublisherKind {
+    pub const fn is_primary(self) -> bool {
+        !matches!(self, Self::Transcoder)
+    }
+}
+
+/// What a packet belongs to within its stream.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Lane {
+    Video(RenditionName),
+    Audio(Codec),
+}
+
+impl Lane {
+    pub fn rendition(self) -> Option<RenditionName> {
+        match self {
+            Self::Video(name) => Some(name),
+            Self::Audio(_) => None,
+        }
+    }
+}
+
+/// A packet on its way to readers inside the node.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    pub lane: Lane,
+    pub packet: Packet,
+}
+
+/// Why nobody may publish now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PublishRefused {
+    /// Another publisher is live: it might be an attempt to take the stream over.
+    AlreadyLive,
+    /// A transcoder without a stream to add to.
+    NotLive,
+    /// The stream's task has ended.
+    Gone,
+}
+
+/// What a publisher is told: the zero of the stream's media time.
+#[derive(Clone, Copy, Debug)]
+pub struct PublishGrant {
+    pub publisher: PublisherId,
+    pub epoch: StudioEpoch,
+}
+
+pub enum Message {
+    Publish { kind: PublisherKind, reply: oneshot::Sender<Result<PublishGrant, PublishRefused>> },
+    /// The publisher's connection ended.
+    Unpublish { publisher: PublisherId },
+    /// RTP from a WebRTC publisher.
+    Rtp { publisher: PublisherId, lane: Lane, packet: sfu::RtpPacket },
+    /// A whole packet from any other.
+    Packet { publisher: PublisherId, lane: Lane, packet: Packet },
+    /// The AudioSpecificConfig of a publisher's AAC.
+    AacConfig { publisher: PublisherId, config: Bytes },
+    /// Of whom key frames are asked.
+    Connected { publisher: PublisherId, peer: sfu::PeerId, layers: Arc<BTreeMap<Arc<str>, RenditionName>> },
+    /// Ends the broadcast now, and says when that is done.
+    End { done: oneshot::Sender<()> },
+    KeyframeNeeded { layer: RenditionName },
+    ViewerJoined,
+    ViewerLeft,
+}
+
+/// What others may read of a stream at any time.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    pub viewers: u32,
+    pub renditions: Vec<RenditionInfo>,
+    /// The lanes that have carried a packet in this broadcast.
+    pub lanes: Vec<Lane>,
+    /// The zero of media time; `None` while nobody publishes.
+    pub epoch: Option<StudioEpoch>,
+    /// The AudioSpecificConfig of the AAC lane.
+    pub aac_config: Option<Bytes>,
+    /// Counts broadcasts.
+    pub generation: u64,
+}
+
+impl Live {
+    /// The best of the renditions that have carried a packet.
+    pub fn best_rendition(&self) -> Option<RenditionName> {
+        self.lanes.iter().filter_map(|lane| lane.rendition()).max()
+    }
+}
+
+/// A stream's task, from outside. Cheap to clone.
+#[derive(Clone)]
+pub struct StreamHandle {
+    pub row: Arc<StreamRow>,
+    /// The stream's name in the media plane.
+    pub media_id: sfu::StreamId,
+    pub hls: Arc<HlsStream>,
+    messages: mpsc::Sender<Message>,
+    units: broadcast::Sender<Arc<Unit>>,
+    live: watch::Receiver<Live>,
+}
+
+impl StreamHandle {
+    pub async fn publish(&self, kind: PublisherKind) -> Result<PublishGrant, PublishRefused> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.messages.send(Message::Publish { kind, reply }).await;
+        sent.map_err(|_| PublishRefused::Gone)?;
+        answer.await.map_err(|_| PublishRefused::Gone)?
+    }
+
+    /// Ends the broadcast, if there is one.
+    pub async fn end(&self) {
+        let (done, ended) = oneshot::channel();
+        self.tell(Message::End { done }).await;
+        // An error means that the task has ended, and with it the broadcast.
+        let _ = ended.await;
+    }
+
+    /// Waits for room: for what must not get lost.
+    pub async fn tell(&self, message: Message) {
+        // A task that has ended needs no news.
+        let _ = self.messages.send(message).await;
+    }
+
+    /// Never waits: for media. `false` where there was no room.
+    pub fn offer(&self, message: Message) -> bool {
+        self.messages.try_send(message).is_ok()
+    }
+
+    pub fn live(&self) -> Live {
+        self.live.borrow().clone()
+    }
+
+    /// Changes of [`Live`].
+    pub fn watch(&self) -> watch::Receiver<Live> {
+        self.live.clone()
+    }
+
+    /// Every packet from now on; a reader that falls behind is told how many it missed.
+    pub fn read(&self) -> broadcast::Receiver<Arc<Unit>> {
+        self.units.subscribe()
+    }
+}

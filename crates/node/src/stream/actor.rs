@@ -1,0 +1,323 @@
+//! The task that owns a stream.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use api::RenditionInfo;
+use bytes::Bytes;
+use media::{Codec, Packet, RenditionName, StudioEpoch, WallTime};
+use sfu::SfuHandle;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use super::lane::{Assembler, Splitter};
+use super::meter::Meter;
+use super::{
+    Lane, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId, PublisherKind, READ_AHEAD,
+    StreamHandle, Unit,
+};
+use crate::hls::HlsStream;
+use crate::store::{Store, StreamRow};
+
+/// How often what others read of a stream is made anew.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+/// A primary publisher that left may come back within this and go on with the same broadcast.
+const RETURN_GRACE: Duration = Duration::from_secs(10);
+
+/// Starts the task of `row`'s stream; it runs until every handle is dropped.
+pub fn spawn(row: StreamRow, media_id: sfu::StreamId, sfu: SfuHandle, store: Store) -> StreamHandle {
+    let (messages, mailbox) = mpsc::channel(MAILBOX);
+    let (units, _) = broadcast::channel(READ_AHEAD);
+    let (report, live) = watch::channel(Live::default());
+    let row = Arc::new(row);
+    let hls = Arc::new(HlsStream::new());
+    let actor = Actor {
+        row: Arc::clone(&row),
+        media_id,
+        sfu,
+        store,
+        hls: Arc::clone(&hls),
+        units: units.clone(),
+        report,
+        publishers: BTreeMap::new(),
+        lanes: BTreeMap::new(),
+        next_publisher: 0,
+        viewers: 0,
+        broadcast: None,
+        aac_config: None,
+        generation: 0,
+    };
+    tokio::spawn(actor.run(mailbox));
+    StreamHandle { row, media_id, hls, messages, units, live }
+}
+
+struct Publisher {
+    kind: PublisherKind,
+    peer: Option<(sfu::PeerId, Arc<BTreeMap<Arc<str>, RenditionName>>)>,
+    assemblers: BTreeMap<Lane, Assembler>,
+    splitters: BTreeMap<Lane, Splitter>,
+}
+
+/// From a publisher's coming until it stayed away.
+struct Broadcast {
+    epoch: StudioEpoch,
+    session: Option<Uuid>,
+    /// When the last primary publisher left; `None` while there is one.
+    alone_since: Option<Instant>,
+}
+
+struct LaneState {
+    owner: PublisherId,
+    meter: Meter,
+}
+
+struct Actor {
+    row: Arc<StreamRow>,
+    media_id: sfu::StreamId,
+    sfu: SfuHandle,
+    store: Store,
+    hls: Arc<HlsStream>,
+    units: broadcast::Sender<Arc<Unit>>,
+    report: watch::Sender<Live>,
+    publishers: BTreeMap<u64, Publisher>,
+    lanes: BTreeMap<Lane, LaneState>,
+    next_publisher: u64,
+    viewers: u32,
+    broadcast: Option<Broadcast>,
+    aac_config: Option<Bytes>,
+    generation: u64,
+}
+
+impl Actor {
+    async fn run(mut self, mut mailbox: mpsc::Receiver<Message>) {
+        let mut ticks = interval(REPORT_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                message = mailbox.recv() => match message {
+                    Some(message) => self.take(message).await,
+                    None => break,
+                },
+                _ = ticks.tick() => self.tick().await,
+            }
+        }
+        self.end_broadcast().await;
+    }
+
+    async fn take(&mut self, message: Message) {
+        match message {
+            Message::Publish { kind, reply } => {
+                let granted = self.publish(kind).await;
+                if let Err(Ok(grant)) = reply.send(granted) {
+                    // Nobody waits for it any more.
+                    self.unpublish(grant.publisher);
+                }
+            }
+            Message::Unpublish { publisher } => self.unpublish(publisher),
+            Message::Connected { publisher, peer, layers } => {
+                if let Some(publisher) = self.publishers.get_mut(&publisher.0) {
+                    publisher.peer = Some((peer, layers));
+                }
+            }
+            Message::Rtp { publisher, lane, packet } => self.rtp(publisher, lane, packet),
+            Message::Packet { publisher, lane, packet } => self.packet(publisher, lane, packet),
+            Message::AacConfig { publisher, config } => {
+                if self.publishers.contains_key(&publisher.0) {
+                    self.hls.set_aac(&config);
+                    self.aac_config = Some(config);
+                    self.tell();
+                }
+            }
+            Message::End { done } => {
+                self.end_broadcast().await;
+                self.tell();
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
+            Message::KeyframeNeeded { layer } => self.ask_keyframe(layer),
+            Message::ViewerJoined => self.viewers += 1,
+            Message::ViewerLeft => self.viewers = self.viewers.saturating_sub(1),
+        }
+    }
+
+    async fn publish(&mut self, kind: PublisherKind) -> Result<PublishGrant, PublishRefused> {
+        if kind.is_primary() {
+            if self.publishers.values().any(|p| p.kind.is_primary()) {
+                tracing::warn!(stream = %self.row.playback_id, "a second publisher used a live stream's key");
+                return Err(PublishRefused::AlreadyLive);
+            }
+            self.begin_or_resume().await;
+        }
+        let broadcast = self.broadcast.as_ref().ok_or(PublishRefused::NotLive)?;
+        let publisher = PublisherId(self.next_publisher);
+        self.next_publisher += 1;
+        let (assemblers, splitters) = (BTreeMap::new(), BTreeMap::new());
+        self.publishers.insert(publisher.0, Publisher { kind, peer: None, assemblers, splitters });
+        Ok(PublishGrant { publisher, epoch: broadcast.epoch })
+    }
+
+    async fn begin_or_resume(&mut self) {
+        if let Some(broadcast) = &mut self.broadcast {
+            broadcast.alone_since = None;
+            self.order(self.sfu.restart_stream(self.media_id));
+            self.hls.mark_discontinuity();
+            return;
+        }
+        let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
+        let session = self.store.begin_broadcast(self.row.id, "embedded", "embedded").await;
+        let session = session.inspect_err(|err| tracing::error!("a broadcast was not stored: {err}")).ok();
+        self.broadcast = Some(Broadcast { epoch, session, alone_since: None });
+        self.generation += 1;
+        self.hls.begin(epoch);
+        tracing::info!(stream = %self.row.playback_id, "live");
+    }
+
+    fn unpublish(&mut self, publisher: PublisherId) {
+        let Some(gone) = self.publishers.remove(&publisher.0) else { return };
+        self.lanes.retain(|_, lane| lane.owner != publisher);
+        if gone.kind.is_primary()
+            && let Some(broadcast) = &mut self.broadcast
+        {
+            broadcast.alone_since = Some(Instant::now());
+        }
+    }
+
+    async fn tick(&mut self) {
+        let alone = self.broadcast.as_ref().and_then(|b| b.alone_since);
+        if alone.is_some_and(|since| since.elapsed() > RETURN_GRACE) {
+            self.end_broadcast().await;
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let renditions = self.lanes.iter().filter_map(|(lane, state)| match lane {
+            Lane::Video(name) => {
+                let size = state.meter.size();
+                Some(RenditionInfo {
+                    name: name.as_str().to_owned(),
+                    width: size.map_or(0, |s| s.width),
+                    height: size.map_or(0, |s| s.height),
+                    kbps: state.meter.kbps(),
+                })
+            }
+            Lane::Audio(_) => None,
+        });
+        self.report.send_replace(Live {
+            viewers: self.viewers,
+            renditions: renditions.collect(),
+            lanes: self.lanes.keys().copied().collect(),
+            epoch: self.broadcast.as_ref().map(|b| b.epoch),
+            aac_config: self.aac_config.clone(),
+            generation: self.generation,
+        });
+    }
+
+    async fn end_broadcast(&mut self) {
+        let Some(broadcast) = self.broadcast.take() else { return };
+        for publisher in std::mem::take(&mut self.publishers).into_values() {
+            if let Some((peer, _)) = publisher.peer {
+                self.order(self.sfu.close(peer));
+            }
+        }
+        self.lanes.clear();
+        self.aac_config = None;
+        self.order(self.sfu.close_stream(self.media_id));
+        self.hls.end();
+        if let Some(session) = broadcast.session
+            && let Err(err) = self.store.end_broadcast(self.row.id, session).await
+        {
+            tracing::error!("a broadcast's end was not stored: {err}");
+        }
+        tracing::info!(stream = %self.row.playback_id, "ended");
+    }
+
+    /// WebRTC in: forwarded as it is, and put together for everybody else.
+    fn rtp(&mut self, id: PublisherId, lane: Lane, packet: sfu::RtpPacket) {
+        let Some(epoch) = self.broadcast.as_ref().map(|b| b.epoch) else { return };
+        let Some(publisher) = self.publishers.get_mut(&id.0) else { return };
+        let assembler = publisher.assemblers.entry(lane).or_insert_with(|| match lane {
+            Lane::Video(_) => Assembler::video(),
+            Lane::Audio(_) => Assembler::audio(),
+        });
+        let whole = assembler.push(&packet, epoch);
+        self.sfu.forward(self.media_id, vec![(forwarded(lane), packet)]);
+        for packet in whole {
+            self.hand_on(id, lane, packet);
+        }
+    }
+
+    /// Whole packets in: split for WebRTC, and handed on as they are.
+    fn packet(&mut self, id: PublisherId, lane: Lane, packet: Packet) {
+        let Some(epoch) = self.broadcast.as_ref().map(|b| b.epoch) else { return };
+        let Some(publisher) = self.publishers.get_mut(&id.0) else { return };
+        // WebRTC carries no AAC, and no pictures out of order.
+        let splitter = match lane {
+            Lane::Video(_) if packet.pts == packet.dts => Some(Splitter::video as fn() -> Splitter),
+            Lane::Audio(Codec::Opus) => Some(Splitter::audio as fn() -> Splitter),
+            _ => None,
+        };
+        if let Some(make) = splitter {
+            let rtp = publisher.splitters.entry(lane).or_insert_with(make).push(&packet, epoch);
+            let rtp = rtp.into_iter().map(|packet| (forwarded(lane), packet));
+            self.sfu.forward(self.media_id, rtp.collect());
+        }
+        self.hand_on(id, lane, packet);
+    }
+
+    fn hand_on(&mut self, owner: PublisherId, lane: Lane, packet: Packet) {
+        if !self.lanes.contains_key(&lane) {
+            self.lanes.insert(lane, LaneState { owner, meter: Meter::new() });
+            self.tell_layers();
+            self.tell();
+        }
+        let Some(state) = self.lanes.get_mut(&lane) else { return };
+        if state.owner != owner {
+            // The creator's own lane comes before one that a transcoder made of it.
+            let primary = self.publishers.get(&owner.0).is_some_and(|p| p.kind.is_primary());
+            if !primary {
+                return;
+            }
+            state.owner = owner;
+        }
+        if matches!(lane, Lane::Video(_)) {
+            state.meter.push(Instant::now(), &packet);
+        }
+        self.hls.push(lane, &packet);
+        // Without readers there is nobody to tell.
+        let _ = self.units.send(Arc::new(Unit { lane, packet }));
+    }
+
+    fn ask_keyframe(&self, layer: RenditionName) {
+        let Some(lane) = self.lanes.get(&Lane::Video(layer)) else { return };
+        let owner = self.publishers.get(&lane.owner.0);
+        if let Some((peer, layers)) = owner.and_then(|publisher| publisher.peer.as_ref()) {
+            let rid = layers.iter().find(|(_, name)| **name == layer).map(|(rid, _)| &**rid);
+            self.order(self.sfu.request_keyframe(*peer, rid));
+        }
+    }
+
+    /// A lane is new: the media plane learns what viewers can choose from.
+    fn tell_layers(&self) {
+        let layers = self.lanes.keys().filter_map(|lane| lane.rendition());
+        let layers = layers.map(|name| sfu::Layer { name, kbps: name.default_kbps() }).collect();
+        self.order(self.sfu.set_layers(self.media_id, layers));
+    }
+
+    /// A media plane that is too busy for a command is asked again by what comes next: key frames, layers
+    /// and ends are all repeated or noticed otherwise.
+    fn order(&self, ordered: Result<(), sfu::Refused>) {
+        if let Err(err) = ordered {
+            tracing::warn!(stream = %self.row.playback_id, "the media plane refused: {err}");
+        }
+    }
+}
+
+fn forwarded(lane: Lane) -> sfu::Lane {
+    match lane {
+        Lane::Video(name) => sfu::Lane::Video(name),
+        Lane::Audio(_) => sfu::Lane::Audio,
+    }
+}

@@ -1,0 +1,303 @@
+//! The compose thread: at each tick of the programme it steps the simulation, takes every source's picture
+//! for this instant, composes, and hands each rendition to its encoder.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use compose::Scene;
+use media::{FrameRate, Picture, Size, Slot, StopSignal, StudioEpoch, Timescale, Timestamp, Worker};
+
+use crate::frame_queue::Frame;
+use crate::ladder::{Encoder, KEY_INTERVAL_SECONDS};
+use crate::simulation::SimulationStage;
+use crate::snapshot::{ProgrammeFigures, SimulationFigures, SourceFigures};
+use crate::sources::{NamedPicture, figures};
+use crate::statistics::Window;
+
+/// Requested key frames come at most this often: each costs every viewer's rendition a burst.
+const KEY_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
+/// Commands waiting for the next tick. Full: the sender is told.
+const COMMANDS: usize = 256;
+
+/// What may be changed while the programme runs.
+pub enum ProgrammeCommand {
+    Scene(Scene),
+    Simulation(sim::Action),
+}
+
+#[derive(Default)]
+struct Report {
+    programme: ProgrammeFigures,
+    simulation: Option<SimulationFigures>,
+    sources: Vec<SourceFigures>,
+}
+
+/// The programme's pictures.
+pub struct ProgrammeThread {
+    commands: SyncSender<ProgrammeCommand>,
+    key_wanted: Arc<AtomicBool>,
+    preview: Slot<Picture>,
+    preview_interval_ms: Arc<AtomicU64>,
+    report: Arc<Mutex<Report>>,
+    _worker: Worker,
+}
+
+/// What the thread is made of.
+pub struct ProgrammeParts {
+    pub epoch: StudioEpoch,
+    pub rate: FrameRate,
+    pub size: Size,
+    pub scene: Scene,
+    pub simulation: Option<SimulationStage>,
+    pub encoders: Arc<Vec<Encoder>>,
+}
+
+impl ProgrammeThread {
+    /// `open` runs on the new thread.
+    pub fn start(
+        parts: ProgrammeParts,
+        open: impl FnOnce() -> Vec<NamedPicture> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (commands, incoming) = sync_channel(COMMANDS);
+        let key_wanted = Arc::new(AtomicBool::new(false));
+        let preview = Slot::new();
+        let preview_interval_ms = Arc::new(AtomicU64::new(0));
+        let report = Arc::new(Mutex::new(Report::default()));
+        let shared = Shared {
+            key_wanted: Arc::clone(&key_wanted),
+            preview: preview.clone(),
+            preview_interval_ms: Arc::clone(&preview_interval_ms),
+            report: Arc::clone(&report),
+        };
+        let worker = Worker::spawn("compose", move |stop| {
+            Programme::new(parts, open(), incoming, shared).run(stop);
+        })?;
+        Ok(Self { commands, key_wanted, preview, preview_interval_ms, report, _worker: worker })
+    }
+
+    /// `false` where too many commands wait already.
+    pub fn command(&self, command: ProgrammeCommand) -> bool {
+        !matches!(self.commands.try_send(command), Err(TrySendError::Full(_)))
+    }
+
+    /// Asks for a key frame in all renditions at once.
+    pub fn want_key(&self) {
+        self.key_wanted.store(true, Ordering::Release);
+    }
+
+    /// The programme's newest picture, made at most each `interval`; a zero interval makes none.
+    pub fn preview(&self, interval: Duration) -> Slot<Picture> {
+        let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        self.preview_interval_ms.store(ms, Ordering::Relaxed);
+        self.preview.clone()
+    }
+
+    pub fn programme(&self) -> ProgrammeFigures {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).programme.clone()
+    }
+
+    pub fn simulation(&self) -> Option<SimulationFigures> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).simulation.clone()
+    }
+
+    pub fn sources(&self) -> Vec<SourceFigures> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).sources.clone()
+    }
+}
+
+struct Shared {
+    key_wanted: Arc<AtomicBool>,
+    preview: Slot<Picture>,
+    preview_interval_ms: Arc<AtomicU64>,
+    report: Arc<Mutex<Report>>,
+}
+
+struct Programme {
+    epoch: StudioEpoch,
+    rate: FrameRate,
+    size: Size,
+    scene: Scene,
+    simulation: Option<SimulationStage>,
+    encoders: Arc<Vec<Encoder>>,
+    sources: Vec<NamedPicture>,
+    compositor: compose::CpuCompositor,
+    incoming: Receiver<ProgrammeCommand>,
+    shared: Shared,
+    last_key: Option<Instant>,
+    last_preview: Option<Instant>,
+    frames: u64,
+    dropped: u64,
+    dropped_at_start: u64,
+    first: Option<u64>,
+    compose_ms: Window,
+}
+
+impl Programme {
+    fn new(
+        parts: ProgrammeParts,
+        sources: Vec<NamedPicture>,
+        incoming: Receiver<ProgrammeCommand>,
+        shared: Shared,
+    ) -> Self {
+        let ProgrammeParts { epoch, rate, size, scene, simulation, encoders } = parts;
+        let renditions = encoders.iter().map(|encoder| encoder.rendition().size).collect();
+        let compositor = compose::CpuCompositor::new(compose::CompositorConfig { programme: size, renditions });
+        Self {
+            epoch,
+            rate,
+            size,
+            scene,
+            simulation,
+            encoders,
+            sources,
+            compositor,
+            incoming,
+            shared,
+            last_key: None,
+            last_preview: None,
+            frames: 0,
+            dropped: 0,
+            dropped_at_start: 0,
+            first: None,
+            compose_ms: Window::default(),
+        }
+    }
+
+    fn run(mut self, stop: &StopSignal) {
+        let mut next = self.index_now() + 1;
+        while !stop.is_set() {
+            let due = self.epoch.instant_of(self.rate.timestamp_of(next, Timescale::VIDEO));
+            let now = Instant::now();
+            if let Some(wait) = due.checked_duration_since(now).filter(|wait| !wait.is_zero()) {
+                std::thread::park_timeout(wait);
+                continue;
+            }
+            // Late by a frame or more: what is due now is shown, what was due before is lost.
+            let newest = self.index_now();
+            self.count_dropped(next, newest);
+            next = newest.max(next);
+            self.frame(next);
+            next += 1;
+        }
+    }
+
+    fn index_now(&self) -> u64 {
+        self.rate.index_at(self.epoch.stamp(Instant::now(), Timescale::NANOS))
+    }
+
+    fn count_dropped(&mut self, next: u64, newest: u64) {
+        let first = *self.first.get_or_insert(next);
+        let settled = first + (2.0 * self.rate.as_f64()) as u64;
+        let missed = newest.saturating_sub(next);
+        self.dropped += missed;
+        self.dropped_at_start += settled.clamp(next, newest.max(next)) - next;
+    }
+
+    fn frame(&mut self, index: u64) {
+        let begun = Instant::now();
+        let at = self.rate.timestamp_of(index, Timescale::VIDEO);
+        self.obey();
+        let light = self.simulation.as_mut().map(|stage| (stage.name().to_owned(), stage.picture_at(at, self.size)));
+        let mut pictures: Vec<(String, Picture)> = light.into_iter().collect();
+        for named in &mut self.sources {
+            if let Some(picture) = named.source.picture_at(at) {
+                pictures.push((named.name.clone(), picture));
+            }
+        }
+        let find = |name: &str| pictures.iter().find(|(known, _)| known == name).map(|(_, p)| p.clone());
+        let preview = self.preview_due(begun).then_some(self.size);
+        let composed = self.compositor.compose(&self.scene, &find, at, preview);
+        let key = self.key_due(index, begun);
+        for (encoder, picture) in self.encoders.iter().zip(composed.renditions) {
+            encoder.push(Frame { picture, key, begun });
+        }
+        if let Some(picture) = composed.preview {
+            self.last_preview = Some(begun);
+            self.shared.preview.put(picture);
+        }
+        self.frames += 1;
+        let spent = begun.elapsed();
+        self.compose_ms.push(spent.as_secs_f32() * 1e3);
+        if let Some(stage) = &mut self.simulation {
+            stage.shed(spent, self.rate.interval());
+        }
+        if self.frames.is_multiple_of(6) {
+            self.tell();
+        }
+    }
+
+    fn obey(&mut self) {
+        while let Ok(command) = self.incoming.try_recv() {
+            match command {
+                ProgrammeCommand::Scene(scene) => self.scene = scene,
+                ProgrammeCommand::Simulation(action) => {
+                    if let Some(stage) = &mut self.simulation {
+                        stage.act(action);
+                    }
+                }
+            }
+        }
+    }
+
+    fn preview_due(&self, now: Instant) -> bool {
+        let ms = self.shared.preview_interval_ms.load(Ordering::Relaxed);
+        ms > 0 && self.last_preview.is_none_or(|last| now - last >= Duration::from_millis(ms))
+    }
+
+    /// On the grid, or asked for. The grid is by frame index, so that a request moves nothing.
+    fn key_due(&mut self, index: u64, now: Instant) -> bool {
+        let on_grid = is_on_key_grid(index, self.rate);
+        let may = self.last_key.is_none_or(|last| now - last >= KEY_REQUEST_INTERVAL);
+        let asked = may && self.shared.key_wanted.swap(false, Ordering::AcqRel);
+        let due = on_grid || asked || self.frames == 0;
+        if due {
+            self.last_key = Some(now);
+        }
+        due
+    }
+
+    fn tell(&self) {
+        let newest = self.encoders.last();
+        let seconds = self.epoch.stamp(Instant::now(), Timescale::NANOS).as_secs_f64();
+        let first = self.rate.timestamp_of(self.first.unwrap_or(0), Timescale::NANOS).as_secs_f64();
+        let mut report = self.shared.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.programme = ProgrammeFigures {
+            width: self.size.width,
+            height: self.size.height,
+            fps: self.frames as f64 / (seconds - first).max(1e-3),
+            frames: self.frames,
+            dropped: self.dropped,
+            dropped_at_start: self.dropped_at_start,
+            compose_ms_p50: self.compose_ms.percentile(0.5),
+            lag_ms_p50: newest.and_then(Encoder::lag_ms_p50),
+        };
+        report.simulation = self.simulation.as_ref().map(SimulationStage::figures);
+        let named = self.sources.iter();
+        report.sources = named.map(|n| figures(&n.name, n.kind, n.source.status())).collect();
+    }
+}
+
+/// Whether frame `index` is the first at or after a multiple of the key interval.
+fn is_on_key_grid(index: u64, rate: FrameRate) -> bool {
+    let period = |index: u64| {
+        let at: Timestamp = rate.timestamp_of(index, Timescale::NANOS);
+        at.ticks() / (i64::from(KEY_INTERVAL_SECONDS) * 1_000_000_000)
+    };
+    index == 0 || period(index) != period(index - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_grid_is_every_two_seconds_of_media_time() {
+        let on_grid = |rate| (0..200).filter(|&index| is_on_key_grid(index, rate)).collect::<Vec<_>>();
+        assert_eq!(on_grid(FrameRate::FPS_30), [0, 60, 120, 180]);
+        // At 29.97 frame 60 falls at 2.002 s, 119 at 3.97, 120 at 4.004.
+        assert_eq!(on_grid(FrameRate::new(30_000, 1_001).unwrap()), [0, 60, 120, 180]);
+        assert_eq!(on_grid(FrameRate::new(25, 1).unwrap()), [0, 50, 100, 150]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Opens what a broadcast file names.
+
+use capture::{Bed, PictureSource, SoundSource, SourceStatus, Strip, StripOnly, TestPattern, TestTone};
+use media::{Size, StudioEpoch};
+
+use crate::broadcast::{Sound, Source};
+use crate::snapshot::SourceFigures;
+
+/// A picture source under its name in the scene.
+pub struct NamedPicture {
+    pub name: String,
+    pub kind: &'static str,
+    pub source: Box<dyn PictureSource>,
+}
+
+/// A sound source under its name in the mixer.
+pub struct NamedSound {
+    pub name: String,
+    pub kind: &'static str,
+    pub settings: mixer::InputSettings,
+    pub source: Box<dyn SoundSource>,
+}
+
+/// Opens a picture source; `None` for the simulation, which is no source of captured pictures.
+///
+/// Never fails: what cannot be opened is a source that says why and tries again.
+pub fn open_picture(source: &Source, size: Size, epoch: StudioEpoch) -> Option<NamedPicture> {
+    let pattern = || Box::new(TestPattern::new(size, Strip::Absent, capture::system_wall_clock));
+    let (kind, opened): (_, Box<dyn PictureSource>) = match source {
+        Source::Synthetic { .. } => {
+            ("synthetic", Box::new(TestPattern::new(size, Strip::Burnt, capture::system_wall_clock)))
+        }
+        Source::Clock { .. } => ("clock", Box::new(StripOnly::new(size.width, capture::system_wall_clock))),
+        Source::Camera { or_synthetic: true, device, .. } if device.is_empty() && no_camera() => {
+            ("synthetic", pattern())
+        }
+        Source::Camera { device, .. } => ("camera", Box::new(capture::Camera::open(device, size, epoch))),
+        Source::Screen { display, window, .. } => {
+            ("screen", Box::new(capture::Screen::open(display, window, epoch)))
+        }
+        Source::File { path, .. } => ("file", Box::new(crate::file_source::FilePictures::open(path))),
+        Source::Simulation { .. } => return None,
+    };
+    Some(NamedPicture { name: source.name().to_owned(), kind, source: opened })
+}
+
+pub fn open_sound(sound: &Sound, epoch: StudioEpoch) -> NamedSound {
+    let (kind, opened): (_, Box<dyn SoundSource>) = match sound {
+        Sound::Synthetic { .. } => ("synthetic", Box::new(TestTone::new(Bed::Silence))),
+        Sound::Microphone { or_synthetic: true, device, .. } if device.is_empty() && no_microphone() => {
+            ("synthetic", Box::new(TestTone::new(Bed::Silence)))
+        }
+        Sound::Microphone { device, .. } => ("microphone", Box::new(capture::Microphone::open(device, epoch))),
+        Sound::File { path, .. } => ("file", Box::new(crate::file_source::FileSound::open(path))),
+    };
+    let (gain_db, muted) = sound.fader();
+    let mute = if muted { mixer::Mute::Muted } else { mixer::Mute::Heard };
+    let settings = mixer::InputSettings { gain_db, mute };
+    NamedSound { name: sound.name().to_owned(), kind, settings, source: opened }
+}
+
+fn no_camera() -> bool {
+    capture::list_cameras().is_empty()
+}
+
+fn no_microphone() -> bool {
+    capture::list_microphones().is_empty()
+}
+
+/// How a source is doing, for the snapshot.
+pub fn figures(name: &str, kind: &'static str, status: SourceStatus) -> SourceFigures {
+    let (state, message) = match status {
+        SourceStatus::Opening => ("opening", None),
+        SourceStatus::Live => ("live", None),
+        SourceStatus::Lost { message } => ("lost", Some(message)),
+    };
+    SourceFigures { name: name.to_owned(), kind, state, message }
+}

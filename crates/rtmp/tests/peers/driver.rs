@@ -22,7 +22,7 @@ pub struct Stream {
     pub app: String,
     pub key: String,
     pub ended: bool,
-    /// Bytes that the publisher sent, with their sizes of reads: a capture.
+    /// All bytes that came, from every connection.
     pub capture: Vec<u8>,
     pub error: Option<Error>,
 }
@@ -56,8 +56,9 @@ impl Hub {
         }
     }
 
-    pub fn wait_for_end(&self) {
-        self.wait(|stream| stream.ended.then_some(()));
+    /// Looks at a stream whose connections were served.
+    pub fn look<T>(&self, look: impl FnOnce(&Stream) -> T) -> T {
+        look(&self.stream.lock().unwrap())
     }
 }
 
@@ -91,7 +92,7 @@ impl Listener {
         format!("rtmp://{}/{path}", self.address)
     }
 
-    /// Waits until all connections were served.
+    /// Waits until all its connections were served.
     pub fn join(mut self) -> Arc<Hub> {
         self.thread.take().unwrap().join().unwrap();
         self.hub.clone()
@@ -217,6 +218,90 @@ impl Drop for Process {
     }
 }
 
+/// Plays until `is_enough`, which sees each event.
+pub fn watch_client(
+    config: ClientConfig,
+    mut is_enough: impl FnMut(&ClientEvent) -> bool,
+) -> Vec<ClientEvent> {
+    let mut socket = TcpStream::connect((config.url.host(), config.url.port())).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut client = Client::new(config, Instant::now());
+    let mut buffer = vec![0; 65_536];
+    let mut events = Vec::new();
+    loop {
+        while let Some(bytes) = client.poll_output() {
+            socket.write_all(&bytes).unwrap();
+        }
+        let count = socket.read(&mut buffer).unwrap();
+        assert_ne!(count, 0, "the server closed before enough was seen");
+        client.handle_input(Instant::now(), &buffer[..count]).unwrap();
+        while let Some(event) = client.poll_event() {
+            let enough = is_enough(&event);
+            events.push(event);
+            if enough {
+                return events;
+            }
+        }
+    }
+}
+
+/// nginx with its RTMP module, on a port of its own, recording into its folder.
+pub struct Nginx {
+    process: Child,
+    pub port: u16,
+    pub folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let root = folder.path().display();
+        let configuration = format!(
+            "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
+             daemon off; master_process off; pid {root}/pid; error_log {root}/error.log info;\n\
+             events {{ worker_connections 64; }}\n\
+             rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; chunk_size 4096;\n\
+             application live {{ live on; record all; record_path {root}; }} }} }}\n"
+        );
+        let path = folder.path().join("nginx.conf");
+        std::fs::write(&path, configuration).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(path).arg("-p").arg(folder.path()).args(["-e", "/dev/null"]);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let nginx = Self { process, port, folder };
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "nginx does not listen");
+            std::thread::yield_now();
+        }
+        nginx
+    }
+
+    pub fn url(&self, key: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/live/{key}", self.port)
+    }
+
+    /// Lets it finish its files, and returns the recording.
+    pub fn finish(&mut self) -> std::path::PathBuf {
+        let status = Command::new("kill").args(["-QUIT", &self.process.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        self.process.wait().unwrap();
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let recordings: Vec<_> =
+            files.filter(|path| path.extension().is_some_and(|end| end == "flv")).collect();
+        assert_eq!(recordings.len(), 1, "{recordings:?}");
+        recordings[0].clone()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 pub fn ffmpeg(arguments: &[&str]) -> Command {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-y"]).args(arguments).stdin(Stdio::null());
@@ -231,9 +316,9 @@ pub fn run(mut command: Command) -> Output {
     output
 }
 
-/// A file of `seconds` of picture and sound: H.264 baseline and AAC in FLV.
-pub fn make_source(path: &Path, seconds: u32) {
-    let video = format!("testsrc=size=320x180:rate=30:duration={seconds}");
+/// A file of `seconds` of picture and sound: H.264 baseline and AAC in FLV. Noise makes it large.
+pub fn make_source(path: &Path, seconds: u32, noise: u32) {
+    let video = format!("testsrc=size=320x180:rate=30:duration={seconds},noise=alls={noise}:allf=t");
     let audio = format!("sine=frequency=440:sample_rate=48000:duration={seconds}");
     let arguments = [
         "-f",

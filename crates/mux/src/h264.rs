@@ -9,6 +9,8 @@ pub use nal::{
     AnnexBUnits, InBand, LengthPrefixedUnits, NalType, annex_b_units, is_idr, length_prefixed_units,
     nal_type, parameter_sets, push_annex_b, to_annex_b, to_length_prefixed,
 };
+#[cfg(test)]
+pub(crate) use sps::tests::written_sps;
 pub use sps::{Colour, Sps, Timing, Vui};
 
 use thiserror::Error;

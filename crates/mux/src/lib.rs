@@ -8,5 +8,6 @@ mod bits;
 pub mod flv;
 pub mod fmp4;
 pub mod h264;
+pub mod hls;
 pub mod opus;
 pub mod rtp;

@@ -150,7 +150,7 @@ fn parse_run(
     let per_sample =
         [SAMPLE_DURATION, SAMPLE_SIZE, SAMPLE_FLAGS, SAMPLE_COMPOSITION].map(|bit| flags & bit != 0);
     let row = per_sample.iter().filter(|&&present| present).count() * 4;
-    let most = if row == 0 { MAX_IMPLIED_SAMPLES } else { fields.0.len() / row };
+    let most = fields.0.len().checked_div(row).unwrap_or(MAX_IMPLIED_SAMPLES);
     if count > most {
         return None;
     }

@@ -118,6 +118,13 @@ impl SampleQueue {
         packet.dts < self.origin
     }
 
+    /// Whether a packet begins more than `gap` after the one that is held.
+    pub fn is_behind(&self, packet: &Packet, gap: Timestamp) -> bool {
+        let Some(held) = &self.held else { return false };
+        let begun = Timestamp::new(held.dts, self.config.timescale()).plus(self.origin);
+        packet.dts.minus(begun) > gap
+    }
+
     /// Takes a packet and gives the one before, whose duration is now known.
     pub fn push(&mut self, packet: &Packet) -> Option<Sample> {
         let scale = self.config.timescale();

@@ -133,7 +133,7 @@ fn push_units(out: &mut Vec<u8>, units: &[Bytes]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sps::tests::written_sps;
+    use super::super::written_sps;
     use super::*;
     use proptest::prelude::*;
 

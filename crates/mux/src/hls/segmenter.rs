@@ -1,0 +1,293 @@
+//! Packets of all renditions and the sound, cut into parts and segments that agree with each other.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use media::{Packet, RenditionName, Timescale, Timestamp, WallTime};
+
+use super::plan::{Boundary, SegmentPlan};
+use super::playlist::SegmentStart;
+use crate::fmp4::{Part, PartWriter, Sample, SampleQueue, TrackConfig};
+
+/// Sound that waits for video to say where segments begin, about 5.5 s of AAC. When full, video has
+/// stalled, and sound goes on without it.
+const MAX_WAITING: usize = 256;
+
+/// A rendition of the stream.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TrackName {
+    Video(RenditionName),
+    Audio,
+}
+
+impl TrackName {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Video(name) => name.as_str(),
+            Self::Audio => "audio",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SegmenterConfig {
+    /// How far key frames that begin segments are apart.
+    pub grid: Timestamp,
+    /// EXT-X-TARGETDURATION. Where key frames do not come in time, a segment begins without one.
+    pub target_seconds: u32,
+    pub part_target: Timestamp,
+    /// The wall time of media time zero.
+    pub epoch: WallTime,
+}
+
+impl SegmenterConfig {
+    /// A track that sends nothing for this long has left.
+    fn away_after(&self) -> Timestamp {
+        Timestamp::new(i64::from(self.target_seconds) * 500, Timescale::MILLIS)
+    }
+}
+
+/// What became ready.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// The header that segments with this `init` need.
+    Init { track: TrackName, init: u32, bytes: Bytes },
+    /// A segment begins, and the one before is whole.
+    Segment { track: TrackName, at: SegmentStart },
+    /// A segment of which this rendition has nothing.
+    Gap { track: TrackName, at: SegmentStart, duration: Timestamp },
+    /// Part `index` of the track's newest segment.
+    Part { track: TrackName, msn: u64, index: usize, part: Part },
+    /// Nothing follows.
+    End { track: TrackName },
+}
+
+#[derive(Debug)]
+struct Lane {
+    queue: SampleQueue,
+    writer: PartWriter,
+    init: u32,
+    /// The segment that grows, and how many parts it has; `None` until one begins.
+    open: Option<(u64, usize)>,
+    last_msn: Option<u64>,
+    part: Vec<Sample>,
+    part_ticks: i64,
+    /// Sound whose segment is not settled yet.
+    waiting: VecDeque<Sample>,
+}
+
+/// See the module. Every call says what became ready, in order.
+#[derive(Debug)]
+pub struct Segmenter {
+    config: SegmenterConfig,
+    plan: SegmentPlan,
+    lanes: BTreeMap<TrackName, Lane>,
+}
+
+impl Segmenter {
+    pub fn new(config: SegmenterConfig) -> Self {
+        let plan = SegmentPlan::new(config.grid, config.target_seconds);
+        Self { config, plan, lanes: BTreeMap::new() }
+    }
+
+    /// Adds a track, or gives it another header: after that belongs a [`Segmenter::discontinuity`] first.
+    pub fn set_track(&mut self, track: TrackName, config: TrackConfig) -> Output {
+        let before = self.lanes.remove(&track);
+        let init = before.as_ref().map_or(0, |lane| lane.init + 1);
+        let writer = PartWriter::new(config.clone());
+        let bytes = writer.init_segment();
+        let lane = Lane {
+            queue: new_queue(config),
+            writer,
+            init,
+            open: None,
+            last_msn: before.and_then(|lane| lane.last_msn),
+            part: Vec::new(),
+            part_ticks: 0,
+            waiting: VecDeque::new(),
+        };
+        self.lanes.insert(track, lane);
+        Output::Init { track, init, bytes }
+    }
+
+    /// Takes a packet; one of an unknown track is passed over.
+    pub fn push(&mut self, track: TrackName, packet: &Packet) -> Vec<Output> {
+        let mut out = Vec::new();
+        let has_video = self.lanes.keys().any(|name| matches!(name, TrackName::Video(_)));
+        let Some(lane) = self.lanes.get_mut(&track) else { return out };
+        if matches!(track, TrackName::Video(_)) || !has_video {
+            let duration = Timestamp::new(packet.duration_ticks.into(), packet.pts.timescale());
+            self.plan.observe(packet.pts, duration, packet.key);
+        }
+        // A track that was away begins again with a later segment: one picture held for seconds would make
+        // a segment longer than the target duration.
+        if lane.queue.is_behind(packet, self.config.away_after()) {
+            self.leave(track, &mut out);
+        }
+        let Some(lane) = self.lanes.get_mut(&track) else { return out };
+        let done = lane.queue.push(packet);
+        if matches!(track, TrackName::Video(_)) {
+            if let Some(sample) = done {
+                self.take(track, sample, &mut out);
+            }
+            if let Some(boundary) = self.plan.segment_at(packet.pts) {
+                self.advance(track, boundary, packet.pts, packet.key, &mut out);
+            }
+            self.take_waiting(&mut out);
+        } else if let Some(sample) = done {
+            lane.waiting.push_back(sample);
+            self.take_waiting(&mut out);
+        }
+        out
+    }
+
+    /// The publisher's timeline or its headers change: segments end here, and the next begins with the
+    /// next key frame, marked as discontinuous in every rendition.
+    pub fn discontinuity(&mut self) -> Vec<Output> {
+        let out = self.drain();
+        self.plan.discontinuity();
+        out
+    }
+
+    /// The broadcast is over.
+    pub fn finish(&mut self) -> Vec<Output> {
+        let mut out = self.drain();
+        out.extend(self.lanes.keys().map(|&track| Output::End { track }));
+        out
+    }
+
+    /// Writes all that is held into the segments that grow, and ends them.
+    fn drain(&mut self) -> Vec<Output> {
+        let mut out = Vec::new();
+        let tracks: Vec<_> = self.lanes.keys().copied().collect();
+        for track in tracks {
+            self.leave(track, &mut out);
+        }
+        out
+    }
+
+    /// Writes what is held of a track and ends its segment.
+    fn leave(&mut self, track: TrackName, out: &mut Vec<Output>) {
+        let Some(lane) = self.lanes.get_mut(&track) else { return };
+        let mut rest: Vec<_> = lane.waiting.drain(..).collect();
+        rest.extend(lane.queue.finish());
+        for sample in rest {
+            self.place(track, sample, out);
+        }
+        if let Some(lane) = self.lanes.get_mut(&track) {
+            lane.flush(track, out);
+            lane.open = None;
+            lane.queue = new_queue(lane.writer.config().clone());
+        }
+    }
+
+    /// Places sound whose segment is settled.
+    fn take_waiting(&mut self, out: &mut Vec<Output>) {
+        let track = TrackName::Audio;
+        while let Some(lane) = self.lanes.get_mut(&track) {
+            let Some(first) = lane.waiting.front() else { break };
+            let scale = lane.queue.config().timescale();
+            let pts = Timestamp::new(first.pts(), scale);
+            if !self.plan.is_settled(pts) {
+                if lane.waiting.len() <= MAX_WAITING {
+                    break;
+                }
+                self.plan.observe(pts, Timestamp::new(first.duration.into(), scale), true);
+            }
+            let Some(sample) = lane.waiting.pop_front() else { break };
+            self.place(track, sample, out);
+        }
+    }
+
+    /// Moves to the sample's segment if that is a later one, then takes it.
+    fn place(&mut self, track: TrackName, sample: Sample, out: &mut Vec<Output>) {
+        let Some(lane) = self.lanes.get(&track) else { return };
+        let pts = Timestamp::new(sample.pts(), lane.queue.config().timescale());
+        if let Some(boundary) = self.plan.segment_at(pts)
+            && !matches!(track, TrackName::Video(_))
+        {
+            self.advance(track, boundary, pts, true, out);
+        }
+        self.take(track, sample, out);
+    }
+
+    /// Begins the segment at `boundary` if the track is not there yet. A track without a segment begins
+    /// only at its very start and with a key frame, so that no segment is a fragment of one.
+    fn advance(
+        &mut self,
+        track: TrackName,
+        boundary: Boundary,
+        pts: Timestamp,
+        key: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(&track) else { return };
+        let is_late = match track {
+            TrackName::Video(_) => pts > boundary.start,
+            // Sound frames lie across boundaries: the first that begins in the segment is its first.
+            TrackName::Audio => pts.minus(boundary.start) >= Timestamp::new(50, Timescale::MILLIS),
+        };
+        match lane.open {
+            Some((msn, _)) if msn >= boundary.msn => return,
+            None if !key || is_late || lane.last_msn.is_some_and(|last| last >= boundary.msn) => return,
+            _ => {}
+        }
+        lane.flush(track, out);
+        let init = lane.init;
+        let start = |boundary: Boundary| SegmentStart {
+            msn: boundary.msn,
+            start: boundary.start,
+            wall: self.config.epoch.plus(boundary.start),
+            discontinuity: boundary.discontinuity,
+            init,
+        };
+        if let Some(last) = lane.last_msn {
+            let missed = (last + 1..boundary.msn).filter_map(|msn| {
+                let at = self.plan.boundary(msn)?;
+                let next = self.plan.boundary(msn + 1)?;
+                Some(Output::Gap { track, at: start(at), duration: next.start.minus(at.start) })
+            });
+            out.extend(missed);
+        }
+        lane.open = Some((boundary.msn, 0));
+        lane.last_msn = Some(boundary.msn);
+        // Its own first sample: sound begins up to a frame after the boundary.
+        out.push(Output::Segment { track, at: start(Boundary { start: pts, ..boundary }) });
+    }
+
+    /// Adds a sample to the part that grows; writes the part when the next would not fit.
+    fn take(&mut self, track: TrackName, sample: Sample, out: &mut Vec<Output>) {
+        let Some(lane) = self.lanes.get_mut(&track) else { return };
+        if lane.open.is_none() {
+            return;
+        }
+        let limit = self.config.part_target.rescale(lane.queue.config().timescale()).ticks();
+        let length = i64::from(sample.duration);
+        if lane.part_ticks + length > limit {
+            lane.flush(track, out);
+        }
+        lane.part.push(sample);
+        lane.part_ticks += length;
+        // Most samples are as long as the one before: if another such does not fit, this part is whole.
+        if lane.part_ticks + length > limit {
+            lane.flush(track, out);
+        }
+    }
+}
+
+fn new_queue(config: TrackConfig) -> SampleQueue {
+    let origin = Timestamp::zero(config.timescale());
+    SampleQueue::new(config, origin)
+}
+
+impl Lane {
+    fn flush(&mut self, track: TrackName, out: &mut Vec<Output>) {
+        let Some((msn, index)) = &mut self.open else { return };
+        if let Some(part) = self.writer.part(&self.part) {
+            out.push(Output::Part { track, msn: *msn, index: *index, part });
+            *index += 1;
+        }
+        self.part.clear();
+        self.part_ticks = 0;
+    }
+}

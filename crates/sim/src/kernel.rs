@@ -189,3 +189,127 @@ fn age(b: &mut Block, p: &StepParams, shed: bool) {
         b.phase[i] = if phase < 1.0 { phase } else { 1.0 };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable;
+
+    use super::*;
+    use crate::STEP_SECONDS;
+
+    /// Nothing but time, and one ring that holds the block and gives birth to none.
+    fn still() -> StepParams {
+        let mut params = StepParams::zeroed();
+        params.gravity[3] = STEP_SECONDS;
+        params.rings[0].ring = [0, 1, 1, 0];
+        params
+    }
+
+    fn one_at(position: [f32; 3], velocity: [f32; 3]) -> Block {
+        let mut block = Block::dead();
+        block.phase = [0.0; LANES];
+        block.px = [position[0]; LANES];
+        block.py = [position[1]; LANES];
+        block.pz = [position[2]; LANES];
+        block.vx = [velocity[0]; LANES];
+        block.vy = [velocity[1]; LANES];
+        block.vz = [velocity[2]; LANES];
+        block
+    }
+
+    #[test]
+    fn a_falling_particle_falls_as_far_as_the_sum_of_its_steps() {
+        let mut params = still();
+        params.gravity[1] = -9.81 * STEP_SECONDS;
+        let mut block = one_at([0.0, 100.0, 0.0], [2.0, 0.0, 0.0]);
+        assert_eq!(advance_block(&mut block, 0, &[params; 60]), LANES as u32);
+        // Speeds are updated before places: g·dt²·(1 + 2 + … + 60).
+        let fallen = 9.81 / 3_600.0 * (60.0 * 61.0 / 2.0);
+        assert!((100.0 - block.py[5] - fallen).abs() < 1e-3, "{}", block.py[5]);
+        assert!((block.px[5] - 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn drag_takes_the_airs_speed_as_an_implicit_step_does() {
+        let mut params = still();
+        let drag = 3.0 * STEP_SECONDS;
+        params.air = [1.0, 0.0, 0.0, drag / (1.0 + drag)];
+        let mut block = one_at([0.0; 3], [0.0; 3]);
+        advance_block(&mut block, 0, &[params; 60]);
+        let left = (1.0 / (1.0 + f64::from(drag))).powi(60);
+        assert!((f64::from(block.vx[0]) - (1.0 - left)).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_particle_bounces_off_a_plane_with_its_share_of_speed() {
+        let mut params = still();
+        params.counts[2] = 1;
+        params.planes[0] = [0.0, 1.0, 0.0, 0.0];
+        params.plane_response[0] = [1.5, 0.25, 0.0, 0.0];
+        let mut block = one_at([0.0, 0.01, 0.0], [4.0, -6.0, 0.0]);
+        advance_block(&mut block, 0, &[params]);
+        assert_eq!(block.py[0], 0.0);
+        assert_eq!((block.vx[0], block.vy[0]), (3.0, 3.0));
+    }
+
+    #[test]
+    fn a_particle_inside_a_sphere_is_put_on_its_surface_and_sent_out() {
+        let mut params = still();
+        params.counts[3] = 1;
+        params.spheres[0] = [1.0, 0.0, 0.0, 2.0];
+        params.sphere_response[0] = [1.5, 0.0, 0.0, 0.0];
+        let mut block = one_at([-0.5, 0.0, 0.0], [1.0, 0.0, 0.0]);
+        advance_block(&mut block, 0, &[params]);
+        assert!((block.px[0] + 1.0).abs() < 1e-5, "{}", block.px[0]);
+        assert!((block.vx[0] + 0.5).abs() < 1e-5, "{}", block.vx[0]);
+    }
+
+    #[test]
+    fn an_attractor_pulls_by_the_inverse_square() {
+        let mut params = still();
+        params.counts[0] = 1;
+        params.attractors[0] = [0.0, 3.0, 0.0, 18.0 * STEP_SECONDS];
+        let mut block = one_at([0.0; 3], [0.0; 3]);
+        advance_block(&mut block, 0, &[params]);
+        // 18/3² = 2 m/s² for a sixtieth of a second.
+        assert!((block.vy[0] - 2.0 / 60.0).abs() < 1e-6, "{}", block.vy[0]);
+    }
+
+    #[test]
+    fn a_vortex_carries_a_particle_round_its_axis() {
+        let mut params = still();
+        params.counts2[2] = 1;
+        params.air[3] = 1.0;
+        params.vortex = [0.0, 0.0, 0.0, 3.0];
+        params.vortex_axis = [0.0, 1.0, 0.0, 0.0];
+        let mut block = one_at([2.0, 0.0, 0.0], [0.0; 3]);
+        advance_block(&mut block, 0, &[params]);
+        // Axis y times arm x is −z, at the full speed of 3.
+        assert!((block.vz[0] + 3.0).abs() < 1e-5 && block.vx[0].abs() < 1e-6, "{}", block.vz[0]);
+    }
+
+    #[test]
+    fn a_push_reaches_its_radius_and_no_further() {
+        let mut params = still();
+        params.counts[1] = 1;
+        params.pushes[0] = [0.0, 0.0, 0.0, 1.0 / 4.0];
+        params.push_velocity[0] = [0.0, 5.0, 0.0, 0.0];
+        let mut block = one_at([0.0; 3], [0.0; 3]);
+        block.px[1] = 2.0;
+        advance_block(&mut block, 0, &[params]);
+        assert_eq!((block.vy[0], block.vy[1]), (5.0, 0.0));
+    }
+
+    #[test]
+    fn a_particle_dies_at_the_end_of_its_life_and_then_rests() {
+        let mut params = still();
+        params.gravity[1] = -1.0;
+        let mut block = one_at([0.0; 3], [0.0; 3]);
+        block.haste = [2.0; LANES];
+        assert_eq!(advance_block(&mut block, 0, &[params; 28]), LANES as u32);
+        assert_eq!(advance_block(&mut block, 0, &[params; 4]), 0);
+        let rested = block;
+        advance_block(&mut block, 0, &[params; 10]);
+        assert_eq!(block, rested);
+    }
+}

@@ -32,7 +32,7 @@ pub use look::{ColourRamp, Look};
 pub use params::StepParams;
 pub use preset::Preset;
 pub use scene::{Attractor, Burst, CurlNoise, Emitter, Plane, Scene, Shape, Sphere, Vortex};
-pub use simulation::{Backend, SimConfig, SimError, Simulation, Stats};
+pub use simulation::{Backend, SimConfig, SimError, Simulation, Stats, check_state};
 pub use splat::Frame;
 pub use state::StateError;
 

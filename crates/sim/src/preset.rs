@@ -50,7 +50,7 @@ fn guest_ramp() -> ColourRamp {
 
 fn galaxy() -> Scene {
     let arms = Emitter {
-        share: 0.5,
+        share: 0.52,
         rate: 1.0 / 14.0,
         prefilled: true,
         life: [14.0, 14.0],
@@ -59,10 +59,10 @@ fn galaxy() -> Scene {
         spread: 0.5,
         swirl: 0.8,
         ..Emitter::new(
-            Shape::Spiral { radius: 6.0, arms: 2, twist: -0.85, width: 0.07, thickness: 0.16 },
+            Shape::Spiral { radius: 6.0, arms: 2, twist: -0.85, width: 0.06, thickness: 0.13 },
             ColourRamp::new([
                 (0.0, [0.0, 0.0, 0.0]),
-                (0.06, [0.030, 0.055, 0.140]),
+                (0.05, [0.040, 0.072, 0.170]),
                 (0.25, [0.034, 0.050, 0.105]),
                 (0.5, [0.052, 0.030, 0.058]),
                 (0.8, [0.040, 0.020, 0.026]),
@@ -71,7 +71,7 @@ fn galaxy() -> Scene {
         )
     };
     let bulge = Emitter {
-        share: 0.22,
+        share: 0.16,
         rate: 1.0 / 12.0,
         prefilled: true,
         life: [12.0, 12.0],
@@ -79,17 +79,17 @@ fn galaxy() -> Scene {
         spread: 0.5,
         swirl: 0.5,
         ..Emitter::new(
-            Shape::Sphere { radius: 1.9, focus: 1.0 },
+            Shape::Sphere { radius: 2.1, focus: 1.0 },
             ColourRamp::new([
                 (0.0, [0.0, 0.0, 0.0]),
-                (0.15, [0.070, 0.044, 0.016]),
-                (0.6, [0.060, 0.032, 0.012]),
+                (0.15, [0.050, 0.033, 0.014]),
+                (0.6, [0.046, 0.025, 0.010]),
                 (1.0, [0.0, 0.0, 0.0]),
             ]),
         )
     };
     let disc = Emitter {
-        share: 0.28,
+        share: 0.32,
         rate: 1.0 / 16.0,
         prefilled: true,
         life: [16.0, 16.0],
@@ -109,16 +109,16 @@ fn galaxy() -> Scene {
     Scene {
         emitters: vec![arms, bulge, disc],
         gravity: [0.0; 3],
-        drag: 1.6,
+        drag: 6.0,
         wind: [0.0; 3],
-        curl: CurlNoise { strength: 0.09, scale: 0.22, lacunarity: 1.55, gain: 0.8, pace: 0.03, modes: 4 },
+        curl: CurlNoise { strength: 0.10, scale: 0.28, lacunarity: 1.6, gain: 0.85, pace: 0.03, modes: 5 },
         vortex: Some(Vortex {
             centre: [0.0; 3],
             axis: [0.0, 1.0, 0.0],
             strength: 0.95,
-            core: 0.7,
+            core: 0.9,
             reach: 14.0,
-            inflow: 0.14,
+            inflow: 0.07,
             lift: 0.0,
         }),
         attractors: vec![],
@@ -127,16 +127,16 @@ fn galaxy() -> Scene {
         look: Look {
             camera: Camera {
                 target: [0.0, -0.2, 0.0],
-                distance: 8.4,
-                height: 4.0,
+                distance: 7.6,
+                height: 3.9,
                 bob: 1.2,
                 focal: 1.05,
                 orbit: 0.008,
                 start: 0.1,
             },
-            exposure: 1.0,
-            glow: [0.30, 0.22],
-            sparkle: 0.75,
+            exposure: 1.7,
+            glow: [0.55, 0.40],
+            sparkle: 0.5,
             mirror: 0.0,
             guest: guest_ramp(),
         },
@@ -156,8 +156,8 @@ fn embers() -> Scene {
         share: 0.8,
         rate: 1.0 / 5.0,
         life: [3.2, 5.0],
-        speed: [5.4, 8.4],
-        spread: 0.034,
+        speed: [4.2, 6.9],
+        spread: 0.03,
         ..Emitter::new(Shape::Disc { radius: 0.1, focus: 0.0, thickness: 0.02 }, ember.clone())
     };
     let sparks = Emitter {
@@ -166,7 +166,7 @@ fn embers() -> Scene {
         rate: 0.0,
         burst: Some(Burst { every_steps: 75, portion: 0.25 }),
         life: [3.6, 5.0],
-        speed: [3.0, 8.8],
+        speed: [2.6, 7.2],
         spread: 0.085,
         ..Emitter::new(Shape::Point, ember)
     };
@@ -179,7 +179,7 @@ fn embers() -> Scene {
         curl: CurlNoise { strength: 2.2, scale: 0.16, lacunarity: 1.7, gain: 0.75, pace: 0.08, modes: 5 },
         vortex: None,
         attractors: vec![],
-        planes: vec![Plane { normal: [0.0, 1.0, 0.0], offset: 0.0, bounce: 0.42, friction: 0.06 }],
+        planes: vec![Plane { normal: [0.0, 1.0, 0.0], offset: 0.0, bounce: 0.42, friction: 0.05 }],
         spheres: vec![
             sphere([1.5, 0.75, 0.5], 0.75),
             sphere([-1.1, 0.5, 1.2], 0.5),
@@ -196,7 +196,7 @@ fn embers() -> Scene {
                 start: 0.0,
             },
             exposure: 1.0,
-            glow: [0.35, 0.25],
+            glow: [0.5, 0.32],
             sparkle: 0.6,
             mirror: 0.3,
             guest: guest_ramp(),
@@ -212,10 +212,10 @@ fn silk() -> Scene {
         life: [9.0, 9.0],
         speed: [0.0, 0.02],
         spread: 0.5,
-        ..Emitter::new(Shape::Line { half, thickness: 0.02 }, ramp)
+        ..Emitter::new(Shape::Line { half, thickness: 0.05 }, ramp)
     };
     let ramp = |young: [f32; 3], middle: [f32; 3], old: [f32; 3]| {
-        ColourRamp::new([(0.0, [0.0; 3]), (0.05, young), (0.4, middle), (0.75, old), (1.0, [0.0; 3])])
+        ColourRamp::new([(0.0, [0.0; 3]), (0.14, young), (0.42, middle), (0.75, old), (1.0, [0.0; 3])])
     };
     Scene {
         emitters: vec![
@@ -240,25 +240,33 @@ fn silk() -> Scene {
         ],
         gravity: [0.0; 3],
         drag: 5.0,
-        wind: [0.0, 0.24, 0.0],
-        curl: CurlNoise { strength: 0.42, scale: 0.13, lacunarity: 1.6, gain: 0.72, pace: 0.03, modes: 6 },
-        vortex: None,
+        wind: [0.0, 0.28, 0.0],
+        curl: CurlNoise { strength: 0.42, scale: 0.14, lacunarity: 1.6, gain: 0.76, pace: 0.035, modes: 6 },
+        vortex: Some(Vortex {
+            centre: [0.0; 3],
+            axis: [0.0, 1.0, 0.0],
+            strength: 0.14,
+            core: 1.2,
+            reach: 9.0,
+            inflow: 0.16,
+            lift: 0.0,
+        }),
         attractors: vec![],
         planes: vec![],
         spheres: vec![],
         look: Look {
             camera: Camera {
                 target: [0.0, 0.1, 0.0],
-                distance: 6.0,
+                distance: 6.4,
                 height: 0.5,
                 bob: 0.5,
                 focal: 1.1,
                 orbit: 0.01,
                 start: 0.0,
             },
-            exposure: 1.0,
-            glow: [0.28, 0.2],
-            sparkle: 0.35,
+            exposure: 1.6,
+            glow: [0.5, 0.35],
+            sparkle: 0.15,
             mirror: 0.0,
             guest: guest_ramp(),
         },

@@ -105,6 +105,12 @@ pub enum SimError {
     Gpu { reason: String },
 }
 
+/// Whether bytes are a saved state, without keeping it: for files before they are opened, and for fuzzing.
+pub fn check_state(bytes: &[u8]) -> Result<(), SimError> {
+    state::read(bytes)?;
+    Ok(())
+}
+
 /// Numbers for a health display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {

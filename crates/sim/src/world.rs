@@ -133,6 +133,7 @@ impl World {
             && self.active <= self.count
             && self.bank <= 1
             && self.began <= self.step
+            && self.step < 1 << 48
             && self.controls.len() == Parameter::ALL.len()
             && Parameter::ALL.iter().all(|p| {
                 let (least, _, most) = p.range();
@@ -318,9 +319,14 @@ impl World {
         let mut born;
         if ring.prefill > 0 {
             born = capacity.div_ceil(PREFILL_STEPS).min(ring.prefill);
-            // The first born is the first to give way, so it is the oldest.
-            let lived = (1.0 / (emitter.rate * emitter.life[1])).min(1.0);
-            out.phase = [lived * ring.prefill as f32 / capacity as f32, -lived / capacity as f32, 0.0, 0.0];
+            // As old as though they had come one by one: the first born is the first to give way, which is
+            // when the filling is over.
+            let filling = PREFILL_STEPS as f32 / STEPS_PER_SECOND as f32;
+            let round = (1.0 / emitter.rate).min(emitter.life[1]);
+            let slope = (round - filling) * haste / emitter.life[1] / capacity as f32;
+            let before = (capacity - ring.prefill) as f32;
+            out.phase[0] = (round - filling) * haste / emitter.life[1] - slope * before;
+            out.phase[1] = -slope;
             ring.prefill -= born;
         } else {
             let due = f64::from(emitter.rate * flow / life) * f64::from(capacity)

@@ -1,4 +1,5 @@
 //! Media bodies, aggregates, metadata and addresses.
+#![allow(clippy::unwrap_used, reason = "a test and its builders may panic")]
 
 use bytes::Bytes;
 use tickcast_rtmp::amf::{Value, encode_amf0};

@@ -1,12 +1,15 @@
 //! Our sessions against programs that others wrote: FFmpeg publishing and playing, nginx taking a stream.
+#![allow(clippy::unwrap_used, reason = "a test and its builders may panic")]
 
 #[path = "peers/driver.rs"]
 mod driver;
 
+use std::io::{Read, Write};
+
 use driver::{Frame, Hub, Listener, Nginx, ffmpeg, frames_of, make_source, run, run_client};
 use media::{Timescale, Timestamp};
 use tickcast_rtmp::chunk::ChunkReader;
-use tickcast_rtmp::handshake::Opening;
+use tickcast_rtmp::handshake::{Handshake, Opening, PACKET};
 use tickcast_rtmp::{ClientConfig, ClientEvent, Error, Limits, Metadata, Role, RtmpUrl, Tag, TagContent};
 
 fn publish(source: &std::path::Path, url: &str, more: &[&str]) {
@@ -246,4 +249,18 @@ fn ffmpeg_with_another_codec_is_refused() {
     command.output().unwrap();
     let error = listener.join().look(|stream| stream.error.clone());
     assert_eq!(error.as_ref().map(Error::code), Some("rtmp.codec"));
+}
+
+#[test]
+fn nginx_and_our_client_know_each_others_digests() {
+    let nginx = Nginx::start();
+    let mut socket = std::net::TcpStream::connect(("127.0.0.1", nginx.port)).unwrap();
+    let (mut handshake, hello) = Handshake::client(Opening::Digest, 3);
+    socket.write_all(&hello).unwrap();
+    let mut answer = vec![0; 1 + 2 * PACKET];
+    socket.read_exact(&mut answer).unwrap();
+    let mut out = Vec::new();
+    assert_eq!(handshake.read(&mut &answer[..], &mut out), Ok(true));
+    // nginx signs its S1 only for a client whose digest it found; we echo what we do not find signed.
+    assert_ne!(out, answer[1..=PACKET]);
 }

@@ -1,4 +1,5 @@
 //! Sessions in memory and in virtual time: our client with our server, and a server with odd peers.
+#![allow(clippy::unwrap_used, reason = "a test and its builders may panic")]
 
 #[path = "sessions/pair.rs"]
 mod pair;

@@ -78,3 +78,30 @@ pub fn reply(mut packet: [u8; PACKET], theirs: &[u8; DIGEST], key: [&[u8]; 2]) -
     end.copy_from_slice(&hmac(&[&own_key], &[body]));
     packet
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_lies_where_four_bytes_say() {
+        let mut packet = [0; PACKET];
+        assert_eq!((Layout::First.place(&packet), Layout::Second.place(&packet)), (12, 776));
+        packet[8..12].fill(255);
+        packet[772..776].copy_from_slice(&[255, 255, 217, 0]);
+        // 4 · 255 = 1020 = 728 + 292; 255 + 255 + 217 = 727.
+        assert_eq!((Layout::First.place(&packet), Layout::Second.place(&packet)), (12 + 292, 776 + 727));
+    }
+
+    #[test]
+    fn a_signed_packet_is_found_in_either_layout_and_with_its_key_only() {
+        for layout in [Layout::First, Layout::Second] {
+            let mut packet = [7; PACKET];
+            sign(&mut packet, layout, CLIENT_KEY);
+            assert_eq!(find(&packet, CLIENT_KEY).map(|(layout, _)| layout), Some(layout));
+            assert_eq!(find(&packet, SERVER_KEY), None);
+            packet[1_535] ^= 1;
+            assert_eq!(find(&packet, CLIENT_KEY), None);
+        }
+    }
+}

@@ -96,9 +96,9 @@ impl AudioSpecificConfig {
         Ok(writer.into_bytes().into())
     }
 
-    /// RFC 6381 §3.3: `mp4a.40.2`.
+    /// RFC 6381 §3.3: `mp4a.40.2`, and `mp4a.40.5` where SBR is announced.
     pub fn codec_string(&self) -> String {
-        format!("mp4a.40.{}", self.object_type)
+        format!("mp4a.40.{}", if self.extension_rate.is_some() { SBR } else { self.object_type })
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
     fn he_aac_names_both_rates() {
         // 00101 0110 0010 0011 00010 00…: SBR, core 24 kHz, stereo, extension 48 kHz, LC.
         let config = AudioSpecificConfig::parse(&[0x2b, 0x11, 0x88, 0x00]).unwrap();
-        assert_eq!(config.object_type, 2);
+        assert_eq!((config.object_type, config.codec_string().as_str()), (2, "mp4a.40.5"));
         assert_eq!((config.rate, config.extension_rate, config.channels), (24_000, Some(48_000), 2));
     }
 

@@ -3,6 +3,7 @@
 use super::boxes::{Fields, child, children, put_box, put_full_box, put_u32, put_u64};
 use super::sample::Sample;
 
+const BASE_OFFSET: u32 = 0x1;
 const DEFAULT_BASE_IS_MOOF: u32 = 0x2_0000;
 const DATA_OFFSET: u32 = 0x1;
 const FIRST_SAMPLE_FLAGS: u32 = 0x4;
@@ -94,12 +95,18 @@ pub(super) struct Run {
 /// Reads the body of a `moof` that begins at `moof_at` in the file. `None` when it is damaged.
 pub(super) fn parse_moof(body: &[u8], moof_at: u64, defaults: impl Fn(u32) -> Defaults) -> Option<Vec<Run>> {
     let mut runs = Vec::new();
+    // §8.8.7.1: without any flag, a track's data begins where that of the track before ends.
+    let mut end_of_track = moof_at;
     for (_, traf) in children(body).filter(|(kind, _)| kind == b"traf") {
         let mut fields = Fields(child(traf, b"tfhd")?);
         let (_, flags) = fields.version_and_flags()?;
         let track = fields.u32()?;
         let mut defaults = defaults(track);
-        let base = if flags & 0x1 != 0 { fields.u64()? } else { moof_at };
+        let base = match flags {
+            flags if flags & BASE_OFFSET != 0 => fields.u64()?,
+            flags if flags & DEFAULT_BASE_IS_MOOF != 0 => moof_at,
+            _ => end_of_track,
+        };
         if flags & 0x2 != 0 {
             fields.u32()?;
         }
@@ -121,9 +128,11 @@ pub(super) fn parse_moof(body: &[u8], moof_at: u64, defaults: impl Fn(u32) -> De
         let mut next_offset = base;
         for (_, trun) in children(traf).filter(|(kind, _)| kind == b"trun") {
             let run = parse_run(trun, track, dts.take(), base, next_offset, defaults)?;
-            next_offset = run.offset + run.samples.iter().map(|s| u64::from(s.size)).sum::<u64>();
+            let bytes: u64 = run.samples.iter().map(|sample| u64::from(sample.size)).sum();
+            next_offset = run.offset.checked_add(bytes)?;
             runs.push(run);
         }
+        end_of_track = next_offset;
     }
     Some(runs)
 }

@@ -100,6 +100,7 @@ struct Rendition {
     about: About,
     codec: String,
     playlist: MediaPlaylist,
+    config: TrackConfig,
     inits: VecDeque<(u32, Bytes)>,
     stored: VecDeque<Stored>,
     /// Of the worst whole segment so far.
@@ -125,7 +126,7 @@ impl Origin {
         Self { config, segmenter, renditions: BTreeMap::new() }
     }
 
-    /// Adds a video rendition, or gives it other headers (after [`Origin::discontinuity`]).
+    /// Adds a video rendition. For one that is there, other headers mean a discontinuity, the same none.
     ///
     /// # Errors
     /// [`TrackError`] when its SPS cannot be read.
@@ -135,7 +136,7 @@ impl Origin {
         Ok(())
     }
 
-    /// Adds the sound, or gives it other headers.
+    /// Adds the sound; what is there is treated as by [`Origin::set_video`].
     ///
     /// # Errors
     /// [`TrackError`] when it is neither AAC with a readable config nor Opus.
@@ -151,10 +152,15 @@ impl Origin {
 
     fn set_track(&mut self, name: TrackName, about: About, config: TrackConfig) {
         let codec = config.codec_string();
+        let known = self.renditions.get(&name).map(|rendition| rendition.config == config);
+        if known == Some(false) {
+            self.discontinuity();
+        }
         match self.renditions.get_mut(&name) {
             Some(rendition) => {
                 rendition.about = about;
                 rendition.codec = codec;
+                rendition.config = config.clone();
             }
             None => {
                 let playlist = MediaPlaylist::new(PlaylistConfig {
@@ -164,12 +170,16 @@ impl Origin {
                     window: self.config.window(),
                 });
                 let (inits, stored) = (VecDeque::new(), VecDeque::new());
-                let rendition = Rendition { about, codec, playlist, inits, stored, peak_bits_per_second: 0 };
+                let config = config.clone();
+                let rendition =
+                    Rendition { about, codec, playlist, config, inits, stored, peak_bits_per_second: 0 };
                 self.renditions.insert(name, rendition);
             }
         }
-        let init = self.segmenter.set_track(name, config);
-        self.apply(&[init]);
+        if known != Some(true) {
+            let init = self.segmenter.set_track(name, config);
+            self.apply(&[init]);
+        }
     }
 
     /// Takes a packet. What became ready is already served; it is returned for whoever stores it elsewhere.

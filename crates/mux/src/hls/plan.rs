@@ -43,7 +43,8 @@ impl SegmentPlan {
 
     /// What comes from now on belongs to another timeline.
     pub(super) fn discontinuity(&mut self) {
-        if self.next_msn > 0 {
+        // Said several times before anything came (by each track, say), it is still one.
+        if !self.boundaries.is_empty() {
             self.discontinuity += 1;
         }
         self.boundaries.clear();

@@ -224,8 +224,9 @@ impl Segmenter {
         let Some(lane) = self.lanes.get_mut(&track) else { return };
         let is_late = match track {
             TrackName::Video(_) => pts > boundary.start,
-            // Sound frames lie across boundaries: the first that begins in the segment is its first.
-            TrackName::Audio => pts.minus(boundary.start) >= Timestamp::new(50, Timescale::MILLIS),
+            // Sound can be decoded from anywhere, and devices start at different times: a shorter first
+            // segment is better than two seconds without sound.
+            TrackName::Audio => pts.minus(boundary.start) > self.config.away_after(),
         };
         match lane.open {
             Some((msn, _)) if msn >= boundary.msn => return,

@@ -275,6 +275,26 @@ fn a_discontinuity_is_in_every_rendition_at_the_same_segment() {
 }
 
 #[test]
+fn other_headers_make_one_discontinuity_and_another_map() {
+    let mut origin = origin(live());
+    play(&mut origin, 0, 130, &[]);
+    let mut other = avc();
+    other.sps = vec![written_sps(40, 23, 4, 1, 60).into()];
+    for rendition in [RenditionName::High, RenditionName::Low] {
+        origin.set_video(video_track(rendition, FrameRate::FPS_30), other.clone()).unwrap();
+    }
+    origin.set_audio(audio_track()).unwrap();
+    play(&mut origin, 180, 400, &[]);
+    let text = text_of(&origin, HIGH, ReloadRequest::default());
+    let list = check(&text, true);
+    assert_eq!(list.segments.iter().filter(|segment| segment.discontinuity).count(), 1);
+    let maps: Vec<_> = text.lines().filter(|line| line.starts_with("#EXT-X-MAP")).collect();
+    assert_eq!(maps, ["#EXT-X-MAP:URI=\"t-high-init0.mp4\"", "#EXT-X-MAP:URI=\"t-high-init1.mp4\""]);
+    assert_ne!(ready(&origin, "t-high-init0.mp4"), ready(&origin, "t-high-init1.mp4"));
+    assert_eq!(read(&origin, TrackName::Audio).segments.len(), list.segments.len());
+}
+
+#[test]
 fn a_rendition_that_was_away_lists_gaps_under_the_same_numbers() {
     let mut origin = origin(live());
     play(&mut origin, 0, 100, &[]);
@@ -339,6 +359,7 @@ proptest! {
         origin.set_video(video_track(RenditionName::High, rate), avc()).unwrap();
         let mut known: std::collections::BTreeMap<u64, f64> = Default::default();
         let mut cell = -1;
+        let mut end: Option<Timestamp> = None;
         for index in 0..900u64 {
             let pts = rate.timestamp_of(index, Timescale::VIDEO);
             // The first frame of each cell of the grid is a key frame, as the studio makes them.
@@ -349,6 +370,13 @@ proptest! {
             }
             let duration = rate.frame_duration(Timescale::VIDEO).ticks() as u32;
             let changed = origin.push(HIGH, &frame(pts, duration, on_grid || extra.contains(&index)));
+            for output in &changed {
+                if let Output::Part { part, .. } = output {
+                    // tfdt goes on where the part before ended, to the tick.
+                    prop_assert!(end.is_none_or(|end| end == part.start));
+                    end = Some(part.start.plus(part.duration));
+                }
+            }
             if changed.is_empty() || index < 2 {
                 continue;
             }

@@ -1,11 +1,14 @@
 use std::io::Cursor;
 use std::path::PathBuf;
+use std::process::Command;
 
+use media::{Packet, Timescale, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tempfile::TempDir;
 use tickcast_mux::flv::TagKind;
-use tickcast_mux::fmp4::{FragmentedWriter, Mp4Error, finalise};
+use tickcast_mux::fmp4::{FragmentedWriter, Mp4Error, TrackConfig, Tracks, finalise};
+use tickcast_mux::opus::{OpusHead, packet_samples};
 
 use crate::source::{self, STUDIO, Source, WITH_B_FRAMES, complaints, probe};
 
@@ -74,7 +77,7 @@ fn a_recording_cut_off_anywhere_plays_up_to_its_last_whole_fragment() {
             prop_assert!(summary.bytes_ignored < recording.len() as u64 / 8);
             let (_folder, path) = written(&plain);
             let video = probe(&path, "v:0").frames;
-            prop_assert!(video % 15 == 0 && video >= 15, "{}", video);
+            prop_assert!(video.is_multiple_of(15) && video >= 15, "{}", video);
             prop_assert_eq!(complaints(&path), "");
             // What the finalised file holds is what a player finds in the torn one too.
             let (_folder, path) = written(torn);
@@ -99,6 +102,47 @@ fn every_cut_is_finalised_or_refused() {
         }
     }
     assert!(last > 0);
+}
+
+#[test]
+fn opus_is_recorded_with_its_header() {
+    let packets = source::opus_packets();
+    let head = OpusHead::parse(&packets[0]).unwrap();
+    let tracks = Tracks { video: None, audio: Some(TrackConfig::Opus(head)) };
+    let mut writer = FragmentedWriter::new(Vec::new(), tracks).unwrap();
+    let mut at = Timestamp::zero(Timescale::AUDIO);
+    // The second packet holds tags.
+    for payload in &packets[2..] {
+        let duration_ticks = packet_samples(payload).unwrap();
+        let packet = Packet { pts: at, dts: at, duration_ticks, key: true, payload: payload.clone() };
+        writer.write_audio(&packet).unwrap();
+        at = at.plus(Timestamp::new(duration_ticks.into(), Timescale::AUDIO));
+    }
+    let recording = writer.finish().unwrap();
+    for bytes in [recording.clone(), finalised(&recording)] {
+        let (_folder, path) = written(&bytes);
+        let audio = probe(&path, "a:0");
+        assert_eq!((audio.codec.as_str(), audio.frames), ("opus", packets.len() - 2));
+        assert!((audio.duration - at.as_secs_f64()).abs() < 0.02, "{audio:?}");
+        assert_eq!(complaints(&path), "");
+    }
+}
+
+#[test]
+fn a_fragmented_file_of_ffmpegs_is_finalised_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (flv, fragmented) = (folder.path().join("a.flv"), folder.path().join("a.mp4"));
+    source::make_flv(WITH_B_FRAMES, &flv);
+    for flags in ["frag_keyframe+empty_moov+default_base_moof", "frag_keyframe+empty_moov+omit_tfhd_offset"] {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-y", "-i"]).arg(&flv).args(["-c", "copy", "-movflags", flags]);
+        source::run(command.arg(&fragmented));
+        let expected = (probe(&fragmented, "v:0").frames, probe(&fragmented, "a:0").frames);
+        assert_eq!(expected.0, 180);
+        let (_folder, path) = written(&finalised(&std::fs::read(&fragmented).unwrap()));
+        assert_eq!((probe(&path, "v:0").frames, probe(&path, "a:0").frames), expected);
+        assert_eq!(complaints(&path), "");
+    }
 }
 
 #[test]

@@ -140,3 +140,25 @@ pub fn complaints(path: &Path) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+/// Two seconds of Opus, taken out of the Ogg pages that ffmpeg makes: header, tags, then sound (RFC 3533 §6).
+pub fn opus_packets() -> Vec<Bytes> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-f", "lavfi", "-i", "sine=sample_rate=48000:duration=2", "-ac", "2"]);
+    let ogg = run(command.args(["-c:a", "libopus", "-f", "ogg", "-"]));
+    let (mut rest, mut packets, mut packet) = (ogg.as_slice(), Vec::new(), Vec::new());
+    while let Some(page) = rest.strip_prefix(b"OggS") {
+        let segments = usize::from(page[22]);
+        let (lacing, mut data) = page[23..].split_at(segments);
+        for &length in lacing {
+            let (piece, tail) = data.split_at(length.into());
+            packet.extend_from_slice(piece);
+            data = tail;
+            if length < 255 {
+                packets.push(Bytes::from(std::mem::take(&mut packet)));
+            }
+        }
+        rest = data;
+    }
+    packets
+}

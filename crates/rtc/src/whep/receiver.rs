@@ -1,0 +1,185 @@
+//! One received stream: from RTP packets in any order to whole units. No socket and no clock inside.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use media::{Timescale, Timestamp, WallTime};
+
+use crate::h264::Depacketiser;
+use crate::receive_buffer::{BufferCounts, Popped, ReceiveBuffer};
+use crate::tap::SenderClock;
+use crate::whep::ReceivedUnit;
+
+/// Servers throttle key frame requests to about this; asking more often is noise.
+const PLI_INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Video,
+    Audio,
+}
+
+/// What of an RTP packet matters here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Received {
+    pub timestamp: u32,
+    pub marker: bool,
+    pub payload: Bytes,
+    pub arrived: Instant,
+}
+
+pub(super) struct StreamReceiver {
+    kind: Kind,
+    buffer: ReceiveBuffer<Received>,
+    depacketiser: Depacketiser,
+    /// The RTP timestamp and arrival of the access unit that is being collected.
+    current: Option<(u32, Instant)>,
+    /// Pictures are withheld until the next key frame.
+    broken: bool,
+    last_pli: Option<Instant>,
+    clock: Option<SenderClock>,
+    extended: Option<i64>,
+    pub plis: u64,
+    pub dropped_units: u64,
+}
+
+impl StreamReceiver {
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            buffer: ReceiveBuffer::new(),
+            depacketiser: Depacketiser::new(),
+            current: None,
+            broken: kind == Kind::Video,
+            last_pli: None,
+            clock: None,
+            extended: None,
+            plis: 0,
+            dropped_units: 0,
+        }
+    }
+
+    pub fn counts(&self) -> BufferCounts {
+        self.buffer.counts()
+    }
+
+    pub fn set_clock(&mut self, clock: SenderClock) {
+        self.clock = Some(clock);
+    }
+
+    /// A picture was lost after it was given out: withholds what depends on it.
+    pub fn break_off(&mut self) {
+        self.broken = self.kind == Kind::Video;
+        self.dropped_units += 1;
+    }
+
+    pub fn insert(&mut self, sequence: u16, packet: Received) {
+        let arrived = packet.arrived;
+        self.buffer.insert(sequence, packet, arrived);
+    }
+
+    /// The next whole unit.
+    pub fn pop(&mut self, now: Instant) -> Option<ReceivedUnit> {
+        loop {
+            match self.buffer.pop(now)? {
+                Popped::Gap(_) => self.on_gap(),
+                Popped::Packet(packet) => {
+                    let unit = match self.kind {
+                        Kind::Audio => self.on_audio(packet),
+                        Kind::Video => self.on_video(packet),
+                    };
+                    if unit.is_some() {
+                        return unit;
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn nacks(&mut self, now: Instant) -> Vec<u16> {
+        let due = self.buffer.nacks(now);
+        // Sound is not asked for again: Opus hides a lost packet, and WebRTC negotiates no NACK for it.
+        if self.kind == Kind::Video { due } else { Vec::new() }
+    }
+
+    /// Whether to ask for a key frame now.
+    pub fn wants_key_frame(&mut self, now: Instant) -> bool {
+        let due = self.last_pli.is_none_or(|last| now >= last + PLI_INTERVAL);
+        let wanted = self.broken && due;
+        if wanted {
+            self.last_pli = Some(now);
+            self.plis += 1;
+        }
+        wanted
+    }
+
+    /// When to look again, if no packet comes.
+    pub fn timeout(&self) -> Option<Instant> {
+        let pli = self.last_pli.filter(|_| self.broken).map(|last| last + PLI_INTERVAL);
+        self.buffer.timeout().into_iter().chain(pli).min()
+    }
+
+    fn on_gap(&mut self) {
+        self.depacketiser.reset();
+        self.current = None;
+        self.broken = self.kind == Kind::Video;
+    }
+
+    fn on_audio(&mut self, packet: Received) -> Option<ReceivedUnit> {
+        if packet.payload.is_empty() {
+            return None;
+        }
+        Some(self.unit(packet.timestamp, packet.arrived, true, packet.payload))
+    }
+
+    fn on_video(&mut self, packet: Received) -> Option<ReceivedUnit> {
+        // Servers pad to probe for bandwidth: such a packet only fills its number.
+        if packet.payload.is_empty() {
+            return None;
+        }
+        // A new timestamp ends a unit whose sender set no marker.
+        let ended = self.current.filter(|(timestamp, _)| *timestamp != packet.timestamp);
+        let unit = ended.and_then(|(timestamp, arrived)| self.finish(timestamp, arrived));
+        self.current = Some((packet.timestamp, packet.arrived));
+        if self.depacketiser.push(&packet.payload).is_err() {
+            self.broken = true;
+        }
+        if packet.marker && unit.is_none() {
+            self.current = None;
+            return self.finish(packet.timestamp, packet.arrived);
+        }
+        unit
+    }
+
+    fn finish(&mut self, timestamp: u32, arrived: Instant) -> Option<ReceivedUnit> {
+        let Some((payload, key)) = self.depacketiser.take() else {
+            self.dropped_units += 1;
+            return None;
+        };
+        self.broken &= !key;
+        if self.broken {
+            self.dropped_units += 1;
+            return None;
+        }
+        Some(self.unit(timestamp, arrived, key, payload))
+    }
+
+    fn unit(&mut self, timestamp: u32, arrived: Instant, key: bool, payload: Bytes) -> ReceivedUnit {
+        let scale = match self.kind {
+            Kind::Video => Timescale::VIDEO,
+            Kind::Audio => Timescale::AUDIO,
+        };
+        // The value nearest to the last one that has these 32 bits.
+        let last = self.extended.unwrap_or(i64::from(timestamp));
+        let extended = last + i64::from(timestamp.wrapping_sub(last as u32) as i32);
+        self.extended = Some(extended);
+        let captured = self.clock.map(|clock| captured(clock, timestamp, scale));
+        ReceivedUnit { timestamp: Timestamp::new(extended, scale), captured, key, payload, arrived }
+    }
+}
+
+/// RFC 3550 §6.4.1: the report says which wall time an RTP timestamp has; the rest is distance.
+fn captured(clock: SenderClock, timestamp: u32, scale: Timescale) -> WallTime {
+    let distance = timestamp.wrapping_sub(clock.rtp) as i32;
+    clock.wall.plus(Timestamp::new(i64::from(distance), scale))
+}

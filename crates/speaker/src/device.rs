@@ -91,12 +91,15 @@ pub(crate) fn find(
         .ok_or(DeviceError::Missing)
 }
 
-/// The device's own rate and channels in periods of 10 ms, and the same in periods of its choice.
+/// The device's own rate and channels in periods of 20 ms, and the same in periods of its choice.
+///
+/// PulseAudio keeps no more than one period of a recording for us and drops what comes meanwhile: with 10 ms
+/// that happened on a crowded machine of two cores about once in ten seconds.
 pub(crate) fn configs(default: &SupportedStreamConfig) -> [StreamConfig; 2] {
     let of = |buffer_size| StreamConfig {
         channels: default.channels(),
         sample_rate: default.sample_rate(),
         buffer_size,
     };
-    [of(BufferSize::Fixed(default.sample_rate() / 100)), of(BufferSize::Default)]
+    [of(BufferSize::Fixed(default.sample_rate() / 50)), of(BufferSize::Default)]
 }

@@ -7,8 +7,10 @@ pub struct Axis {
     taps: usize,
     /// The first source pixel of each destination pixel; `first + taps` never passes the source's end.
     first: Vec<u32>,
-    /// `weights[tap · len + x]`.
+    /// `weights[x · taps + tap]`.
     weights: Vec<f32>,
+    /// How long the source is.
+    source: usize,
 }
 
 impl Axis {
@@ -20,13 +22,14 @@ impl Axis {
             .collect();
         let taps = shares.iter().map(|(_, w)| w.len()).max().unwrap_or(0);
         let len = shares.len();
-        let mut axis = Self { taps, first: Vec::with_capacity(len), weights: vec![0.0; taps * len] };
+        let (first, weights) = (Vec::with_capacity(len), vec![0.0; taps * len]);
+        let mut axis = Self { taps, first, weights, source: source as usize };
         for (x, (first, weights)) in shares.into_iter().enumerate() {
             // Taps that a pixel does not need weigh nothing, but must lie inside.
             let inside = first.min(source - taps as u32);
             axis.first.push(inside);
             for (tap, weight) in weights.into_iter().enumerate() {
-                axis.weights[(tap + (first - inside) as usize) * len + x] = weight;
+                axis.weights[x * taps + tap + (first - inside) as usize] = weight;
             }
         }
         axis
@@ -45,9 +48,19 @@ impl Axis {
         &self.first
     }
 
-    /// The weights of tap `tap`, one for each destination pixel.
-    pub fn weights(&self, tap: usize) -> &[f32] {
-        &self.weights[tap * self.len()..][..self.len()]
+    /// The weights of destination pixel `x`, one for each tap.
+    pub fn weights(&self, x: usize) -> &[f32] {
+        &self.weights[x * self.taps..][..self.taps]
+    }
+
+    /// All of them, destination pixel by destination pixel.
+    pub fn all_weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// The source's length: every `first + taps` lies within it.
+    pub fn source(&self) -> usize {
+        self.source
     }
 }
 
@@ -87,7 +100,7 @@ mod tests {
 
     fn shares(axis: &Axis, x: usize) -> Vec<(u32, f32)> {
         (0..axis.taps())
-            .map(|tap| (axis.first()[x] + tap as u32, axis.weights(tap)[x]))
+            .map(|tap| (axis.first()[x] + tap as u32, axis.weights(x)[tap]))
             .filter(|(_, w)| *w > 0.0)
             .collect()
     }
@@ -114,7 +127,7 @@ mod tests {
         fn shares_add_up_to_one_and_lie_inside(source in 1u32..3000, dest in 1u32..3000) {
             let axis = Axis::new(source, dest, 0..dest);
             for x in 0..dest as usize {
-                let sum: f32 = (0..axis.taps()).map(|tap| axis.weights(tap)[x]).sum();
+                let sum: f32 = (0..axis.taps()).map(|tap| axis.weights(x)[tap]).sum();
                 prop_assert!((sum - 1.0).abs() < 1e-4);
                 prop_assert!(axis.first()[x] as usize + axis.taps() <= source as usize);
             }

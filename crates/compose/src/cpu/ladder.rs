@@ -5,7 +5,7 @@ use media::Size;
 
 use super::encode::{ChromaPair, rgba_row};
 use super::isa::Isa;
-use super::resample::{accumulate, across, set};
+use super::resample::{Columns, accumulate, set};
 use super::row::{Light, Row};
 use crate::filter::Axis;
 use crate::frame_format::Nv12Layout;
@@ -26,7 +26,7 @@ struct Level {
     output: Option<Output>,
     /// A level without use in this frame is passed over.
     active: bool,
-    across: Axis,
+    columns: Columns,
     /// The parent's rows, added up to the row that is being made.
     sum: Row,
     /// Rows finished in this frame.
@@ -57,7 +57,7 @@ impl Ladder {
             parent,
             output,
             active: true,
-            across: Axis::new(from.width, size.width, 0..size.width),
+            columns: Columns::new(self.isa, Axis::new(from.width, size.width, 0..size.width)),
             sum: Row::new(from.width as usize),
             rows: 0,
             row: Row::new(size.width as usize),
@@ -149,9 +149,9 @@ impl Ladder {
             return;
         }
         let mut done = std::mem::take(&mut level.row);
-        across(isa, &level.across, &level.sum.red, &mut done.red);
-        across(isa, &level.across, &level.sum.green, &mut done.green);
-        across(isa, &level.across, &level.sum.blue, &mut done.blue);
+        level.columns.across(&level.sum.red, &mut done.red);
+        level.columns.across(&level.sum.green, &mut done.green);
+        level.columns.across(&level.sum.blue, &mut done.blue);
         let width = level.size.width as usize;
         if end > border {
             level.add(isa, true, share(end - border), light);

@@ -31,7 +31,7 @@ impl Painter {
         self.scalers.resize_with(draws.len(), Scaler::default);
         for (draw, scaler) in draws.iter().zip(&mut self.scalers) {
             if let (true, Some(visible)) = (draw.is_scaled(), draw.placement.dest.intersect(self.programme)) {
-                scaler.begin(draw.placement, visible);
+                scaler.begin(self.isa, draw.placement, visible);
             }
         }
     }

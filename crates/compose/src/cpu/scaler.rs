@@ -4,7 +4,7 @@ use media::Picture;
 
 use super::isa::Isa;
 use super::read::{ChromaRows, has_alpha, read_row};
-use super::resample::{accumulate, across, set};
+use super::resample::{Columns, accumulate, set};
 use super::row::{LightMut, Row};
 use crate::color::{code, encode, unit};
 use crate::filter::Axis;
@@ -14,7 +14,7 @@ use crate::geometry::{Placement, Rect};
 #[derive(Default, Debug)]
 pub struct Scaler {
     made_for: Option<(Placement, Rect)>,
-    columns: Axis,
+    columns: Columns,
     rows: Axis,
     /// Content rows in linear light: row `y` lies at `y % ring.len()`, if `held` says so.
     ring: Vec<Row>,
@@ -25,7 +25,7 @@ pub struct Scaler {
 
 impl Scaler {
     /// Prepares for a frame: only `visible` (in programme pixels, inside the destination) will be asked for.
-    pub fn begin(&mut self, placement: Placement, visible: Rect) {
+    pub fn begin(&mut self, isa: Isa, placement: Placement, visible: Rect) {
         self.held.fill(None);
         if self.made_for == Some((placement, visible)) {
             return;
@@ -33,7 +33,7 @@ impl Scaler {
         let Placement { source, dest } = placement;
         let columns = (visible.x - dest.x) as u32..(visible.right() - dest.x) as u32;
         let rows = (visible.y - dest.y) as u32..(visible.bottom() - dest.y) as u32;
-        self.columns = Axis::new(source.width, dest.width, columns);
+        self.columns = Columns::new(isa, Axis::new(source.width, dest.width, columns));
         self.rows = Axis::new(source.height, dest.height, rows);
         self.ring.resize_with(self.rows.taps(), Row::default);
         self.held = vec![None; self.rows.taps()];
@@ -55,7 +55,7 @@ impl Scaler {
         let width = source.width as usize;
         let first = self.rows.first()[y];
         for tap in 0..self.rows.taps() {
-            let weight = self.rows.weights(tap)[y];
+            let weight = self.rows.weights(y)[tap];
             let row = first + tap as u32;
             let slot = row as usize % self.ring.len();
             if weight != 0.0 && self.held[slot] != Some(row) {
@@ -77,11 +77,11 @@ impl Scaler {
                 }
             }
         }
-        across(isa, &self.columns, &self.sum.red, &mut self.out.red);
-        across(isa, &self.columns, &self.sum.green, &mut self.out.green);
-        across(isa, &self.columns, &self.sum.blue, &mut self.out.blue);
+        self.columns.across(&self.sum.red, &mut self.out.red);
+        self.columns.across(&self.sum.green, &mut self.out.green);
+        self.columns.across(&self.sum.blue, &mut self.out.blue);
         if has_alpha(picture.format()) {
-            across(isa, &self.columns, &self.sum.alpha, &mut self.out.alpha);
+            self.columns.across(&self.sum.alpha, &mut self.out.alpha);
         }
         &self.out
     }
@@ -93,7 +93,7 @@ pub fn scale_rgba(picture: &Picture, placement: Placement, visible: Rect) -> Vec
     let isa = Isa::best();
     let mut scaler = Scaler::default();
     let mut chroma = ChromaRows::default();
-    scaler.begin(placement, visible);
+    scaler.begin(isa, placement, visible);
     let mut bytes = Vec::with_capacity(visible.size().pixels() as usize * 4);
     for y in 0..visible.height as usize {
         let row = scaler.row(isa, picture, placement.source, y, &mut chroma);

@@ -182,8 +182,10 @@ impl FileReader {
     }
 
     fn from_input(input: Box<dyn ReadSeek>, options: FileOptions) -> Result<Self, FileError> {
+        // A demuxer that was given up may call it the end, or damage.
+        let stopped = options.stop.clone();
         let mut demuxer = Demuxer::open(input, options.stop.clone()).map_err(|code| match code {
-            ffi::AVERROR_EXIT => FileError::Cancelled,
+            _ if stopped.is_set() => FileError::Cancelled,
             code => FileError::UnknownFormat { reason: raw::reason(code) },
         })?;
         let format = demuxer.format_name();
@@ -250,7 +252,7 @@ impl FileReader {
             }
             match self.demuxer.read(&mut self.packet) {
                 Ok(index) => self.decode(Some(index))?,
-                Err(ffi::AVERROR_EXIT) => return Err(FileError::Cancelled),
+                Err(_) if self.options.stop.is_set() => return Err(FileError::Cancelled),
                 Err(ffi::AVERROR_EOF) => self.finish()?,
                 // A damaged place in the container: demuxers find the next packet behind it, or the end.
                 Err(code) => self.count_damage(raw::reason(code))?,

@@ -91,7 +91,7 @@ impl VideoDecoder {
         if packet.key {
             fields.flags |= ffi::AV_PKT_FLAG_KEY;
         }
-        // FFmpeg takes an empty packet for the end of the stream.
+        // FFmpeg would call it an invalid argument, as if the caller were wrong and not the sender.
         let pictures = if packet.payload.is_empty() {
             Err(CodecError::Damaged { reason: "the access unit is empty".into() })
         } else {

@@ -187,10 +187,10 @@ fn what_is_no_film_is_refused_with_the_reason() {
         assert_eq!(code(&path), "file_unknown_format", "{name}");
     }
     // A playlist may name any file or address: it is not followed.
-    make(folder.path(), "part.ts", &format!("{FILM} -c:v libx264"));
+    let part = make(folder.path(), "part.ts", &format!("{FILM} -c:v libx264"));
     let playlist = folder.path().join("list.m3u8");
-    std::fs::write(&playlist, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\npart.ts\n#EXT-X-ENDLIST\n")
-        .unwrap();
+    let list = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n", part.display());
+    std::fs::write(&playlist, list).unwrap();
     assert_eq!(code(&playlist), "file_unknown_format");
 }
 
@@ -255,6 +255,17 @@ fn a_file_without_an_end_can_be_given_up() {
         };
         assert_eq!(err.code(), "file_cancelled", "after {reads_left} reads");
     }
+}
+
+#[test]
+fn a_film_whose_header_never_ends_can_be_given_up() {
+    // ISO/IEC 14496-12 §4.2: boxes of a length and a type; "free" ones are skipped, however many there are.
+    let mut header = b"\0\0\0\x10ftypisom\0\0\x02\0".to_vec();
+    header.extend(b"\0\0\0\x08free".repeat(1000));
+    let stop = StopSignal::new();
+    let input = Endless { film: Cursor::new(header), reads_left: 2000, stop: stop.clone() };
+    let options = FileOptions { stop, ..Default::default() };
+    assert_eq!(FileReader::from_reader(input, options).unwrap_err().code(), "file_cancelled");
 }
 
 /// Small films of one container each, to be damaged.

@@ -92,10 +92,9 @@ impl Demux {
         self.by_address.get(&address).copied()
     }
 
-    /// After an authenticated check: whoever proves the password has the address from now on. Returns who
-    /// had it before.
-    pub fn bind(&mut self, address: SocketAddr, peer: PeerId) -> Option<PeerId> {
-        self.by_address.insert(address, peer)
+    /// After an authenticated check: whoever proves the password has the address from now on.
+    pub fn bind(&mut self, address: SocketAddr, peer: PeerId) {
+        self.by_address.insert(address, peer);
     }
 
     pub fn unbind(&mut self, address: SocketAddr, peer: PeerId) {

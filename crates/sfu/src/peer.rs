@@ -13,6 +13,8 @@ use crate::viewer::Viewer;
 const MAX_ADDRESSES: usize = 8;
 /// Candidates that a peer may trickle in all.
 const MAX_TRICKLED: usize = 64;
+/// An address that was not heard for this long may be gone: connected peers send reports every second.
+const SILENCE: Duration = Duration::from_millis(1_500);
 
 pub(crate) struct Peer {
     pub id: PeerId,
@@ -32,6 +34,13 @@ pub(crate) struct Peer {
     /// The local address that the last check came to.
     pub local_ip: Option<IpAddr>,
     trickled: usize,
+    /// Where the session sends to.
+    sends_to: Option<SocketAddr>,
+    /// Where its datagrams go instead: the session would stay with an address that went silent for 14 s,
+    /// which is a long still picture when a NAT gives a viewer another port.
+    redirect: Option<SocketAddr>,
+    /// When the address that datagrams go to was last heard.
+    heard_there: Instant,
     /// Packets were written that the session must still send.
     pub dirty: bool,
 }
@@ -58,6 +67,9 @@ impl Peer {
             addresses: Vec::new(),
             local_ip: None,
             trickled: 0,
+            sends_to: None,
+            redirect: None,
+            heard_there: now,
             dirty: false,
         }
     }
@@ -67,6 +79,35 @@ impl Peer {
         self.addresses.retain(|known| *known != address);
         self.addresses.push(address);
         (self.addresses.len() > MAX_ADDRESSES).then(|| self.addresses.remove(0))
+    }
+
+    /// Notes a datagram; `checked` says that it proved the password. Follows a peer that moved.
+    pub fn hear(&mut self, now: Instant, from: SocketAddr, checked: bool) {
+        self.last_heard = now;
+        if self.redirect.or(self.sends_to) == Some(from) {
+            self.heard_there = now;
+        } else if checked && now.duration_since(self.heard_there) >= SILENCE && self.sends_to.is_some() {
+            self.redirect = Some(from);
+            self.heard_there = now;
+        }
+    }
+
+    /// Whether it was heard just now.
+    pub fn is_heard(&self, now: Instant) -> bool {
+        now.duration_since(self.last_heard) < SILENCE
+    }
+
+    /// Where a datagram of the session goes.
+    pub fn route(&mut self, destination: SocketAddr, datagram: &[u8]) -> SocketAddr {
+        // Answers to checks go where the checks came from.
+        if matches!(datagram.first(), Some(0..=3)) {
+            return destination;
+        }
+        if self.sends_to != Some(destination) {
+            self.sends_to = Some(destination);
+            self.redirect = None;
+        }
+        self.redirect.unwrap_or(destination)
     }
 
     /// Whether one more trickled candidate is taken.

@@ -22,6 +22,9 @@ const MAX_SOURCES: usize = 9;
 struct Lane {
     source: Source,
     reorder: Reorder<RtpPacket>,
+    /// Packets of padding alone, sent to probe. They are left out, and their numbers with them, or each
+    /// would look like a loss.
+    left_out: u64,
 }
 
 #[derive(Debug)]
@@ -59,7 +62,6 @@ impl Publisher {
         } else {
             return;
         };
-        // Padding only, sent to probe: nothing to forward, but its number must not become a hole.
         if self.lanes.len() >= MAX_SOURCES && !self.lanes.contains_key(&stream) {
             return;
         }
@@ -72,7 +74,11 @@ impl Publisher {
             payload: received.payload,
         };
         let wait = self.wait;
-        let lane = self.lanes.entry(stream).or_insert_with(|| Lane { source, reorder: Reorder::new(wait) });
+        let lane = self.lanes.entry(stream).or_insert_with(|| Lane {
+            source,
+            reorder: Reorder::new(wait),
+            left_out: 0,
+        });
         lane.reorder.push(arrived, packet.seq, packet);
         lane.flush(id, arrived, out);
     }
@@ -114,7 +120,12 @@ impl Publisher {
 
 impl Lane {
     fn flush(&mut self, peer: PeerId, now: Instant, out: &mut impl FnMut(Event)) {
-        while let Some((lost, packet)) = self.reorder.pop(now) {
+        while let Some((lost, mut packet)) = self.reorder.pop(now) {
+            if packet.payload.is_empty() {
+                self.left_out += 1;
+                continue;
+            }
+            packet.seq -= self.left_out;
             out(Event::PublisherMedia { peer, source: self.source.clone(), packet, lost });
         }
     }

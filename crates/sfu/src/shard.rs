@@ -103,30 +103,33 @@ impl Shard {
         let Ok(receive) = Receive::new(Protocol::Udp, from, destination, bytes) else { return };
         let input = Input::Receive(now, receive);
         if check {
-            let id = peer.id;
+            let (id, known) = (peer.id, self.demux.by_address(from));
             // The session trusts the address that it sends to; a new one must prove the password.
-            if self.demux.by_address(from) != Some(id) && !self.checker.verify(bytes, &peer.creds.pass) {
+            if known != Some(id) && !self.checker.verify(bytes, &peer.creds.pass) {
                 return;
             }
-            peer.local_ip = to;
-            let evicted = peer.note_address(from);
-            let before = self.demux.bind(from, id);
-            if let Some(evicted) = evicted {
-                self.demux.unbind(evicted, id);
+            // Whoever replays one peer's check from another's address takes nothing from the other.
+            let other = known.filter(|known| *known != id).and_then(|known| self.peers.get_mut(&known));
+            if let Some(other) = other {
+                if other.is_heard(now) {
+                    return;
+                }
+                other.addresses.retain(|address| *address != from);
             }
-            if let Some(before) = before.filter(|before| *before != id)
-                && let Some(other) = self.peers.get_mut(&before)
-            {
-                other.addresses.retain(|known| *known != from);
+            self.demux.bind(from, id);
+            let Some(peer) = self.peers.get_mut(&id) else { return };
+            peer.local_ip = to;
+            if let Some(evicted) = peer.note_address(from) {
+                self.demux.unbind(evicted, id);
             }
         }
         let Some(peer) = id.and_then(|id| self.peers.get_mut(&id)) else { return };
-        peer.last_heard = now;
+        peer.hear(now, from, check);
         let id = peer.id;
-        match peer.rtc.handle_input(input) {
-            Ok(()) => self.pump(id, now),
-            Err(_) => self.close(id, CloseReason::ProtocolError, now),
-        }
+        // A datagram that cannot be read may be anyone's, with a forged address: it ends nothing (RFC 6347
+        // §4.1.2.7). What the session cannot go on from shows when it is polled.
+        let _ = peer.rtc.handle_input(input);
+        self.pump(id, now);
     }
 
     pub fn handle_command(&mut self, now: Instant, Command(order): Command) {
@@ -328,7 +331,8 @@ impl Shard {
         loop {
             match peer.rtc.poll_output() {
                 Ok(Output::Transmit(out)) => {
-                    self.rest.outbox.push(out.destination, peer.local_ip, &out.contents);
+                    let to = peer.route(out.destination, &out.contents);
+                    self.rest.outbox.push(to, peer.local_ip, &out.contents);
                 }
                 Ok(Output::Event(event)) => {
                     if let Some(reason) = self.rest.take(peer, event, &self.streams, now, self.clock) {
@@ -374,7 +378,8 @@ impl Shard {
             while let Ok(output) = peer.rtc.poll_output() {
                 match output {
                     Output::Transmit(out) => {
-                        self.rest.outbox.push(out.destination, peer.local_ip, &out.contents);
+                        let to = peer.route(out.destination, &out.contents);
+                        self.rest.outbox.push(to, peer.local_ip, &out.contents);
                     }
                     Output::Event(_) => {}
                     Output::Timeout(_) => break,

@@ -18,11 +18,14 @@ use crate::handle::ViewerConfig;
 use crate::ids::{PeerId, StreamId};
 use crate::layer_choice::{Layer, LayerChoice};
 use crate::packet::{Lane, RtpPacket, Source};
+use crate::sdp::with_credentials;
 use crate::session::{Role, SessionFactory};
 use crate::shard::{Command, Order, Shard};
 
 pub const STREAM: StreamId = StreamId(7);
 pub const LADDER: [RenditionName; 3] = [RenditionName::Low, RenditionName::Medium, RenditionName::High];
+/// 30 pictures a second, to the microsecond.
+pub const FRAME: Duration = Duration::from_micros(33_333);
 const DELAY: Duration = Duration::from_millis(2);
 const SERVER: &str = "10.0.0.1:5000";
 
@@ -30,6 +33,7 @@ pub struct Network {
     pub now: Instant,
     pub shard: Shard,
     pub factory: SessionFactory,
+    pub clock: Clock,
     pub clients: Vec<Client>,
     pub events: Vec<(Instant, Event)>,
     /// Where the node would forward: publisher's rid to layer.
@@ -38,22 +42,26 @@ pub struct Network {
     pub stats: HashMap<PeerId, ViewerStats>,
     pub keyframe_requests: Vec<(Instant, RenditionName)>,
     pub server: SocketAddr,
-    /// Of RTP from the server to clients, one in so many is lost, chosen by the seed.
+    /// Of RTP in either direction, one in so many is lost, chosen by the seed.
     pub lose_one_in: Option<u64>,
     pub lost: u64,
     seed: u64,
     wire: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
     next_peer: u64,
+    recorded: Vec<Vec<u8>>,
 }
 
 pub struct Client {
     pub rtc: Rtc,
     pub peer: PeerId,
     pub address: SocketAddr,
+    pub answer: String,
     pub video: Mid,
     pub audio: Mid,
     pub connected: bool,
+    /// The address that the server sees, where it is not the client's own.
+    pub nat: Option<SocketAddr>,
     /// Goes dead: sends and receives nothing more.
     pub dead: bool,
     /// What arrived, in order of arrival, with retransmissions in place of the lost.
@@ -61,6 +69,7 @@ pub struct Client {
     /// Sizes of RTP datagrams from the server, with the bytes.
     pub datagrams: Vec<Vec<u8>>,
     pub keyframes_asked: Vec<Option<Rid>>,
+    outgoing: Vec<Vec<u8>>,
     wants: Instant,
 }
 
@@ -83,6 +92,7 @@ impl Network {
             now: start,
             shard,
             factory,
+            clock,
             clients: Vec::new(),
             events: Vec::new(),
             publisher: None,
@@ -96,6 +106,7 @@ impl Network {
             wire: BTreeMap::new(),
             sent: 0,
             next_peer: 1,
+            recorded: Vec::new(),
         }
     }
 
@@ -137,21 +148,48 @@ impl Network {
         let session = self.factory.make(self.now, &offer.to_sdp_string(), role).unwrap();
         let answer = SdpAnswer::from_sdp_string(&session.answer).unwrap();
         rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        let session_answer = session.answer.clone();
         self.shard.handle_command(self.now, Command(order(peer, Box::new(session))));
         self.clients.push(Client {
             rtc,
             peer,
             address,
+            answer: session_answer,
             video,
             audio,
             connected: false,
+            nat: None,
             dead: false,
             got: Vec::new(),
             datagrams: Vec::new(),
             keyframes_asked: Vec::new(),
+            outgoing: Vec::new(),
             wants: self.now,
         });
         self.clients.len() - 1
+    }
+
+    /// A client's ICE restart by WHEP: new credentials there, new ones here.
+    pub fn restart_ice(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        let mut api = client.rtc.sdp_api();
+        let creds = api.ice_restart(true);
+        let (_, pending) = api.apply().unwrap();
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let (ufrag, pwd) = (creds.ufrag, creds.pass);
+        let order = Order::Restart { peer: client.peer, ufrag, pwd, reply };
+        self.shard.handle_command(self.now, Command(order));
+        let creds = answer.try_recv().unwrap().unwrap();
+        let client = &mut self.clients[at];
+        let answer = with_credentials(&client.answer, &creds.ufrag, &creds.pass);
+        assert_ne!(answer, client.answer);
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+    }
+
+    /// Some of what clients sent so far, of every kind.
+    pub fn client_datagrams(&self) -> Vec<Vec<u8>> {
+        self.recorded.clone()
     }
 
     pub fn order(&mut self, order: Order) {
@@ -175,6 +213,9 @@ impl Network {
             self.settle();
             if done(self) {
                 return true;
+            }
+            if self.now >= end {
+                return false;
             }
             let wire = self.wire.first_key_value().map(|((at, _), _)| *at);
             let clients = self.clients.iter().filter(|c| !c.dead && c.rtc.is_alive()).map(|c| c.wants);
@@ -201,8 +242,13 @@ impl Network {
         while let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= self.now) {
             let (from, to, bytes) = entry.remove();
             if to == self.server {
+                if self.recorded.len() < 200 {
+                    self.recorded.push(bytes.clone());
+                }
                 self.shard.handle_datagram(self.now, from, Some(to.ip()), &bytes);
-            } else if let Some(client) = self.clients.iter_mut().find(|c| c.address == to && !c.dead) {
+            } else if let Some(client) =
+                self.clients.iter_mut().find(|c| c.nat.unwrap_or(c.address) == to && !c.dead)
+            {
                 client.receive(self.now, from, &bytes);
             }
         }
@@ -220,22 +266,22 @@ impl Network {
         for _ in 0..8 {
             let mut posts = Vec::new();
             for client in &mut self.clients {
-                let address = client.address;
-                client.poll(|bytes| posts.push((address, self.server, bytes)));
+                let address = client.nat.unwrap_or(client.address);
+                client.poll();
+                posts.extend(client.outgoing.drain(..).map(|bytes| (address, self.server, bytes)));
             }
             let from = self.server;
             for (to, bytes) in
                 self.shard.outbox().datagrams().map(|(to, b)| (to, b.to_vec())).collect::<Vec<_>>()
             {
-                let rtp = (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1]);
-                if rtp && self.loses() {
-                    self.lost += 1;
-                } else {
-                    posts.push((from, to, bytes));
-                }
+                posts.push((from, to, bytes));
             }
             self.shard.outbox().clear();
             for post in posts {
+                if is_rtp(&post.2) && self.loses() {
+                    self.lost += 1;
+                    continue;
+                }
                 self.sent += 1;
                 self.wire.insert((self.now + DELAY, self.sent), post);
             }
@@ -298,20 +344,22 @@ pub fn client_rtc(now: Instant) -> Rtc {
 
 impl Client {
     fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        if (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1]) {
+        if is_rtp(bytes) {
             self.datagrams.push(bytes.to_vec());
         }
         let receive = Receive::new(Protocol::Udp, from, self.address, bytes).unwrap();
         self.rtc.handle_input(Input::Receive(now, receive)).unwrap();
+        // The session keeps one received packet: each must be collected before the next.
+        self.poll();
     }
 
-    fn poll(&mut self, mut send: impl FnMut(Vec<u8>)) {
+    fn poll(&mut self) {
         if self.dead {
             return;
         }
         loop {
             match self.rtc.poll_output().unwrap() {
-                Output::Transmit(out) => send(out.contents.to_vec()),
+                Output::Transmit(out) => self.outgoing.push(out.contents.to_vec()),
                 Output::Timeout(at) => {
                     self.wants = at;
                     break;
@@ -349,6 +397,27 @@ impl Client {
     }
 }
 
+/// RTP, and not RTCP (RFC 5761 §4).
+fn is_rtp(bytes: &[u8]) -> bool {
+    (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1])
+}
+
+/// Forwards `frames` pictures of each camera at 30 a second, answering key-frame requests as an encoder
+/// does; pictures are stamped with the time they are made.
+pub fn play(net: &mut Network, cameras: &mut [Camera], frames: usize) {
+    for _ in 0..frames {
+        let asked = std::mem::take(&mut net.keyframe_requests);
+        for camera in cameras.iter_mut() {
+            camera.want_key |= asked.iter().any(|(_, layer)| *layer == camera.layer);
+            let captured = net.clock.wall_of(net.now);
+            let lane = Lane::Video(camera.layer);
+            let packets = camera.picture(Some(captured)).into_iter().map(|packet| (lane, packet)).collect();
+            net.forward(packets);
+        }
+        net.run_for(FRAME);
+    }
+}
+
 /// Makes a layer's packets: a key picture is a STAP-A of parameter sets and two fragments of an IDR slice,
 /// another picture two fragments of a plain slice (RFC 6184 §5.7, §5.8). The last byte names the layer.
 pub struct Camera {
@@ -356,19 +425,32 @@ pub struct Camera {
     seq: u64,
     pub frame: u32,
     pub want_key: bool,
+    /// Key pictures made.
+    pub keys: usize,
+    /// Packets of a picture, and bytes in each.
+    pub shape: (usize, usize),
 }
 
 impl Camera {
     pub fn new(layer: RenditionName) -> Self {
         // Numbers of layers differ, as those of real encoders do.
-        Self { layer, seq: 1_000 * layer as u64, frame: 0, want_key: true }
+        Self { layer, seq: 1_000 * layer as u64, frame: 0, want_key: true, keys: 0, shape: (2, 3) }
     }
 
     pub fn picture(&mut self, captured: Option<WallTime>) -> Vec<RtpPacket> {
         let key = std::mem::take(&mut self.want_key);
+        self.keys += usize::from(key);
         let tag = self.layer as u8;
-        let (first, last) = if key { (0x85, 0x45) } else { (0x81, 0x41) };
-        let mut payloads = vec![vec![0x7c, first, tag], vec![0x7c, last, tag]];
+        let (packets, bytes) = self.shape;
+        let kind = if key { 5 } else { 1 };
+        let mut payloads: Vec<_> = (0..packets)
+            .map(|at| {
+                let edge = if at == 0 { 0x80 } else { 0 } | if at + 1 == packets { 0x40 } else { 0 };
+                let mut payload = vec![tag; bytes];
+                payload[..2].copy_from_slice(&[0x7c, edge | kind]);
+                payload
+            })
+            .collect();
         if key {
             payloads.insert(0, vec![0x78, 0, 3, 0x67, 0x42, 0xe0, 0, 2, 0x68, 0xce, tag]);
         }

@@ -1,5 +1,5 @@
 //! Opens a source and prints what it delivers as JSON lines until its input ends:
-//! `grab camera|microphone|screen [NAME]` or `grab window TITLE`.
+//! `grab camera|microphone|screen [NAME]` or `grab window TITLE`. `grab tone [NAME]` plays 440 Hz instead.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use media::{FrameRate, Picture, Size, StudioEpoch, Timescale, Timestamp, burn_in};
 use serde_json::{Value, json};
+use speaker::OutputStream;
 use tickcast_capture::{
     Camera, CameraRequest, Microphone, PictureSource, Screen, ScreenTarget, SoundSource, SourceStatus,
     cameras, microphones, screens, system_wall_clock,
@@ -44,7 +45,8 @@ fn main() {
             let target = found.unwrap_or(ScreenTarget::Screen(None));
             watch(Screen::open(target, FrameRate::FPS_30, epoch), epoch);
         }
-        _ => print(&json!({ "error": "camera, microphone, screen or window" })),
+        "tone" => play(name.as_deref()),
+        _ => print(&json!({ "error": "camera, microphone, screen, window or tone" })),
     }
 }
 
@@ -137,6 +139,37 @@ fn listen(mut source: impl SoundSource, epoch: StudioEpoch) {
                 "age_ms": now.minus(block.timestamp).as_millis_f64(),
                 "left": left,
             }));
+        }
+        thread::park_timeout(PERIOD);
+    }
+}
+
+fn play(name: Option<&str>) {
+    const BUFFER: Duration = Duration::from_millis(200);
+    let ended = end_of_input();
+    let mut stream = match OutputStream::open(name, 48_000, BUFFER) {
+        Ok(stream) => stream,
+        Err(error) => return print(&json!({ "error": error.to_string() })),
+    };
+    let mut next = 0_u32;
+    let mut waiting: Vec<f32> = Vec::new();
+    while !ended.load(Ordering::Acquire) {
+        if waiting.is_empty() {
+            // 440 Hz repeats every 1 200 frames.
+            waiting.extend((0..1_200).flat_map(|n| {
+                let phase = n as f32 * std::f32::consts::TAU * 440.0 / 48_000.0;
+                [0.25 * phase.sin(); 2]
+            }));
+            next += 1;
+            if next.is_multiple_of(40) {
+                let delay_ms = stream.delay().as_secs_f64() * 1e3;
+                print(&json!({ "played": next, "missing": stream.missing_frames(), "delay_ms": delay_ms }));
+            }
+        }
+        let taken = stream.push(&waiting);
+        waiting.drain(..taken);
+        if let Some(error) = stream.error() {
+            return print(&json!({ "error": error.to_string() }));
         }
         thread::park_timeout(PERIOD);
     }

@@ -232,7 +232,14 @@ fn picture(frame: Frame, time: Timestamp) -> Result<Picture, FrameError> {
         FrameFormat::YUYV => packed(PixelFormat::Yuyv),
         FrameFormat::NV12 => packed(PixelFormat::Nv12),
         FrameFormat::MJPEG => {
-            let rgba = nokhwa::utils::mjpeg_to_rgb(&frame.bytes, true)
+            // Before decoding: damage must not make the decoder allocate gigabytes.
+            if jpeg_size(&frame.bytes) != Some(frame.size) {
+                return Err(FrameError::Jpeg("its header is damaged or states another size".into()));
+            }
+            // The decoder unwinds out of its C code when a picture is damaged.
+            let decoded = std::panic::catch_unwind(|| nokhwa::utils::mjpeg_to_rgb(&frame.bytes, true));
+            let rgba = decoded
+                .map_err(|_| FrameError::Jpeg("it is damaged".into()))?
                 .map_err(|error| FrameError::Jpeg(error.to_string()))?;
             let needed = frame.size.pixels() * 4;
             if rgba.len() as u64 != needed {
@@ -244,10 +251,38 @@ fn picture(frame: Frame, time: Timestamp) -> Result<Picture, FrameError> {
     }
 }
 
+/// The size that a JPEG's frame header states (ITU-T T.81 §B.2.2).
+fn jpeg_size(bytes: &[u8]) -> Option<Size> {
+    let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
+    loop {
+        let [0xff, marker, after @ ..] = rest else { return None };
+        // A marker may be preceded by any number of fill bytes.
+        if *marker == 0xff {
+            rest = &rest[1..];
+            continue;
+        }
+        let [high, low, ..] = after else { return None };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let segment = after.get(2..length)?;
+        match marker {
+            // SOF0 to SOF15 but for DHT, JPG and DAC, which share their range.
+            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
+                let [_, y0, y1, x0, x1, ..] = segment else { return None };
+                let (width, height) = (u16::from_be_bytes([*x0, *x1]), u16::from_be_bytes([*y0, *y1]));
+                return Some(Size::new(width.into(), height.into()));
+            }
+            // Start of scan without a frame before it.
+            0xda => return None,
+            _ => rest = after.get(length..)?,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use nokhwa::utils::Resolution;
+    use proptest::prelude::*;
 
     fn format(width: u32, height: u32, format: FrameFormat, fps: u32) -> CameraFormat {
         CameraFormat::new(Resolution::new(width, height), format, fps)
@@ -279,6 +314,52 @@ mod tests {
         assert_eq!(classify("… Permission denied (os error 13)"), Failure::Refused);
         assert_eq!(classify("… No such device (os error 19)"), Failure::Missing);
         assert_eq!(classify("Failed to Fufill."), Failure::Other("Failed to Fufill".into()));
+    }
+
+    /// 16×16 baseline, as `convert -size 16x16 xc:red -quality 40 small.jpg` writes it.
+    const SMALL_JPEG: &[u8] = include_bytes!("../tests/small.jpg");
+
+    fn jpeg(bytes: Vec<u8>) -> Frame {
+        Frame { format: FrameFormat::MJPEG, size: Size::new(16, 16), bytes: Bytes::from(bytes) }
+    }
+
+    #[test]
+    fn a_jpeg_becomes_its_colours_also_with_a_stale_tail() {
+        // A driver's buffer is longer than the picture in it.
+        let mut bytes = SMALL_JPEG.to_vec();
+        bytes.extend([0x55; 4_000]);
+        let picture = picture(jpeg(bytes), Timestamp::zero(Timescale::VIDEO)).unwrap();
+        let pixel = &picture.data()[4 * 100..][..4];
+        // Red, to what the quantisation leaves of it.
+        assert!(pixel[0] > 245 && pixel[1] < 10 && pixel[2] < 10 && pixel[3] == 255, "{pixel:?}");
+    }
+
+    #[test]
+    fn a_jpeg_that_states_another_size_is_refused_before_it_is_decoded() {
+        assert_eq!(jpeg_size(SMALL_JPEG), Some(Size::new(16, 16)));
+        let mut huge = SMALL_JPEG.to_vec();
+        let frame_header = huge.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        // Precision, then height and width.
+        huge[frame_header + 5..frame_header + 9].fill(0xff);
+        assert_eq!(jpeg_size(&huge), Some(Size::new(65_535, 65_535)));
+        assert!(picture(jpeg(huge), Timestamp::zero(Timescale::VIDEO)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_to_a_jpeg_does_more_than_refuse_it(
+            at in proptest::collection::vec((0usize..2_000, any::<u8>()), 1..12), keep in 0usize..2_000
+        ) {
+            let mut bytes = SMALL_JPEG.to_vec();
+            for (place, value) in at {
+                let place = place % bytes.len();
+                bytes[place] = value;
+            }
+            bytes.truncate(keep.max(1));
+            if let Ok(picture) = picture(jpeg(bytes), Timestamp::zero(Timescale::VIDEO)) {
+                prop_assert_eq!(picture.data().len(), 16 * 16 * 4);
+            }
+        }
     }
 
     #[test]

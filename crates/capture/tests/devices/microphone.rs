@@ -75,6 +75,23 @@ fn what_a_loudspeaker_plays_is_heard_at_its_pitch_and_level() {
 }
 
 #[test]
+fn what_our_own_playback_plays_is_heard_as_it_was() {
+    let server = AudioServer::start().unwrap();
+    let mut grab = Grab::start(&["microphone", AudioServer::MICROPHONE], server.environment());
+    grab.wait_for_status("live");
+    let mut tone = Grab::start(&["tone", AudioServer::LOUDSPEAKER], server.environment());
+    let delay_ms = tone.next("a second of playing", |line| line["delay_ms"].as_f64());
+    assert!((1.0..1_000.0).contains(&delay_ms), "{delay_ms} ms from push to loudspeaker");
+    next_sounding(&mut grab);
+    let samples: Vec<f64> = (0..100).flat_map(|_| grab.next("more sound", sound).left).collect();
+    assert!((hertz_of(&samples) - HERTZ).abs() < 0.1);
+    let peak = samples.iter().fold(0.0_f64, |peak, v| peak.max(v.abs()));
+    assert!((peak - AMPLITUDE).abs() < 0.01, "{peak}");
+    tone.finish();
+    grab.finish();
+}
+
+#[test]
 fn a_microphone_whose_server_ends_is_lost_and_comes_back() {
     let mut server = AudioServer::start().unwrap();
     let mut grab = Grab::start(&["microphone", AudioServer::MICROPHONE], server.environment());

@@ -130,7 +130,11 @@ impl SampleQueue {
         let scale = self.config.timescale();
         let ticks = |time: Timestamp| time.rescale(scale).ticks() - self.origin.rescale(scale).ticks();
         let nominal = Timestamp::new(packet.duration_ticks.into(), packet.pts.timescale()).rescale(scale);
-        let nominal = u32::try_from(nominal.ticks()).unwrap_or(u32::MAX).max(1);
+        // What came by RTP does not know how long it lasts: as long as what came before.
+        let nominal = match u32::try_from(nominal.ticks()) {
+            Ok(0) | Err(_) => self.nominal,
+            Ok(ticks) => ticks,
+        };
         let mut dts = ticks(packet.dts).max(0);
         if let Some(held) = &self.held {
             let expected = held.dts + i64::from(self.nominal);
@@ -152,6 +156,12 @@ impl SampleQueue {
         self.nominal = nominal;
         let mut done = self.held.replace(sample)?;
         done.duration = u32::try_from(dts - done.dts).unwrap_or(u32::MAX);
+        if packet.duration_ticks == 0 {
+            self.nominal = done.duration;
+            if let Some(held) = &mut self.held {
+                held.duration = done.duration;
+            }
+        }
         Some(done)
     }
 
@@ -182,6 +192,15 @@ mod tests {
         let samples: Vec<_> = times.filter_map(|time| queue.push(&packet(time, 21))).collect();
         let mean = samples.iter().map(|s| f64::from(s.duration)).sum::<f64>() / 199.0;
         assert!((mean - 1024.0).abs() < 6.0, "{mean}");
+    }
+
+    #[test]
+    fn a_last_sample_that_does_not_say_its_length_is_as_long_as_the_one_before() {
+        let mut queue = SampleQueue::new(aac(), Timestamp::zero(Timescale::AUDIO));
+        for index in 0..3 {
+            queue.push(&packet(Timestamp::new(index * 960, Timescale::AUDIO), 0));
+        }
+        assert_eq!(queue.finish().unwrap().duration, 960);
     }
 
     proptest! {

@@ -9,11 +9,22 @@ const MAX_BOUNDARIES: usize = 64;
 /// Less than the half second by which RFC 8216bis §4.4.3.1 lets a segment exceed the target duration.
 const OVERTIME: Timestamp = Timestamp::new(400, Timescale::MILLIS);
 
+/// How far apart the same picture's times may be in two renditions: layers that come by WebRTC are placed by
+/// their sender reports one by one. Less than half a frame at 60 fps.
+const ALIGNMENT: Timestamp = Timestamp::new(8, Timescale::MILLIS);
+
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Boundary {
     pub msn: u64,
     pub start: Timestamp,
     pub discontinuity: u64,
+}
+
+impl Boundary {
+    /// Whether a picture at `pts` is the one that the segment begins with.
+    pub(super) fn is_at(&self, pts: Timestamp) -> bool {
+        pts <= self.start.plus(ALIGNMENT) && self.start <= pts.plus(ALIGNMENT)
+    }
 }
 
 /// The boundaries of one stream. The first rendition that shows a key frame in a new cell of the grid
@@ -75,9 +86,10 @@ impl SegmentPlan {
     }
 
     /// Whether a key frame at `pts` lies in a later cell of the grid than the newest segment's start, or
-    /// a whole cell after it (where the source's own grid has another phase). Half a frame is forgiven.
+    /// a whole cell after it (where the source's own grid has another phase). Half a frame is forgiven, and
+    /// a little where the source does not say how long a frame is.
     fn is_due(&self, start: Timestamp, pts: Timestamp, duration: Timestamp) -> bool {
-        let slack = Timestamp::new(duration.ticks() / 2, duration.timescale());
+        let slack = Timestamp::new(duration.ticks() / 2, duration.timescale()).max(ALIGNMENT);
         self.cell(pts.plus(slack)) > self.cell(start.plus(slack)) || pts.minus(start).plus(slack) >= self.grid
     }
 
@@ -89,8 +101,15 @@ impl SegmentPlan {
         i64::try_from(cell).unwrap_or(i64::MAX)
     }
 
-    /// The segment that holds `pts`, by the boundaries known now; `None` before the first.
-    pub(super) fn segment_at(&self, pts: Timestamp) -> Option<Boundary> {
+    /// The segment that a picture at `pts` belongs to, by the boundaries known now; `None` before the first.
+    pub(super) fn segment_of_picture(&self, pts: Timestamp) -> Option<Boundary> {
+        let holds = |boundary: &&Boundary| boundary.start <= pts || boundary.is_at(pts);
+        self.boundaries.iter().rev().find(holds).copied()
+    }
+
+    /// The same for sound, whose frames lie across boundaries: the first that begins at or after one is
+    /// its segment's first.
+    pub(super) fn segment_of_sound(&self, pts: Timestamp) -> Option<Boundary> {
         self.boundaries.iter().rev().find(|boundary| boundary.start <= pts).copied()
     }
 

@@ -130,7 +130,7 @@ impl Segmenter {
             if let Some(sample) = done {
                 self.take(track, sample, &mut out);
             }
-            if let Some(boundary) = self.plan.segment_at(packet.pts) {
+            if let Some(boundary) = self.plan.segment_of_picture(packet.pts) {
                 self.advance(track, boundary, packet.pts, packet.key, &mut out);
             }
             self.take_waiting(&mut out);
@@ -203,7 +203,7 @@ impl Segmenter {
     fn place(&mut self, track: TrackName, sample: Sample, out: &mut Vec<Output>) {
         let Some(lane) = self.lanes.get(&track) else { return };
         let pts = Timestamp::new(sample.pts(), lane.queue.config().timescale());
-        if let Some(boundary) = self.plan.segment_at(pts)
+        if let Some(boundary) = self.plan.segment_of_sound(pts)
             && !matches!(track, TrackName::Video(_))
         {
             self.advance(track, boundary, pts, true, out);
@@ -223,7 +223,7 @@ impl Segmenter {
     ) {
         let Some(lane) = self.lanes.get_mut(&track) else { return };
         let is_late = match track {
-            TrackName::Video(_) => pts > boundary.start,
+            TrackName::Video(_) => !boundary.is_at(pts),
             // Sound can be decoded from anywhere, and devices start at different times: a shorter first
             // segment is better than two seconds without sound.
             TrackName::Audio => pts.minus(boundary.start) > self.config.away_after(),

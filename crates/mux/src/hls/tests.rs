@@ -129,6 +129,35 @@ fn a_requested_key_frame_off_the_grid_starts_no_segment() {
 }
 
 #[test]
+fn layers_whose_clocks_are_milliseconds_apart_share_their_segments() {
+    let mut origin = origin(live());
+    for index in 0..305 {
+        // As WebRTC delivers them: no durations, and each layer placed by its own reports.
+        let at = |offset: i64| Timestamp::new(index * 3000 + offset, Timescale::VIDEO);
+        let key = index % 60 == 0;
+        origin.push(HIGH, &frame(at(360), 0, key));
+        origin.push(LOW, &frame(at(if index % 2 == 0 { -180 } else { 90 } + 200), 0, key));
+    }
+    let (high, low) = (read(&origin, HIGH), check(&text_of(&origin, LOW, ReloadRequest::default()), false));
+    assert_eq!(high.segments.len(), 5);
+    let names = |list: &Read| list.segments.iter().map(|s| s.uri.replace("low", "high")).collect::<Vec<_>>();
+    assert_eq!(names(&high), names(&low));
+    assert!(low.segments.iter().all(|segment| (segment.duration - 2.0).abs() < 0.01), "{low:?}");
+}
+
+#[test]
+fn a_key_frame_a_tick_before_the_grid_starts_its_segment() {
+    let mut origin = Origin::new(live());
+    origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), avc()).unwrap();
+    for index in 0..305 {
+        let early = i64::from(index % 120 == 60);
+        let pts = Timestamp::new(index * 3000 - early, Timescale::VIDEO);
+        origin.push(HIGH, &frame(pts, 0, index % 60 == 0));
+    }
+    assert_eq!(check(&text_of(&origin, HIGH, ReloadRequest::default()), false).segments.len(), 5);
+}
+
+#[test]
 fn a_rendition_that_joins_later_takes_up_the_running_number() {
     let mut origin = Origin::new(live());
     origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), avc()).unwrap();

@@ -192,6 +192,12 @@ fn what_is_no_film_is_refused_with_the_reason() {
     let list = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n", part.display());
     std::fs::write(&playlist, list).unwrap();
     assert_eq!(code(&playlist), "file_unknown_format");
+    // Nor is a description of a session, which would open sockets.
+    let session = folder.path().join("session.sdp");
+    let text = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n\
+        m=video 50000 RTP/AVP 96\na=rtpmap:96 H264/90000\n";
+    std::fs::write(&session, text).unwrap();
+    assert_eq!(code(&session), "file_unknown_format");
 }
 
 #[test]

@@ -156,6 +156,13 @@ mod tests {
         assert_eq!(packet_samples(&[1 << 3]), Some(960));
         assert_eq!(packet_samples(&[16 << 3]), Some(120));
         assert_eq!(packet_samples(&[31 << 3 | 1, 0, 0]), Some(1920));
+        // All 32 configurations, in tenths of a millisecond.
+        let silk = [100, 200, 400, 600];
+        let table =
+            silk.repeat(3).into_iter().chain([100, 200, 100, 200]).chain([25, 50, 100, 200].repeat(4));
+        for (config, tenths) in (0..32).zip(table) {
+            assert_eq!(packet_samples(&[config << 3]), Some(tenths * 48 / 10), "{config}");
+        }
         // Code 3: the count is in the next byte; 7 × 20 ms is over 120 ms.
         assert_eq!(packet_samples(&[31 << 3 | 3, 3]), Some(2880));
         assert_eq!(packet_samples(&[31 << 3 | 3, 7]), None);

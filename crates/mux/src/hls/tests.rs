@@ -321,6 +321,8 @@ fn other_headers_make_one_discontinuity_and_another_map() {
     assert_eq!(maps, ["#EXT-X-MAP:URI=\"t-high-init0.mp4\"", "#EXT-X-MAP:URI=\"t-high-init1.mp4\""]);
     assert_ne!(ready(&origin, "t-high-init0.mp4"), ready(&origin, "t-high-init1.mp4"));
     assert_eq!(read(&origin, TrackName::Audio).segments.len(), list.segments.len());
+    play(&mut origin, 400, 1200, &[]);
+    assert_eq!(read(&origin, HIGH).discontinuities, 1);
 }
 
 #[test]

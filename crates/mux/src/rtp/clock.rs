@@ -84,6 +84,15 @@ mod tests {
     }
 
     #[test]
+    fn a_late_packet_does_not_move_the_reach_back() {
+        let mut unwrapper = SequenceUnwrapper::default();
+        let first = unwrapper.unwrap(0);
+        // 65 000 is 35 000 beyond the late one, but 25 000 beyond the highest.
+        let rest: Vec<_> = [20_000, 40_000, 30_000, 65_000].map(|s| unwrapper.unwrap(s) - first).into();
+        assert_eq!(rest, [20_000, 40_000, 30_000, 65_000]);
+    }
+
+    #[test]
     fn a_second_after_the_report_is_a_second_of_ticks() {
         let wall = WallTime::from_unix_micros(1_700_000_000_000_000);
         let clock = SenderClock::from_report(wall.to_ntp(), u32::MAX - 44_999, Timescale::VIDEO);

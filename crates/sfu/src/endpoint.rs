@@ -14,10 +14,11 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::command::Command;
 use crate::config::{Clock, SfuConfig, StartError};
 use crate::event::Event;
 use crate::handle::{Batch, Shared};
-use crate::shard::{Command, Shard};
+use crate::shard::Shard;
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);

@@ -11,7 +11,7 @@ const FU_A: u8 = 28;
 const MAX_PARAMETER_SET: usize = 512;
 
 /// The NAL units that begin in a payload: type and, where whole, bytes. Total on any bytes.
-pub(crate) fn nal_units(payload: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+pub fn nal_units(payload: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let kind = payload.first().map_or(0, |b| b & 0x1f);
     let (mut single, mut rest): (Option<(u8, &[u8])>, &[u8]) = (None, &[]);
     match kind {

@@ -11,6 +11,7 @@ use mio::Waker;
 use thiserror::Error;
 use tokio::sync::mpsc as events;
 
+use crate::command::{Command, Order};
 use crate::config::{Clock, SfuConfig, StartError};
 use crate::endpoint::{Endpoint, Queues};
 use crate::event::Event;
@@ -19,7 +20,6 @@ use crate::layer_choice::{Layer, LayerChoice};
 use crate::packet::{Lane, RtpPacket};
 use crate::sdp::{SdpFragment, SdpRefused};
 use crate::session::{Role, Session, SessionFactory};
-use crate::shard::{Command, Order};
 
 /// An ICE restart takes the media thread a millisecond; longer means that it is stuck.
 const RESTART_LIMIT: Duration = Duration::from_secs(2);

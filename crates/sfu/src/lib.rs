@@ -4,6 +4,7 @@
 //! viewers. Knows nothing of HTTP, of payments or of what a stream is beyond its id. Everything but
 //! [`Sfu`]'s one socket loop is sans-IO: [`Shard`] takes datagrams, commands and the time.
 
+mod command;
 mod config;
 mod demux;
 mod endpoint;
@@ -26,9 +27,11 @@ mod shard;
 mod tests;
 mod viewer;
 
+pub use command::Command;
 pub use config::{Clock, SfuConfig, StartError};
 pub use demux::{Datagram, classify};
 pub use event::{CloseReason, Event, ViewerStats};
+pub use h264::nal_units;
 pub use handle::{Accepted, Refused, Sfu, SfuCounters, SfuHandle, ViewerConfig};
 pub use ids::{PeerId, StreamId};
 pub use layer_choice::{Layer, LayerChoice};
@@ -36,4 +39,4 @@ pub use outbox::{Outbox, Run};
 pub use packet::{Lane, RtpPacket, Source};
 pub use sdp::{SdpFragment, SdpRefused};
 pub use session::SessionFactory;
-pub use shard::{Command, Shard};
+pub use shard::Shard;

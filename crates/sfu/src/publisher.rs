@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use media::{Timescale, Timestamp, WallTime};
 use str0m::Rtc;
-use str0m::media::{KeyframeRequestKind, Mid, Rid};
+use str0m::media::{KeyframeRequestKind, Mid, Rid, SenderFeedback};
 use str0m::rtp::RtpPacket as Received;
 
 use crate::config::Clock;
@@ -35,24 +35,16 @@ pub(crate) struct Publisher {
     /// How far the publisher's clock runs ahead of ours. Capture times in our future are of no use to
     /// sender reports, so all of this peer's are moved back alike, which keeps sound and picture together.
     ahead: Duration,
-    last_report: Option<u64>,
     wait: Duration,
 }
 
 impl Publisher {
     pub fn new(video: Option<Mid>, audio: Option<Mid>, wait: Duration) -> Self {
-        Self { video, audio, lanes: HashMap::new(), ahead: Duration::ZERO, last_report: None, wait }
+        Self { video, audio, lanes: HashMap::new(), ahead: Duration::ZERO, wait }
     }
 
     /// A packet as it arrived; what is in order now goes to `out`.
-    pub fn receive(
-        &mut self,
-        id: PeerId,
-        rtc: &mut Rtc,
-        received: Received,
-        clock: Clock,
-        out: &mut impl FnMut(Event),
-    ) {
+    pub fn receive(&mut self, id: PeerId, rtc: &mut Rtc, received: Received, out: &mut impl FnMut(Event)) {
         let ssrc = received.header.ssrc;
         let Some(stream) = rtc.direct_api().stream_rx(&ssrc).map(|s| (s.mid(), s.rid())) else { return };
         let source = if Some(stream.0) == self.video {
@@ -70,7 +62,7 @@ impl Publisher {
             seq: *received.seq_no,
             timestamp: received.header.timestamp,
             marker: received.header.marker,
-            captured: self.captured(&received, &source, clock),
+            captured: self.captured(&received, &source),
             payload: received.payload,
         };
         let wait = self.wait;
@@ -81,6 +73,13 @@ impl Publisher {
         });
         lane.reorder.push(arrived, packet.seq, packet);
         lane.flush(id, arrived, out);
+    }
+
+    /// A sender report that just came.
+    pub fn note_report(&mut self, report: &SenderFeedback, clock: Clock) {
+        let ours = clock.wall_of(report.received_at).to_system();
+        let ahead = report.sender_info.ntp_time.duration_since(ours).unwrap_or_default();
+        self.ahead = self.ahead.max(ahead);
     }
 
     /// Gives up on packets that were waited for long enough.
@@ -95,15 +94,10 @@ impl Publisher {
     }
 
     /// The capture time by the latest sender report of the packet's source (RFC 3550 §6.4.1).
-    fn captured(&mut self, received: &Received, source: &Source, clock: Clock) -> Option<WallTime> {
+    fn captured(&self, received: &Received, source: &Source) -> Option<WallTime> {
         let report = received.last_sender_info?;
         let reported = WallTime::from_system(report.ntp_time);
         let scale = if *source == Source::Audio { Timescale::AUDIO } else { Timescale::VIDEO };
-        if self.last_report != Some(reported.to_ntp()) {
-            self.last_report = Some(reported.to_ntp());
-            let ahead = reported.to_system().duration_since(clock.wall_of(received.timestamp).to_system());
-            self.ahead = self.ahead.max(ahead.unwrap_or_default());
-        }
         let ticks = received.header.timestamp.wrapping_sub(report.rtp_time.numer() as u32) as i32;
         let span = Timestamp::new(i64::from(ticks), scale);
         Some(reported.plus(span.minus(Timestamp::from_duration(self.ahead, Timescale::NANOS))))

@@ -3,23 +3,21 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use media::RenditionName;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::media::KeyframeRequestKind;
 use str0m::net::{Protocol, Receive};
-use str0m::{Candidate, Event as RtcEvent, IceCreds, Input, Output};
+use str0m::{Event as RtcEvent, IceCreds, Input, Output};
 
+use crate::command::{Command, Order};
 use crate::config::{Clock, SfuConfig};
 use crate::demux::{Checker, Datagram, Demux, classify};
 use crate::event::{CloseReason, Event};
 use crate::forward::{KeyframeRequests, Stream};
-use crate::handle::ViewerConfig;
 use crate::ids::{PeerId, StreamId};
-use crate::layer_choice::{Layer, LayerChoice, Selector};
+use crate::layer_choice::Selector;
 use crate::outbox::Outbox;
 use crate::packet::{Lane, RtpPacket};
 use crate::peer::{Peer, Side};
@@ -31,23 +29,6 @@ use crate::viewer::{Sent, Viewer};
 /// A session that asks to be called again at once for this often in a row is left until the next
 /// millisecond.
 const MAX_SPINS: usize = 4_096;
-
-/// What a shard is told to do. Made by [`crate::SfuHandle`].
-pub struct Command(pub(crate) Order);
-
-pub(crate) enum Order {
-    AddPublisher { peer: PeerId, session: Box<Session> },
-    AddViewer { peer: PeerId, session: Box<Session>, config: ViewerConfig },
-    Trickle { peer: PeerId, candidates: Vec<Candidate> },
-    Restart { peer: PeerId, ufrag: String, pwd: String, reply: SyncSender<Result<IceCreds, SdpRefused>> },
-    Close { peer: PeerId },
-    RequestKeyframe { peer: PeerId, rid: Option<String> },
-    SetLayer { peer: PeerId, choice: LayerChoice },
-    SetCap { peer: PeerId, cap: RenditionName },
-    SetLayers { stream: StreamId, layers: Vec<Layer> },
-    RestartStream { stream: StreamId },
-    CloseStream { stream: StreamId },
-}
 
 /// Owns its peers and streams.
 pub struct Shard {
@@ -492,8 +473,10 @@ impl Rest {
             }
             (RtcEvent::Closed, _) => return Some(CloseReason::ByPeer),
             (RtcEvent::RtpPacket(packet), Side::Publisher(publisher)) => {
-                publisher
-                    .receive(id, &mut peer.rtc, packet, clock, &mut |event| self.events.push_back(event));
+                publisher.receive(id, &mut peer.rtc, packet, &mut |event| self.events.push_back(event));
+            }
+            (RtcEvent::SenderFeedback(report), Side::Publisher(publisher)) => {
+                publisher.note_report(&report, clock);
             }
             (RtcEvent::KeyframeRequest(request), Side::Viewer(viewer)) => {
                 viewer.plis_seen += u64::from(request.kind == KeyframeRequestKind::Pli);

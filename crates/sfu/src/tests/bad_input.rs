@@ -6,10 +6,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::network::*;
+use crate::command::Order;
 use crate::layer_choice::LayerChoice;
 use crate::sdp::{Offer, SdpFragment, SdpRefused};
 use crate::session::Role;
-use crate::shard::Order;
 
 /// What Chromium 130 offers to watch, shortened to what matters here: VP8 first, H.264 in several forms.
 const WATCH: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\

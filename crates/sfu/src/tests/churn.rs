@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::network::*;
+use crate::command::Order;
 use crate::event::{CloseReason, Event};
 use crate::layer_choice::LayerChoice;
-use crate::shard::Order;
 
 #[test]
 fn a_hundred_joins_and_leaves_leave_nothing_behind() {

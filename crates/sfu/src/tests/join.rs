@@ -11,6 +11,7 @@ use crate::packet::{Lane, RtpPacket};
 /// Publishes `frames` pictures of every layer, answering key-frame requests as an encoder does.
 pub fn publish(net: &mut Network, publisher: usize, cameras: &mut [Camera], frames: usize) {
     for _ in 0..frames {
+        let due = net.now + FRAME;
         let asked = std::mem::take(&mut net.clients[publisher].keyframes_asked);
         for camera in cameras.iter_mut() {
             camera.want_key |= asked.iter().any(|rid| rid.as_deref() == Some(camera.layer.rid()));
@@ -21,7 +22,7 @@ pub fn publish(net: &mut Network, publisher: usize, cameras: &mut [Camera], fram
                 net.run_for(Duration::from_micros(200));
             }
         }
-        net.run_for(FRAME);
+        net.run_until(due, |_| false);
     }
 }
 

@@ -12,6 +12,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket as Received, RtpWrite};
 use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc};
 
+use crate::command::{Command, Order};
 use crate::config::{Clock, SfuConfig};
 use crate::event::{CloseReason, Event, ViewerStats};
 use crate::handle::ViewerConfig;
@@ -20,7 +21,7 @@ use crate::layer_choice::{Layer, LayerChoice};
 use crate::packet::{Lane, RtpPacket, Source};
 use crate::sdp::with_credentials;
 use crate::session::{Role, SessionFactory};
-use crate::shard::{Command, Order, Shard};
+use crate::shard::Shard;
 
 pub const STREAM: StreamId = StreamId(7);
 pub const LADDER: [RenditionName; 3] = [RenditionName::Low, RenditionName::Medium, RenditionName::High];
@@ -75,15 +76,15 @@ pub struct Client {
 
 impl Network {
     pub fn new() -> Self {
-        Self::with(|_| {})
+        Self::behind(Duration::ZERO)
     }
 
-    pub fn with(change: impl FnOnce(&mut SfuConfig)) -> Self {
-        let mut config = SfuConfig::default();
-        change(&mut config);
+    /// With a server whose wall clock is `behind` that of its clients.
+    pub fn behind(behind: Duration) -> Self {
+        let config = SfuConfig::default();
         let start = Instant::now();
         let server: SocketAddr = SERVER.parse().unwrap();
-        let clock = Clock::new(start, WallTime::from_system(SystemTime::now()));
+        let clock = Clock::new(start, WallTime::from_system(SystemTime::now() - behind));
         let factory = SessionFactory::new(&config, vec![server]).unwrap();
         let mut shard = Shard::new(config, clock, vec![server]);
         let layers = LADDER.map(|name| Layer { name, kbps: name.default_kbps() }).to_vec();

@@ -1,5 +1,7 @@
 //! Loss: what the network drops is sent again.
 
+use std::time::Duration;
+
 use super::join::publish;
 use super::network::*;
 use crate::event::Event;
@@ -49,4 +51,46 @@ fn a_publishers_lost_packets_are_asked_for_and_arrive_in_order() {
         count += 1;
     }
     assert!(count >= 3 * 2 * 115, "{count}");
+}
+
+#[test]
+fn a_publishers_packets_carry_the_time_of_their_capture() {
+    let mut net = Network::new();
+    let publisher = net.join_publisher();
+    net.connect();
+    let mut cameras = LADDER.map(Camera::new);
+    publish(&mut net, publisher, &mut cameras, 90);
+    let (mut stamped, mut total) = (0, 0);
+    for (at, event) in &net.events {
+        let Event::PublisherMedia { packet, .. } = event else { continue };
+        total += 1;
+        let Some(captured) = packet.captured else { continue };
+        stamped += 1;
+        // Written when captured, and 2 ms on the way: what is ahead of that was never measured.
+        let age = net.clock.wall_of(*at).millis_since(captured);
+        assert!((-0.5..40.0).contains(&age), "{age} ms");
+    }
+    // The first report comes within a second.
+    assert!(stamped * 2 > total, "{stamped} of {total}");
+}
+
+#[test]
+fn a_publisher_whose_clock_is_ahead_never_captures_in_the_future() {
+    let mut net = Network::behind(Duration::from_secs(600));
+    let publisher = net.join_publisher();
+    net.connect();
+    let mut cameras = LADDER.map(Camera::new);
+    publish(&mut net, publisher, &mut cameras, 90);
+    let ages: Vec<_> = net
+        .events
+        .iter()
+        .filter_map(|(at, event)| match event {
+            Event::PublisherMedia { packet, .. } => {
+                packet.captured.map(|c| net.clock.wall_of(*at).millis_since(c))
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(ages.len() > 100);
+    assert!(ages.iter().all(|age| (-0.5..40.0).contains(age)), "{ages:?}");
 }

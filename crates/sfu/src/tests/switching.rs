@@ -5,9 +5,9 @@ use std::time::Duration;
 use media::RenditionName::{High, Low, Medium};
 
 use super::network::*;
+use crate::command::Order;
 use crate::event::Event;
 use crate::layer_choice::LayerChoice;
-use crate::shard::Order;
 
 #[test]
 fn a_switch_happens_on_a_key_frame_and_the_numbering_goes_on() {

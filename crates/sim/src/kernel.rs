@@ -186,7 +186,12 @@ fn age(b: &mut Block, p: &StepParams, shed: bool) {
         let wanted = (1.0 - b.phase[i]) * least;
         b.haste[i] = if wanted > b.haste[i] { wanted } else { b.haste[i] };
         let phase = b.phase[i] + b.haste[i] * dt;
-        b.phase[i] = if phase < 1.0 { phase } else { 1.0 };
+        let alive = phase < 1.0;
+        b.phase[i] = if alive { phase } else { 1.0 };
+        // So that a block of the dead alone can be passed over: a step changes nothing in it.
+        b.vx[i] = if alive { b.vx[i] } else { 0.0 };
+        b.vy[i] = if alive { b.vy[i] } else { 0.0 };
+        b.vz[i] = if alive { b.vz[i] } else { 0.0 };
     }
 }
 

@@ -10,6 +10,8 @@ mod cpu;
 mod emission;
 mod exact;
 mod glow;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod isa;
 mod kernel;
 mod look;
@@ -27,6 +29,8 @@ pub use block::{Block, LANES};
 pub use camera::{Camera, View};
 pub use command::{Action, Command, CommandLog, LogError, Parameter};
 pub use cpu::CpuBackend;
+#[cfg(feature = "gpu")]
+pub use gpu::{GpuBackend, is_software};
 pub use isa::Isa;
 pub use look::{ColourRamp, Look};
 pub use params::StepParams;
@@ -35,6 +39,10 @@ pub use scene::{Attractor, Burst, CurlNoise, Emitter, Plane, Scene, Shape, Spher
 pub use simulation::{Backend, SimConfig, SimError, Simulation, Stats, check_state};
 pub use splat::Frame;
 pub use state::StateError;
+
+/// The graphics interface that [`GpuBackend`] shares its device through.
+#[cfg(feature = "gpu")]
+pub use wgpu;
 
 /// Seconds of simulated time in a step.
 pub const STEP_SECONDS: f32 = 1.0 / 60.0;

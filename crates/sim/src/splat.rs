@@ -50,6 +50,15 @@ pub struct Frame {
     pub glow: [f32; 2],
 }
 
+impl Frame {
+    /// The palettes in the units that particles' light is added in.
+    pub(crate) fn palette_words(&self) -> impl Iterator<Item = [u16; 3]> {
+        // Four times WHITE, since intensity 1 is a quarter of what 16 bits hold.
+        let word = |light: f32| (light * WHITE * 4.0 + 0.5).clamp(0.0, 65_535.0) as u16;
+        self.palettes.iter().flatten().map(move |entry| entry.map(word))
+    }
+}
+
 /// One seen particle: column and palette entry; row in its band, intensity and some random bits.
 type Record = [u32; 2];
 
@@ -78,12 +87,7 @@ impl Splatter {
     pub fn splat(&mut self, blocks: &[Block], frame: &Frame, threads: &Threads, isa: Isa) {
         let bands = (frame.height as usize).div_ceil(BAND_ROWS);
         self.palette.clear();
-        for entry in frame.palettes.iter().flatten() {
-            // Four times WHITE, since intensity 1 is a quarter of what 16 bits hold.
-            let word = |c: usize| (entry[c] * WHITE * 4.0 + 0.5).clamp(0.0, 65_535.0) as u16;
-            let [r, g, b] = [word(0), word(1), word(2)];
-            self.palette.push([r, g, b, 0, r, g, b, 0]);
-        }
+        self.palette.extend(frame.palette_words().map(|[r, g, b]| [r, g, b, 0, r, g, b, 0]));
         // More runs than threads, so that a late thread has less left to do.
         let runs = if threads.count() == 1 { 1 } else { threads.count() * 3 };
         self.bins.resize_with(runs, Bins::default);
@@ -93,7 +97,7 @@ impl Splatter {
             bins.bands.iter_mut().for_each(Vec::clear);
             let start = (index * run).min(blocks.len());
             let end = (start + run).min(blocks.len());
-            sort_into_bands(isa, &blocks[start..end], frame, &mut bins.bands);
+            sort_into_bands(isa, &blocks[start..end], start, frame, &mut bins.bands);
         });
         self.light.resize_with(bands, Vec::new);
         let (bins, palette) = (&self.bins, &self.palette);
@@ -121,7 +125,7 @@ impl Splatter {
 }
 
 for_each_isa! {
-    fn sort_into_bands(blocks: &[Block], frame: &Frame, bands: &mut [Vec<Record>]) = sort_body
+    fn sort_into_bands(blocks: &[Block], first: usize, frame: &Frame, bands: &mut [Vec<Record>]) = sort_body
 }
 
 for_each_isa! {
@@ -129,7 +133,7 @@ for_each_isa! {
 }
 
 #[inline(always)]
-fn sort_body(blocks: &[Block], frame: &Frame, bands: &mut [Vec<Record>]) {
+fn sort_body(blocks: &[Block], first: usize, frame: &Frame, bands: &mut [Vec<Record>]) {
     let mut out = Projected { column: [0; LANES], row: [0; LANES], band: [HIDDEN; LANES] };
     for (index, block) in blocks.iter().enumerate() {
         if !block.any_alive() {
@@ -139,7 +143,7 @@ fn sort_body(blocks: &[Block], frame: &Frame, bands: &mut [Vec<Record>]) {
         keep_seen(&out, bands);
         // Every second block stands for its neighbour in the mirror too, at twice the light.
         if let Some([height, share]) = frame.mirror
-            && index % 2 == 0
+            && (first + index).is_multiple_of(2)
         {
             project(block, frame, [-1.0, 2.0 * height, 2.0 * share * frame.gain], &mut out);
             keep_seen(&out, bands);

@@ -167,7 +167,7 @@ fn an_aggregates_parts_are_shifted_to_its_own_time() {
 
 #[test]
 fn an_aggregates_time_has_its_high_byte_last() {
-    let payload = [part(8, 0x0100_0000, &[1]), part(8, 0x0100_0017, &[2])].concat();
+    let payload = [part(8, 0x00ff_fff0, &[1]), part(8, 0x0100_0007, &[2])].concat();
     let times: Vec<_> = aggregate(0x0200_0000, payload).map(|part| part.unwrap().timestamp).collect();
     assert_eq!(times, [0x0200_0000, 0x0200_0017]);
 }

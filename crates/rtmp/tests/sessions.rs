@@ -538,3 +538,17 @@ fn a_player_starts_at_media_even_where_the_server_says_nothing() {
     pair.client.handle_input(pair.now, &bytes).unwrap();
     assert_eq!(pair.client_events(), [ClientEvent::Started, ClientEvent::Media(key_frame(9))]);
 }
+
+#[test]
+fn headers_stamped_zero_do_not_move_the_clock_of_a_late_stream() {
+    // FFmpeg stamps its headers 0, wherever the stream begins and whenever they come again.
+    let mut peer = Peer::publishing();
+    let header = tag(TagContent::VideoHeader, 0, &[0x17, 0, 0, 0, 0, 1]);
+    let late = (1 << 31) - 2_000;
+    for tag in [header.clone(), key_frame(late), header, key_frame(late + 33)] {
+        peer.say(&tag.to_raw(1)).unwrap();
+    }
+    let seen: Vec<_> =
+        media(drain(|| peer.server.poll_event())).iter().map(|tag| tag.timestamp.ticks()).collect();
+    assert_eq!(seen, [0, late, late, late + 33]);
+}

@@ -10,7 +10,7 @@ use tickcast_mux::flv::TagKind;
 use tickcast_mux::fmp4::{FragmentedWriter, Mp4Error, TrackConfig, Tracks, finalise};
 use tickcast_mux::opus::{OpusHead, packet_samples};
 
-use crate::source::{self, STUDIO, Source, WITH_B_FRAMES, complaints, probe};
+use crate::source::{self, STUDIO, Source, WITH_B_FRAMES, complaints, key_packets, probe};
 
 fn record(source: &Source) -> Vec<u8> {
     let mut writer = FragmentedWriter::new(Vec::new(), source.tracks()).unwrap();
@@ -52,6 +52,8 @@ fn a_recording_holds_every_frame_before_and_after_finalising() {
             assert_eq!((audio.codec.as_str(), audio.frames), ("aac", sounds));
             assert!((video.duration - 6.0).abs() < 0.04, "{video:?}");
             assert!((audio.duration - sounds as f64 * 1024.0 / 48_000.0).abs() < 0.03, "{audio:?}");
+            let keys = source.packets.iter().filter(|(kind, p)| *kind == TagKind::Video && p.key).count();
+            assert_eq!(key_packets(&path), keys);
             // With B-frames the first picture is shown two frames after it is decoded.
             let first = source.packets.iter().find(|(kind, _)| *kind == TagKind::Video).unwrap();
             let shown = first.1.pts.as_secs_f64();
@@ -143,6 +145,18 @@ fn a_fragmented_file_of_ffmpegs_is_finalised_too() {
         assert_eq!((probe(&path, "v:0").frames, probe(&path, "a:0").frames), expected);
         assert_eq!(complaints(&path), "");
     }
+}
+
+#[test]
+fn a_fragment_that_points_outside_its_data_ends_the_recording_there() {
+    let mut recording = record(&source::source(STUDIO));
+    let whole = finalise(Cursor::new(&recording), Vec::new()).unwrap();
+    // The data offset follows type, version with flags, and count.
+    let run = recording.windows(4).rposition(|four| four == b"trun").unwrap();
+    recording[run + 12..run + 16].copy_from_slice(&0u32.to_be_bytes());
+    let summary = finalise(Cursor::new(&recording), Vec::new()).unwrap();
+    assert_eq!(summary.fragments, whole.fragments - 1);
+    assert!(summary.bytes_ignored > 0);
 }
 
 #[test]

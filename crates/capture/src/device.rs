@@ -23,6 +23,10 @@ const LAST_RETRY: Duration = Duration::from_secs(2);
 
 /// What sort of thing it is, in the words of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(
+    not(all(feature = "camera", feature = "screen")),
+    allow(dead_code, reason = "the kinds that were left out are never opened")
+)]
 pub enum Kind {
     Camera,
     Microphone,

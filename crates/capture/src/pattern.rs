@@ -42,9 +42,7 @@ impl Canvas<'_> {
 
     fn blend(&mut self, x: usize, y: usize, color: [f32; 3], alpha: f32) {
         let offset = (y * self.size.width as usize + x) * 4;
-        for (channel, value) in self.rgba[offset..offset + 3].iter_mut().zip(color) {
-            *channel = (f32::from(*channel) + (value - f32::from(*channel)) * alpha) as u8;
-        }
+        mix(&mut self.rgba[offset..offset + 4], color, alpha);
     }
 
     /// Blends `color` where `alpha_at` (of the distance to the centre) says, within `reach`.
@@ -55,11 +53,16 @@ impl Canvas<'_> {
             (from, (middle + reach + 1.0).clamp(0.0, end) as usize)
         };
         let ((x0, x1), (y0, y1)) = (span(center[0], w), span(center[1], h));
+        let row_bytes = self.size.width as usize * 4;
         for y in y0..y1 {
-            for x in x0..x1 {
-                let distance = (x as f32 + 0.5 - center[0]).hypot(y as f32 + 0.5 - center[1]);
-                if distance < reach {
-                    self.blend(x, y, color, alpha_at(distance).clamp(0.0, 1.0));
+            let down = y as f32 + 0.5 - center[1];
+            let pixels = &mut self.rgba[y * row_bytes..][x0 * 4..x1 * 4];
+            for (n, pixel) in pixels.chunks_exact_mut(4).enumerate() {
+                let across = (x0 + n) as f32 + 0.5 - center[0];
+                // Not `hypot`, which guards against overflow and costs several times as much.
+                let square = across * across + down * down;
+                if square < reach * reach {
+                    mix(pixel, color, alpha_at(square.sqrt()).clamp(0.0, 1.0));
                 }
             }
         }
@@ -74,18 +77,20 @@ impl Canvas<'_> {
         self.round(center, radius + half + 1.0, color, |distance| half + 0.5 - (distance - radius).abs());
     }
 
-    /// Fills a rectangle, its edges as shares of the size.
-    fn fill(&mut self, x: [f32; 2], y: [f32; 2], color_at: impl Fn(f32, f32) -> [u8; 3]) {
+    /// Fills a rectangle, its edges as shares of the size, with a colour that only changes across: one row is
+    /// made and repeated.
+    fn fill_across(&mut self, x: [f32; 2], y: [f32; 2], color_at: impl Fn(f32) -> [u8; 3]) {
         let (w, h) = (self.size.width as usize, self.size.height as usize);
         let edge = |share: f32, end: usize| ((share * end as f32).round() as usize).min(end);
         let (x0, x1, y0, y1) = (edge(x[0], w), edge(x[1], w), edge(y[0], h), edge(y[1], h));
+        let line: Vec<u8> = (0..x1 - x0)
+            .flat_map(|n| {
+                let [r, g, b] = color_at(n as f32 / (x1 - x0) as f32);
+                [r, g, b, 255]
+            })
+            .collect();
         for row in y0..y1 {
-            let v = (row - y0) as f32 / (y1 - y0).max(1) as f32;
-            let pixels = &mut self.rgba[(row * w + x0) * 4..(row * w + x1) * 4];
-            for (n, pixel) in pixels.chunks_exact_mut(4).enumerate() {
-                let [r, g, b] = color_at(n as f32 / (x1 - x0).max(1) as f32, v);
-                pixel.copy_from_slice(&[r, g, b, 255]);
-            }
+            self.rgba[(row * w + x0) * 4..(row * w + x1) * 4].copy_from_slice(&line);
         }
     }
 
@@ -108,6 +113,12 @@ impl Canvas<'_> {
     }
 }
 
+fn mix(pixel: &mut [u8], color: [f32; 3], alpha: f32) {
+    for (channel, value) in pixel[..3].iter_mut().zip(color) {
+        *channel = (f32::from(*channel) + (value - f32::from(*channel)) * alpha) as u8;
+    }
+}
+
 fn scaled(value: f32) -> u8 {
     (value * 255.0).clamp(0.0, 255.0) as u8
 }
@@ -120,11 +131,14 @@ fn rainbow(hue: f32) -> [u8; 3] {
 /// The still part: evening sky with a grid, colour bars, a grey staircase.
 pub fn background(size: Size) -> Vec<u8> {
     let mut rgba = vec![255; size.pixels() as usize * 4];
-    let mut canvas = Canvas { rgba: &mut rgba, size };
-    canvas.fill([0.0, 1.0], [0.0, 1.0], |u, v| {
+    for (n, pixel) in rgba.chunks_exact_mut(4).enumerate() {
+        let u = (n % size.width as usize) as f32 / size.width as f32;
+        let v = (n / size.width as usize) as f32 / size.height as f32;
         let glow = (1.0 - (u - 0.5).hypot(v - 0.75) * 1.3).max(0.0);
-        [scaled(0.05 + 0.16 * glow), scaled(0.06 + 0.07 * glow), scaled(0.14 + 0.22 * glow)]
-    });
+        let sky = [0.05 + 0.16 * glow, 0.06 + 0.07 * glow, 0.14 + 0.22 * glow];
+        pixel[..3].copy_from_slice(&sky.map(scaled));
+    }
+    let mut canvas = Canvas { rgba: &mut rgba, size };
     let grid = (size.height as usize / 9).max(8);
     for y in 0..size.height as usize {
         for x in 0..size.width as usize {
@@ -133,8 +147,8 @@ pub fn background(size: Size) -> Vec<u8> {
             }
         }
     }
-    canvas.fill([0.06, 0.94], [0.12, 0.34], |u, _| BARS[((u * 8.0) as usize).min(7)]);
-    canvas.fill([0.06, 0.94], [0.34, 0.38], |u, _| [((u * 12.0).floor() / 11.0 * 255.0) as u8; 3]);
+    canvas.fill_across([0.06, 0.94], [0.12, 0.34], |u| BARS[((u * 8.0) as usize).min(7)]);
+    canvas.fill_across([0.06, 0.94], [0.34, 0.38], |u| [((u * 12.0).floor() / 11.0 * 255.0) as u8; 3]);
     rgba
 }
 
@@ -148,7 +162,7 @@ pub fn moving(canvas: &mut Canvas<'_>, seconds: f64) {
 
     let scroll = phase(0.125);
     let palette: Vec<[u8; 3]> = (0..256).map(|n| rainbow(n as f32 / 256.0)).collect();
-    canvas.fill([0.06, 0.94], [0.38, 0.46], |u, _| palette[((u + scroll).fract() * 256.0) as usize % 256]);
+    canvas.fill_across([0.06, 0.94], [0.38, 0.46], |u| palette[((u + scroll) * 256.0) as usize % 256]);
     for (color, radius, across, down) in BALLS {
         // A triangle wave: there and back at an even speed.
         let there_and_back = |lap: f32| 1.0 - (2.0 * lap - 1.0).abs();

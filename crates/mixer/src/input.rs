@@ -28,6 +28,8 @@ const SEEK_SECONDS: f64 = 0.1;
 /// Rates that devices have.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=768_000;
 const MAX_CHANNELS: usize = 64;
+/// Indices beyond this come from nonsensical times: at 48 kHz it takes six centuries to get there.
+const MAX_INDEX: f64 = 1e15;
 /// How a missing frame continues the one before: fades out with a time constant of 1 ms, without a click.
 const FADE_OUT: f32 = 0.979;
 /// Frames over which sound that comes back is faded in.
@@ -327,6 +329,7 @@ impl Reader {
     /// how far off it is, in frames.
     fn aim(&mut self, wanted: f64, period: f64, rate: u32) -> f64 {
         let reach = SEEK_SECONDS * f64::from(rate);
+        let wanted = wanted.clamp(-MAX_INDEX, MAX_INDEX);
         let mut offset = wanted - self.position;
         if self.next.is_none() || offset.abs() > reach {
             let next = (wanted - self.lead()).round();

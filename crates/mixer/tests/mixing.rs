@@ -312,6 +312,17 @@ fn nonsense_from_a_device_is_refused_or_made_silent() {
     assert!(mixer.mix(start_of(5)).block.samples.iter().all(|v| v.is_finite()));
 }
 
+#[test]
+fn times_without_sense_are_survived() {
+    let (mut mixer, id) = alone(InputSettings::default());
+    let ages = [0, i64::MAX, i64::MIN, 1, i64::MAX / 2, 0].map(|n| Timestamp::new(n, Timescale::of(1)));
+    for (stamp, start) in ages.into_iter().flat_map(|stamp| ages.map(|start| (stamp, start))) {
+        let block = AudioBlock::silence(stamp);
+        mixer.push(id, &block).unwrap();
+        assert!(mixer.mix(start).block.samples.iter().all(|v| *v == 0.0));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -133,23 +133,6 @@ pub fn probe(path: &Path, stream: &str) -> Probed {
     }
 }
 
-/// How many packets of the video the container marks as key.
-pub fn key_packets(path: &Path) -> usize {
-    let mut command = Command::new("ffprobe");
-    command.args([
-        "-v",
-        "error",
-        "-select_streams",
-        "v:0",
-        "-show_entries",
-        "packet=flags",
-        "-of",
-        "csv=p=0",
-    ]);
-    let text = String::from_utf8(run(command.arg(path))).unwrap();
-    text.lines().filter(|flags| flags.starts_with('K')).count()
-}
-
 /// Decodes everything and returns what ffmpeg complained about.
 pub fn complaints(path: &Path) -> String {
     let mut command = Command::new("ffmpeg");

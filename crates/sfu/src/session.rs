@@ -108,7 +108,14 @@ impl SessionFactory {
             video_out = video_mid.and_then(|mid| out_line(&mut rtc, mid, Codec::H264));
             audio_out = audio_mid.and_then(|mid| out_line(&mut rtc, mid, Codec::Opus));
         }
-        let answer = answer.to_sdp_string();
+        let mut answer = answer.to_sdp_string();
+        // Browsers keep sound and picture together only within one media stream (RFC 8830 §2), and the
+        // session gives each section one of its own.
+        if let (Some(video), Some(audio)) =
+            (video_mid.and_then(|mid| rtc.media(mid)), audio_mid.and_then(|mid| rtc.media(mid)))
+        {
+            answer = answer.replace(video.stream_id(), audio.stream_id());
+        }
         let offer = text.into();
         Ok(Session { rtc, creds, offer, answer, video_mid, audio_mid, video_out, audio_out })
     }

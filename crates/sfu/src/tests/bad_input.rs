@@ -50,10 +50,20 @@ fn a_browsers_offer_is_answered_with_h264_in_packetization_mode_1_and_opus_alone
     let answer = net.factory.answer_viewer(net.now, WATCH).unwrap();
     assert!(answer.contains("a=rtpmap:103 H264/90000"), "{answer}");
     assert!(answer.contains("a=rtpmap:111 opus/48000/2"), "{answer}");
-    assert!(!answer.contains("packetization-mode=0") && !answer.contains("VP8"), "{answer}");
-    assert!(!answer.contains("PCMU"), "{answer}");
+    assert!(!answer.contains("packetization-mode=0") && !answer.contains("VP8/90000"), "{answer}");
+    assert!(!answer.contains("PCMU/8000"), "{answer}");
     assert_eq!(answer.matches("a=sendonly").count(), 2, "{answer}");
     assert!(answer.contains("10.0.0.1 5000 typ host"), "{answer}");
+}
+
+#[test]
+fn sound_and_picture_are_one_media_stream_so_that_browsers_keep_them_together() {
+    let net = Network::new();
+    let answer = net.factory.answer_viewer(net.now, WATCH).unwrap();
+    let streams: std::collections::HashSet<_> =
+        answer.lines().filter_map(|line| line.strip_prefix("a=msid:")?.split(' ').next()).collect();
+    assert_eq!(streams.len(), 1, "{answer}");
+    assert_eq!(answer.matches("\na=msid:").count(), 2, "{answer}");
 }
 
 #[test]

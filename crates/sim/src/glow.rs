@@ -104,7 +104,7 @@ fn shrink_body(light: &[u16], width: usize, out: &mut [f32]) {
         let (green, blue) = rest.split_at_mut(columns);
         for (x, cell) in sums.chunks(CELL * 4).enumerate() {
             let mut total = [0u32; 4];
-            for pixel in cell.chunks_exact(4) {
+            for pixel in cell.as_chunks::<4>().0 {
                 for c in 0..4 {
                     total[c] += pixel[c];
                 }
@@ -147,7 +147,8 @@ fn spill_body(colour: &mut Colour, [near, far]: [f32; 2]) {
         let (row, part) = between(y);
         stretch(wide.row(row), &mut upper);
         stretch(wide.row(row + usize::from(y >= CELL / 2)), &mut lower);
-        let values = &mut plane.values[y * width..(y + 1) * width];
+        let values = &mut plane.values[y * width..][..width];
+        let (upper, lower) = (&upper[..width], &lower[..width]);
         for x in 0..width {
             let spread = upper[x] + (lower[x] - upper[x]) * part;
             values[x] = values[x] * near + spread * far;
@@ -210,8 +211,8 @@ fn blur(plane: &mut Plane, scratch: &mut Plane) {
     }
     for y in 0..height {
         let row = |dy: isize| scratch.row((y as isize + dy).clamp(0, height as isize - 1) as usize);
-        let (a, b, c, d, e) = (row(-2), row(-1), row(0), row(1), row(2));
-        let to = &mut plane.values[y * width..(y + 1) * width];
+        let [a, b, c, d, e] = [-2, -1, 0, 1, 2].map(|dy| &row(dy)[..width]);
+        let to = &mut plane.values[y * width..][..width];
         for x in 0..width {
             to[x] = mix(a[x], b[x], c[x], d[x], e[x]);
         }

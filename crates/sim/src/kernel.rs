@@ -166,7 +166,8 @@ fn bounce(b: &mut Block, i: usize, n: [f32; 3], inside: f32, response: &[f32; 4]
     b.py[i] -= n[1] * inside;
     b.pz[i] -= n[2] * inside;
     let into = b.vx[i] * n[0] + b.vy[i] * n[1] + b.vz[i] * n[2];
-    let strikes = touches && into < 0.0;
+    // Both sides at once: a short cut would be a branch, and the loop would not become vector code.
+    let strikes = touches & (into < 0.0);
     let back = if strikes { into * response[0] } else { 0.0 };
     let hold = if strikes { response[1] } else { 0.0 };
     // Friction takes from the speed along the surface only.

@@ -248,10 +248,10 @@ fn add_body(records: &[Record], palette: &[Entry], light: &mut [u16], row: usize
         let start = (y / SUB) as usize * row + (x / SUB) as usize * 4;
         let share = |wx: u32, wy: u32| ((intensity * (wx * wy)) >> 10) as u16;
         let (near, far) = (SUB - fx, SUB - fy);
-        if let Some(pixels) = light.get_mut(start..start + 8) {
+        if let Some(pixels) = light.get_mut(start..).and_then(<[u16]>::first_chunk_mut) {
             deposit(pixels, entry, share(near, far), share(fx, far), chance);
         }
-        if let Some(pixels) = light.get_mut(start + row..start + row + 8) {
+        if let Some(pixels) = light.get_mut(start + row..).and_then(<[u16]>::first_chunk_mut) {
             deposit(pixels, entry, share(near, fy), share(fx, fy), chance);
         }
     }
@@ -259,12 +259,14 @@ fn add_body(records: &[Record], palette: &[Entry], light: &mut [u16], row: usize
 
 /// Adds `entry` to two neighbouring pixels, `left` and `right` 65 536ths of it.
 #[inline(always)]
-fn deposit(pixels: &mut [u16], entry: &Entry, left: u16, right: u16, chance: u16) {
+fn deposit(pixels: &mut Entry, entry: &Entry, left: u16, right: u16, chance: u16) {
     let weights = [left, left, left, left, right, right, right, right];
+    let mut sums = *pixels;
     for c in 0..8 {
         let product = u32::from(entry[c]) * u32::from(weights[c]);
         let low = product as u16;
         let up = u16::from(low.wrapping_add(chance) < low);
-        pixels[c] = pixels[c].saturating_add((product >> 16) as u16 + up);
+        sums[c] = sums[c].saturating_add((product >> 16) as u16 + up);
     }
+    *pixels = sums;
 }

@@ -110,12 +110,14 @@ fn floor(x: f32) -> f32 {
 
 #[inline(always)]
 fn develop_row(light: &[u16], spill: [(&[f32], &[f32]); 3], part: f32, dither: &[f32], out: &mut [u8]) {
-    let [red, green, blue] = spill;
     let width = dither.len();
-    let (light, out) = (&light[..width * 4], &mut out[..width * 4]);
+    // Equal lengths that the compiler can see: then nothing in the loop can fail, and it becomes vector code.
+    let [red, green, blue] = spill.map(|(upper, lower)| (&upper[..width], &lower[..width]));
+    let light = &light.as_chunks::<4>().0[..width];
+    let out = &mut out.as_chunks_mut::<4>().0[..width];
     for x in 0..width {
         let of = |c: usize, (upper, lower): (&[f32], &[f32])| {
-            f32::from(light[x * 4 + c]) * (1.0 / WHITE) + (upper[x] + (lower[x] - upper[x]) * part)
+            f32::from(light[x][c]) * (1.0 / WHITE) + (upper[x] + (lower[x] - upper[x]) * part)
         };
         let (r, g, b) = (of(0, red), of(1, green), of(2, blue));
         let most = if r > g { r } else { g };
@@ -134,10 +136,7 @@ fn develop_row(light: &[u16], spill: [(&[f32], &[f32]); 3], part: f32, dither: &
             // Rounds; a whole number then stands in the low bits of the float.
             (level + 8_388_608.0).to_bits() as u8
         };
-        out[x * 4] = code(r);
-        out[x * 4 + 1] = code(g);
-        out[x * 4 + 2] = code(b);
-        out[x * 4 + 3] = 255;
+        out[x] = [code(r), code(g), code(b), 255];
     }
 }
 

@@ -43,8 +43,9 @@ fn strays(a: &[Block], b: &[Block]) -> (usize, usize) {
             assert_eq!(a.look[lane], b.look[lane]);
             let apart = |(x, y): (f32, f32)| {
                 let ulp = x.abs().max(y.abs()).max(1.0) * f32::EPSILON;
-                // Negated, so that what is no number is a stray too.
-                !((x - y).abs() <= ULPS * ulp)
+                let near = (x - y).abs() <= ULPS * ulp;
+                // What is no number is near nothing, and a stray too.
+                !near
             };
             strays += usize::from(numbers(a, lane).into_iter().zip(numbers(b, lane)).any(apart));
         }

@@ -26,7 +26,7 @@ fn encode3(light: vec3<f32>) -> vec3<f32> {
 // sRGB to linear light.
 fn decode(x: f32) -> f32 {
     var curve = 0.08728244;
-    curve = curve * x + -0.30737772;
+    curve = curve * x + -0.30737773;
     curve = curve * x + 0.6671607;
     curve = curve * x + 0.51938194;
     curve = curve * x + 0.03274608;

@@ -6,19 +6,19 @@
 use media::{ColorMatrix, ColorRange};
 
 /// Where sRGB's straight part meets its curve, linear (IEC 61966-2-1).
-const TOE_LINEAR: f32 = 0.003_130_8;
+pub const TOE_LINEAR: f32 = 0.003_130_8;
 /// The same, encoded.
-const TOE_ENCODED: f32 = 0.040_45;
+pub const TOE_ENCODED: f32 = 0.040_45;
 const TOE_SLOPE: f32 = 12.92;
 
 /// Minimax fit of `1.055·s^(2/2.4) − 0.055` in `s = √x` over [`TOE_LINEAR`, 1], constant term first. Its error of
 /// 7.2e-5 is a 55th of a code. One root and degree 7 cost less than two roots and degree 4: roots are slow.
-const ENCODE: [f32; 8] =
+pub const ENCODE: [f32; 8] =
     [-0.043_782_77, 1.623_919_4, -2.425_736, 6.528_085, -11.812_204, 12.843_184, -7.557_302, 1.843_908];
 
 /// Minimax fit of `((x + 0.055)/1.055)^2.4` over [`TOE_ENCODED`, 1], weighted so that the error is at most 4.9e-5
 /// after encoding again.
-const DECODE: [f32; 6] =
+pub const DECODE: [f32; 6] =
     [0.000_916_890_7, 0.032_746_08, 0.519_381_94, 0.667_160_7, -0.307_377_72, 0.087_282_44];
 
 /// Clamped to 0..=1; NaN becomes 0. Compiles to two instructions, where `clamp` takes four.

@@ -69,6 +69,14 @@ impl CompositorConfig {
     }
 }
 
+/// Which of `sizes` feeds `size`: the smallest that is not smaller either way. The programme is always one of them.
+pub(crate) fn feeder(sizes: &[Size], size: Size) -> usize {
+    (0..sizes.len())
+        .filter(|&i| sizes[i].width >= size.width && sizes[i].height >= size.height)
+        .min_by_key(|&i| sizes[i].pixels())
+        .expect("no rendition is larger than the programme: the configuration was checked")
+}
+
 /// One frame, finished.
 #[derive(Clone, Debug)]
 pub struct Composed {

@@ -9,6 +9,8 @@ mod draw_list;
 mod filter;
 mod frame_format;
 mod geometry;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod image_file;
 mod pool;
 pub mod scene;
@@ -20,5 +22,9 @@ pub use compositor::{
     ComposeError, Composed, Compositor, CompositorConfig, Inputs, MAX_PROGRAMME_EDGE, MAX_RENDITIONS, Problem,
 };
 pub use cpu::{CpuCompositor, Isa};
+#[cfg(feature = "gpu")]
+pub use gpu::GpuCompositor;
 pub use image_file::{ImageError, MAX_IMAGE_BYTES, MAX_IMAGE_EDGE, decode as decode_image};
 pub use scene::{Layer, Scene, SceneError};
+#[cfg(feature = "gpu")]
+pub use wgpu;

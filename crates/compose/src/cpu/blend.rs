@@ -2,7 +2,6 @@
 
 use super::isa::{Isa, for_each_isa};
 use super::row::{Light, LightMut};
-use crate::color::unit;
 use crate::scene::Blend;
 
 /// Blends premultiplied `src` over `dst`; without `alpha` it is opaque.
@@ -74,10 +73,10 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// What is already brighter than white stays: `1 − d` is held above 0.
+    /// What is brighter than white already stays so, since `s` is at most 1.
     fn screen(dst: &mut [f32], src: &[f32], opacity: f32) {
         for (d, s) in dst.iter_mut().zip(src) {
-            *d += s * opacity * unit(1.0 - *d);
+            *d += s * opacity * (1.0 - *d);
         }
     }
 }
@@ -110,7 +109,7 @@ for_each_isa! {
 for_each_isa! {
     fn screen_colour(dst: &mut [f32], s: f32) {
         for d in dst {
-            *d += s * unit(1.0 - *d);
+            *d += s * (1.0 - *d);
         }
     }
 }

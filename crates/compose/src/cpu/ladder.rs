@@ -7,6 +7,7 @@ use super::encode::{ChromaPair, rgba_row};
 use super::isa::Isa;
 use super::resample::{Columns, accumulate, set};
 use super::row::{Light, Row};
+use crate::compositor::feeder;
 use crate::filter::Axis;
 use crate::frame_format::Nv12Layout;
 
@@ -74,11 +75,9 @@ impl Ladder {
             self.levels[same].output = Some(output);
             return same;
         }
-        let parent = (0..self.levels.len())
-            .filter(|&i| self.levels[i].output != Some(Output::Rgba))
-            .filter(|&i| self.levels[i].size.width >= size.width && self.levels[i].size.height >= size.height)
-            .min_by_key(|&i| self.levels[i].size.pixels())
-            .expect("no rendition is larger than the programme: the configuration was checked");
+        // A preview is the newest level, if there is one, and feeds none.
+        let sizes: Vec<Size> = self.levels.iter().map(|level| level.size).collect();
+        let parent = feeder(&sizes, size);
         self.push_level(size, Some(parent), Some(output));
         self.levels.len() - 1
     }

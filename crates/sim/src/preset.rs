@@ -126,9 +126,9 @@ fn galaxy() -> Scene {
         spheres: vec![],
         look: Look {
             camera: Camera {
-                target: [0.0, -0.2, 0.0],
-                distance: 7.6,
-                height: 3.9,
+                target: [0.0, 0.2, 0.0],
+                distance: 8.6,
+                height: 5.2,
                 bob: 1.2,
                 focal: 1.05,
                 orbit: 0.008,
@@ -146,17 +146,17 @@ fn galaxy() -> Scene {
 fn embers() -> Scene {
     let ember = ColourRamp::new([
         (0.0, [0.60, 0.42, 0.22]),
-        (0.08, [0.42, 0.20, 0.055]),
-        (0.3, [0.24, 0.075, 0.012]),
+        (0.08, [0.40, 0.18, 0.045]),
+        (0.3, [0.20, 0.062, 0.010]),
         (0.65, [0.12, 0.022, 0.003]),
         (1.0, [0.0, 0.0, 0.0]),
     ]);
     let fountain = Emitter {
         centre: [0.0, 0.05, 0.0],
         share: 0.8,
-        rate: 1.0 / 5.0,
+        rate: 1.0 / 4.6,
         life: [3.2, 5.0],
-        speed: [4.2, 6.9],
+        speed: [2.9, 6.8],
         spread: 0.03,
         ..Emitter::new(Shape::Disc { radius: 0.1, focus: 0.0, thickness: 0.02 }, ember.clone())
     };
@@ -166,7 +166,7 @@ fn embers() -> Scene {
         rate: 0.0,
         burst: Some(Burst { every_steps: 75, portion: 0.25 }),
         life: [3.6, 5.0],
-        speed: [2.6, 7.2],
+        speed: [2.2, 7.4],
         spread: 0.085,
         ..Emitter::new(Shape::Point, ember)
     };
@@ -195,7 +195,7 @@ fn embers() -> Scene {
                 orbit: 0.009,
                 start: 0.0,
             },
-            exposure: 1.0,
+            exposure: 1.4,
             glow: [0.5, 0.32],
             sparkle: 0.6,
             mirror: 0.3,

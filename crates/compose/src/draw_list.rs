@@ -115,7 +115,9 @@ impl DrawList {
         let programme = self.programme;
         match &layer.content {
             Content::Colour(colour) => {
-                Some((What::Colour(light_of(*colour)), place(layer, programme, programme)?))
+                // A colour has no shape of its own: it fills its box.
+                let filling = Layer { fit: Some(Fit::Stretch), ..layer.clone() };
+                Some((What::Colour(light_of(*colour)), place(&filling, programme, programme)?))
             }
             Content::Source(name) => match inputs(name) {
                 Some(picture) => {

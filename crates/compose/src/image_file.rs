@@ -73,3 +73,41 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, ImageError> {
     Picture::rgba(size, data, Timestamp::zero(Timescale::VIDEO))
         .map_err(|e| ImageError::Damaged(e.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        image::DynamicImage::new_rgb8(width, height).write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn an_image_over_the_bounds_is_refused_before_its_pixels_are_read() {
+        let wide = file(ImageFormat::Png, MAX_IMAGE_EDGE + 1, 1);
+        assert!(matches!(decode(&wide), Err(ImageError::TooLarge(_))));
+        let many = file(ImageFormat::Png, 4097, 4096);
+        assert!(matches!(decode(&many), Err(ImageError::TooLarge(_))));
+        assert!(matches!(decode(b"GIF89a"), Err(ImageError::UnknownFormat)));
+    }
+
+    proptest! {
+        #[test]
+        fn mutated_images_are_decoded_or_refused(
+            jpeg in any::<bool>(), at in 0usize..400, with in any::<u8>(), keep in 0usize..600,
+        ) {
+            let format = if jpeg { ImageFormat::Jpeg } else { ImageFormat::Png };
+            let mut bytes = file(format, 9, 7);
+            let at = at % bytes.len();
+            bytes[at] = with;
+            bytes.truncate(keep.max(8));
+            if let Ok(picture) = decode(&bytes) {
+                prop_assert!(picture.data().len() as u64 <= MAX_IMAGE_BYTES);
+            }
+        }
+    }
+}

@@ -183,3 +183,6 @@ impl Typesetter {
         mask
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -420,6 +420,13 @@ fn a_crop_shows_only_what_it_leaves() {
 }
 
 #[test]
+fn a_plain_colour_fills_its_box_whatever_the_shape() {
+    let layer = Layer { size: Some([8.0, 8.0]), ..colour(Colour::WHITE) };
+    let pixels = preview(vec![layer], SMALL, None);
+    assert!(pixels.iter().enumerate().all(|(at, p)| p[0] == if at % 16 < 8 { 255 } else { 0 }));
+}
+
+#[test]
 fn a_source_that_is_missing_is_named_and_drawn_as_a_slate() {
     let size = Size::new(640, 360);
     let mut compositor = CpuCompositor::new(config(size, &[])).unwrap();

@@ -289,7 +289,10 @@ mod tests {
         params.vortex = [0.0, 0.0, 0.0, 3.0];
         params.vortex_axis = [0.0, 1.0, 0.0, 0.0];
         let mut block = one_at([2.0, 0.0, 0.0], [0.0; 3]);
+        (block.px[1], block.pz[1]) = (0.0, 2.0);
         advance_block(&mut block, 0, &[params]);
+        // And axis y times arm z is x.
+        assert!((block.vx[1] - 3.0).abs() < 1e-5 && block.vz[1].abs() < 1e-6, "{}", block.vx[1]);
         // Axis y times arm x is −z, at the full speed of 3.
         assert!((block.vz[0] + 3.0).abs() < 1e-5 && block.vx[0].abs() < 1e-6, "{}", block.vz[0]);
     }
@@ -301,9 +304,10 @@ mod tests {
         params.pushes[0] = [0.0, 0.0, 0.0, 1.0 / 4.0];
         params.push_velocity[0] = [0.0, 5.0, 0.0, 0.0];
         let mut block = one_at([0.0; 3], [0.0; 3]);
-        block.px[1] = 2.0;
+        (block.px[1], block.px[2]) = (2.0, 1.0);
         advance_block(&mut block, 0, &[params]);
-        assert_eq!((block.vy[0], block.vy[1]), (5.0, 0.0));
+        // Half way it is (1 − ¼)² of the whole.
+        assert_eq!((block.vy[0], block.vy[1], block.vy[2]), (5.0, 0.0, 5.0 * 0.5625));
     }
 
     #[test]

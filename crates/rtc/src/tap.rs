@@ -294,3 +294,6 @@ impl Interceptor for Tap {
 
     fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,3 +243,37 @@ async fn supervise(shared: Arc<Shared>, signalling: Arc<dyn Signalling>) {
         return;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use media::{FrameRate, Size, WallTime};
+
+    fn track(rendition: RenditionName) -> VideoTrack {
+        let size = Size::new(320, 180);
+        VideoTrack { codec: Codec::H264, rendition, size, frame_rate: FrameRate::FPS_30, bitrate_kbps: 500 }
+    }
+
+    fn config(renditions: Vec<VideoTrack>, audio: Option<Codec>) -> WhipConfig {
+        let audio = audio.map(|codec| AudioTrack {
+            codec,
+            rate: 48_000,
+            channels: 2,
+            bitrate_kbps: 128,
+            config: Bytes::new(),
+        });
+        let epoch = StudioEpoch::new(std::time::Instant::now(), WallTime::from_unix_micros(0));
+        WhipConfig { renditions, audio, epoch, network: Network::Loopback }
+    }
+
+    #[test]
+    fn what_webrtc_cannot_carry_is_refused() {
+        let high = track(RenditionName::High);
+        assert_eq!(check(&config(vec![high.clone()], Some(Codec::Opus))), Ok(()));
+        assert_eq!(check(&config(vec![], None)), Err(WhipConfigError::Empty));
+        assert_eq!(check(&config(vec![], Some(Codec::Aac))), Err(WhipConfigError::Codec(Codec::Aac)));
+        let twice = vec![high.clone(), high];
+        assert_eq!(check(&config(twice, None)), Err(WhipConfigError::Twice(RenditionName::High)));
+    }
+}

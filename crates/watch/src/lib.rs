@@ -1,1 +1,25 @@
-//! The player: jitter buffer, decoding, clock and measurements.
+//! The player: takes a stream by WHEP, decodes it, says when each picture is to be shown, and measures what
+//! a viewer gets.
+//!
+//! Knows no window and no sound device: presenting is an instant here, and whoever shows pictures reads them
+//! from a slot.
+
+mod av_offset;
+mod delay;
+mod frame_numbers;
+mod freeze;
+mod measurements;
+mod player;
+mod playout;
+mod report;
+mod signalling;
+
+pub use av_offset::{AvOffset, BeepDetector};
+pub use delay::DelayHistogram;
+pub use frame_numbers::FrameNumbers;
+pub use freeze::FreezeMeter;
+pub use measurements::Measurements;
+pub use player::{Player, PlayerConfig, PlayerError, PresentedPicture};
+pub use playout::{Lane, MediaTime, Playout, PlayoutConfig};
+pub use report::{DelayReport, PlayerReport, RenditionText, Snapshot, rendition_of};
+pub use signalling::HttpSignalling;

@@ -1,5 +1,6 @@
 //! One received stream: from RTP packets in any order to whole units. No socket and no clock inside.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ pub(super) struct StreamReceiver {
     last_pli: Option<Instant>,
     clock: Option<SenderClock>,
     extended: Option<i64>,
+    /// Two at most: one packet can end a unit and be the next one.
+    whole: VecDeque<ReceivedUnit>,
     pub plis: u64,
     pub dropped_units: u64,
 }
@@ -54,6 +57,7 @@ impl StreamReceiver {
             last_pli: None,
             clock: None,
             extended: None,
+            whole: VecDeque::new(),
             plis: 0,
             dropped_units: 0,
         }
@@ -63,8 +67,13 @@ impl StreamReceiver {
         self.buffer.counts()
     }
 
+    /// Takes a sender report, unless it speaks of another time than the packets do: some servers report the
+    /// RTP time 0 before they know better.
     pub fn set_clock(&mut self, clock: SenderClock) {
-        self.clock = Some(clock);
+        let last = self.extended.map(|extended| extended as u32);
+        if last.is_none_or(|last| is_near(clock, last, self.scale())) {
+            self.clock = Some(clock);
+        }
     }
 
     /// A picture was lost after it was given out: withholds what depends on it.
@@ -81,18 +90,25 @@ impl StreamReceiver {
     /// The next whole unit.
     pub fn pop(&mut self, now: Instant) -> Option<ReceivedUnit> {
         loop {
+            if let Some(unit) = self.whole.pop_front() {
+                return Some(unit);
+            }
             match self.buffer.pop(now)? {
                 Popped::Gap(_) => self.on_gap(),
-                Popped::Packet(packet) => {
-                    let unit = match self.kind {
-                        Kind::Audio => self.on_audio(packet),
-                        Kind::Video => self.on_video(packet),
-                    };
-                    if unit.is_some() {
-                        return unit;
-                    }
-                }
+                // Servers pad to probe for bandwidth: such a packet only fills its number.
+                Popped::Packet(packet) if packet.payload.is_empty() => {}
+                Popped::Packet(packet) => match self.kind {
+                    Kind::Audio => self.emit(packet.timestamp, packet.arrived, true, packet.payload),
+                    Kind::Video => self.on_video(&packet),
+                },
             }
+        }
+    }
+
+    fn scale(&self) -> Timescale {
+        match self.kind {
+            Kind::Video => Timescale::VIDEO,
+            Kind::Audio => Timescale::AUDIO,
         }
     }
 
@@ -125,57 +141,48 @@ impl StreamReceiver {
         self.broken = self.kind == Kind::Video;
     }
 
-    fn on_audio(&mut self, packet: Received) -> Option<ReceivedUnit> {
-        if packet.payload.is_empty() {
-            return None;
-        }
-        Some(self.unit(packet.timestamp, packet.arrived, true, packet.payload))
-    }
-
-    fn on_video(&mut self, packet: Received) -> Option<ReceivedUnit> {
-        // Servers pad to probe for bandwidth: such a packet only fills its number.
-        if packet.payload.is_empty() {
-            return None;
-        }
+    fn on_video(&mut self, packet: &Received) {
         // A new timestamp ends a unit whose sender set no marker.
-        let ended = self.current.filter(|(timestamp, _)| *timestamp != packet.timestamp);
-        let unit = ended.and_then(|(timestamp, arrived)| self.finish(timestamp, arrived));
+        if let Some((timestamp, arrived)) = self.current.take_if(|(at, _)| *at != packet.timestamp) {
+            self.finish(timestamp, arrived);
+        }
         self.current = Some((packet.timestamp, packet.arrived));
         if self.depacketiser.push(&packet.payload).is_err() {
             self.broken = true;
         }
-        if packet.marker && unit.is_none() {
+        if packet.marker {
             self.current = None;
-            return self.finish(packet.timestamp, packet.arrived);
+            self.finish(packet.timestamp, packet.arrived);
         }
-        unit
     }
 
-    fn finish(&mut self, timestamp: u32, arrived: Instant) -> Option<ReceivedUnit> {
-        let Some((payload, key)) = self.depacketiser.take() else {
-            self.dropped_units += 1;
-            return None;
-        };
-        self.broken &= !key;
-        if self.broken {
-            self.dropped_units += 1;
-            return None;
+    fn finish(&mut self, timestamp: u32, arrived: Instant) {
+        let whole = self.depacketiser.take();
+        self.broken &= !whole.as_ref().is_some_and(|(_, key)| *key);
+        match whole {
+            Some((payload, key)) if !self.broken => self.emit(timestamp, arrived, key, payload),
+            _ => self.dropped_units += 1,
         }
-        Some(self.unit(timestamp, arrived, key, payload))
     }
 
-    fn unit(&mut self, timestamp: u32, arrived: Instant, key: bool, payload: Bytes) -> ReceivedUnit {
-        let scale = match self.kind {
-            Kind::Video => Timescale::VIDEO,
-            Kind::Audio => Timescale::AUDIO,
-        };
+    fn emit(&mut self, timestamp: u32, arrived: Instant, key: bool, payload: Bytes) {
+        let scale = self.scale();
         // The value nearest to the last one that has these 32 bits.
         let last = self.extended.unwrap_or(i64::from(timestamp));
         let extended = last + i64::from(timestamp.wrapping_sub(last as u32) as i32);
         self.extended = Some(extended);
-        let captured = self.clock.map(|clock| captured(clock, timestamp, scale));
-        ReceivedUnit { timestamp: Timestamp::new(extended, scale), captured, key, payload, arrived }
+        let clock = self.clock.filter(|clock| is_near(*clock, timestamp, scale));
+        let captured = clock.map(|clock| captured(clock, timestamp, scale));
+        let timestamp = Timestamp::new(extended, scale);
+        self.whole.push_back(ReceivedUnit { timestamp, captured, key, payload, arrived });
     }
+}
+
+/// Reports come every few seconds at most (RFC 3550 §6.2), so a true one is this near to the packets.
+fn is_near(clock: SenderClock, timestamp: u32, scale: Timescale) -> bool {
+    const SECONDS_MAX: u32 = 30;
+    let distance = timestamp.wrapping_sub(clock.rtp) as i32;
+    distance.unsigned_abs() <= SECONDS_MAX * scale.ticks_per_second()
 }
 
 /// RFC 3550 §6.4.1: the report says which wall time an RTP timestamp has; the rest is distance.
@@ -183,3 +190,6 @@ fn captured(clock: SenderClock, timestamp: u32, scale: Timescale) -> WallTime {
     let distance = timestamp.wrapping_sub(clock.rtp) as i32;
     clock.wall.plus(Timestamp::new(i64::from(distance), scale))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! One player: its network task hands units to one thread, which decodes, waits for each picture's instant,
+//! presents and measures.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use codec::{AudioDecoder, CodecError, VideoDecoder, VideoDecoderConfig};
+use media::burn_in::Stamp;
+use media::{
+    AudioTrack, Codec, Ladder, PROGRAMME_CHANNELS, PROGRAMME_RATE, Packet, Picture, Size, Slot, WallTime,
+    Worker,
+};
+use rtc::{LinkState, Network, PlayEvent, ReceivedUnit, Signalling, WhepConfig, WhepPlayer};
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout_at;
+
+use crate::measurements::Measurements;
+use crate::playout::{Lane, MediaTime, Playout, PlayoutConfig};
+use crate::report::Snapshot;
+
+/// Decoded pictures that wait for their instant: half a second at 30 a second. When full, the oldest is
+/// presented early, since memory is bounded and a picture is worth more than its smoothness.
+const WAITING_MAX: usize = 16;
+/// The thread looks this often whether it is to end, and renews its snapshot.
+const TURN: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Debug)]
+pub struct PlayerConfig {
+    pub network: Network,
+    /// Names renditions by their sizes.
+    pub ladder: Ladder,
+    pub playout: PlayoutConfig,
+}
+
+impl Default for PlayerConfig {
+    fn default() -> Self {
+        Self {
+            network: Network::default(),
+            ladder: Ladder::default_for(Size::new(1280, 720)),
+            playout: PlayoutConfig::default(),
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum PlayerError {
+    #[error("no decoder: {0}")]
+    Codec(#[from] CodecError),
+    #[error("the player's thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A picture at the instant at which it is to be shown.
+#[derive(Clone, Debug)]
+pub struct PresentedPicture {
+    pub picture: Picture,
+    pub at: Instant,
+}
+
+/// Plays until it is closed or dropped.
+pub struct Player {
+    network: WhepPlayer,
+    worker: Worker,
+    latest: Arc<Mutex<Snapshot>>,
+    pictures: Slot<PresentedPicture>,
+}
+
+impl Player {
+    /// Starts the network task on `runtime` and the player's thread, and returns at once.
+    ///
+    /// # Errors
+    /// When FFmpeg lacks a decoder, or the system a thread.
+    pub fn start(
+        config: PlayerConfig,
+        signalling: Arc<dyn Signalling>,
+        runtime: &Handle,
+    ) -> Result<Self, PlayerError> {
+        let started = Instant::now();
+        let decoders = Decoders::open()?;
+        let measurements = Measurements::new(started, config.ladder);
+        let (network, events) = {
+            let _inside = runtime.enter();
+            WhepPlayer::connect(WhepConfig { network: config.network }, signalling)
+        };
+        let snapshot = Snapshot {
+            state: LinkState::Connecting,
+            report: measurements.report(started),
+            network: network.stats(),
+            size: None,
+            jitter_delay_ms: None,
+        };
+        let latest = Arc::new(Mutex::new(snapshot));
+        let pictures = Slot::new();
+        let playing = Playing {
+            playout: Playout::new(config.playout, started),
+            decoders,
+            measurements,
+            waiting: VecDeque::new(),
+            axes: Axes::default(),
+            pictures: pictures.clone(),
+            latest: Arc::clone(&latest),
+        };
+        let handle = runtime.clone();
+        let worker = Worker::spawn("watch-player", move |stop| {
+            playing.run(&handle, events, || stop.is_set());
+        })?;
+        Ok(Self { network, worker, latest, pictures })
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        snapshot.state = self.network.state();
+        snapshot.network = self.network.stats();
+        snapshot
+    }
+
+    /// The newest presented picture, for who shows it.
+    pub fn pictures(&self) -> Slot<PresentedPicture> {
+        self.pictures.clone()
+    }
+
+    /// Ends the session at the server and returns the last snapshot.
+    pub async fn close(self) -> Snapshot {
+        let Self { network, worker, latest, .. } = self;
+        let stats = network.stats();
+        network.close().await;
+        worker.stop_signal().set();
+        // The thread ends within its turn, and holds no lock of ours while it waits.
+        let joined = tokio::task::spawn_blocking(move || drop(worker)).await;
+        debug_assert!(joined.is_ok(), "joining a thread does not fail");
+        let mut snapshot = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        snapshot.state = LinkState::Closed { reason: "closed".to_owned() };
+        snapshot.network = stats;
+        snapshot
+    }
+}
+
+struct Decoders {
+    video: VideoDecoder,
+    audio: AudioDecoder,
+}
+
+impl Decoders {
+    fn open() -> Result<Self, CodecError> {
+        let sound = AudioTrack {
+            codec: Codec::Opus,
+            rate: PROGRAMME_RATE,
+            channels: PROGRAMME_CHANNELS as u16,
+            bitrate_kbps: 0,
+            config: Bytes::new(),
+        };
+        Ok(Self {
+            video: VideoDecoder::open(VideoDecoderConfig::default())?,
+            audio: AudioDecoder::open(&sound)?,
+        })
+    }
+}
+
+/// The media timelines of both lanes; one that has no capture times yet gets one of its own, which begins
+/// at its first arrival.
+#[derive(Default)]
+struct Axes {
+    video: Option<i64>,
+    audio: Option<i64>,
+}
+
+impl Axes {
+    fn place(&mut self, lane: Lane, unit: &ReceivedUnit) -> MediaTime {
+        if let Some(captured) = unit.captured {
+            return MediaTime::captured(captured);
+        }
+        let origin = match lane {
+            Lane::Video => &mut self.video,
+            Lane::Audio => &mut self.audio,
+        };
+        let micros = unit.timestamp.rescale(media::Timescale::MICROS).ticks();
+        MediaTime { micros: micros - *origin.get_or_insert(micros), synchronised: false }
+    }
+}
+
+struct Waiting {
+    picture: Picture,
+    stamp: Option<Stamp>,
+    due: Instant,
+}
+
+/// What the player's thread owns.
+struct Playing {
+    playout: Playout,
+    decoders: Decoders,
+    measurements: Measurements,
+    waiting: VecDeque<Waiting>,
+    axes: Axes,
+    pictures: Slot<PresentedPicture>,
+    latest: Arc<Mutex<Snapshot>>,
+}
+
+impl Playing {
+    fn run(mut self, runtime: &Handle, mut events: Receiver<PlayEvent>, stopped: impl Fn() -> bool) {
+        let mut snapshot_due = Instant::now();
+        while !stopped() {
+            let now = Instant::now();
+            let until = self.waiting.front().map_or(now + TURN, |first| first.due.min(now + TURN));
+            match runtime.block_on(async { timeout_at(until.into(), events.recv()).await }) {
+                Ok(Some(event)) => self.take(event),
+                // The network task ended.
+                Ok(None) => break,
+                Err(_) => {}
+            }
+            self.present();
+            if Instant::now() >= snapshot_due {
+                self.renew_snapshot();
+                snapshot_due = Instant::now() + TURN;
+            }
+        }
+        self.renew_snapshot();
+    }
+
+    fn take(&mut self, event: PlayEvent) {
+        match event {
+            PlayEvent::Video(unit) => self.take_video(&unit),
+            PlayEvent::Audio(unit) => self.take_audio(&unit),
+            // A new connection has new timestamps, and its pictures refer to none of the old.
+            PlayEvent::State(LinkState::Up) => {
+                self.axes = Axes::default();
+                self.playout.reset(Lane::Video);
+                self.playout.reset(Lane::Audio);
+                self.decoders.video.resync();
+            }
+            PlayEvent::State(_) => {}
+        }
+    }
+
+    fn take_video(&mut self, unit: &ReceivedUnit) {
+        let media_time = self.axes.place(Lane::Video, unit);
+        // What cannot be decoded is counted by what is missing; the network side asks for a key frame when
+        // packets were lost, and the decoder waits for the next one.
+        let Ok(pictures) = self.decoders.video.decode(&packet_of(unit)) else { return };
+        for picture in pictures {
+            let stamp = self.measurements.decoded(&picture);
+            let due = self.playout.ready(Lane::Video, media_time, Instant::now());
+            self.waiting.push_back(Waiting { picture, stamp, due });
+        }
+    }
+
+    fn take_audio(&mut self, unit: &ReceivedUnit) {
+        let media_time = self.axes.place(Lane::Audio, unit);
+        // A damaged packet is a gap of 20 ms; the next one decodes again.
+        let Ok(blocks) = self.decoders.audio.decode(&packet_of(unit)) else { return };
+        let mut due = self.playout.ready(Lane::Audio, media_time, Instant::now());
+        for block in blocks {
+            self.measurements.heard(&block, due);
+            due += Duration::from_secs_f64(block.frames() as f64 / f64::from(block.rate.max(1)));
+        }
+    }
+
+    /// Shows what is due. Of pictures that are due together a screen shows the last.
+    fn present(&mut self) {
+        let now = Instant::now();
+        while let Some(first) = self.waiting.front() {
+            if first.due > now && self.waiting.len() <= WAITING_MAX {
+                return;
+            }
+            let Some(shown) = self.waiting.pop_front() else { return };
+            if self.waiting.front().is_some_and(|next| next.due <= now) {
+                continue;
+            }
+            let wall = WallTime::from_system(SystemTime::now());
+            self.measurements.presented(shown.stamp, now, wall);
+            self.pictures.put(PresentedPicture { picture: shown.picture, at: now });
+        }
+    }
+
+    fn renew_snapshot(&self) {
+        let report = self.measurements.report(Instant::now());
+        let jitter = self.playout.jitter_delay(Lane::Video);
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.report = report;
+        latest.size = self.measurements.size();
+        latest.jitter_delay_ms = jitter.map(|delay| delay.as_secs_f64() * 1e3);
+    }
+}
+
+fn packet_of(unit: &ReceivedUnit) -> Packet {
+    Packet {
+        pts: unit.timestamp,
+        dts: unit.timestamp,
+        duration_ticks: 0,
+        key: unit.key,
+        payload: unit.payload.clone(),
+    }
+}

@@ -1,1 +1,29 @@
-//! The parts of the executable `tickcast`, one module a command.
+//! The commands of the executable `tickcast`, one module each.
+
+#[cfg(all(feature = "engine", feature = "node"))]
+pub mod demo;
+#[cfg(feature = "engine")]
+pub mod engine;
+pub mod log;
+#[cfg(feature = "node")]
+pub mod node;
+#[cfg(feature = "engine")]
+mod resources;
+mod stop;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Says why a command failed, cause by cause, and makes the exit status of it.
+pub fn failure(err: &anyhow::Error) -> ExitCode {
+    // Standard error may be closed; the status still tells.
+    let _ = writeln!(std::io::stderr(), "tickcast: {err:#}");
+    ExitCode::FAILURE
+}
+
+/// Prints a line for a person. A closed pipe on the other side is no failure of ours.
+pub(crate) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}

@@ -1,3 +1,65 @@
-fn main() -> anyhow::Result<()> {
-    Ok(())
+//! Reads the arguments and calls one function per command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A studio, a media node and a viewer for live streams that are paid by the second.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// How much is logged: a level, or filters as `tickcast_node=debug,warn`.
+    #[arg(long, global = true, default_value = "warn", value_name = "FILTER")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything at once on this machine, with a live report: node, studio, outputs, recording and viewer.
+    #[cfg(all(feature = "engine", feature = "node"))]
+    Demo(tickcast::demo::Options),
+    /// Broadcasts what a file says, without a window.
+    #[cfg(feature = "engine")]
+    Engine {
+        /// A broadcast file in TOML; assets/broadcast.toml is a commented one.
+        file: PathBuf,
+        /// Ends by itself after so many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        seconds: Option<f64>,
+        /// Outputs are on this machine: use the loopback interface alone.
+        #[arg(long)]
+        loopback: bool,
+    },
+    /// The media server.
+    #[cfg(feature = "node")]
+    Node {
+        /// A configuration in TOML; assets/tickcast.toml is the commented default.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Everything on this machine's loopback, on ports that the system chooses, with data in this folder.
+        #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
+        loopback: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(err) = tickcast::log::start(&arguments.log) {
+        return tickcast::failure(&err);
+    }
+    let ended = match arguments.command {
+        #[cfg(all(feature = "engine", feature = "node"))]
+        Command::Demo(options) => return tickcast::demo::run(&options),
+        #[cfg(feature = "engine")]
+        Command::Engine { file, seconds, loopback } => tickcast::engine::run(&file, seconds, loopback),
+        #[cfg(feature = "node")]
+        Command::Node { config, loopback } => tickcast::node::run(config.as_deref(), loopback),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => tickcast::failure(&err),
+    }
 }

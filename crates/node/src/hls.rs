@@ -1,13 +1,189 @@
-//! LL-HLS of one stream.
+//! LL-HLS of one stream: what its task pushes, requests read.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 use bytes::Bytes;
-use media::{Packet, StudioEpoch};
+use media::{AudioTrack, Codec, FrameRate, Packet, RenditionName, StudioEpoch, VideoTrack};
+use mux::aac::AudioSpecificConfig;
+use mux::h264::{AvcConfig, H264Error};
+use mux::hls::{Answer, File, Origin, OriginConfig, ReloadRequest, TrackName};
+use tokio::sync::watch;
+
+use crate::id::session_token;
 use crate::stream::Lane;
-pub struct HlsStream;
+
+/// What players are told of the sound's rate; only a hint for their first choice.
+const SOUND_KBPS: u32 = 128;
+
+/// Which codec the sound rendition carries: the first that came.
+struct Sound {
+    codec: Codec,
+}
+
+struct Broadcast {
+    origin: Origin,
+    /// The headers of each video rendition as last told.
+    headers: BTreeMap<RenditionName, AvcConfig>,
+    sound: Option<Sound>,
+}
+
+/// Playlists and files of the current broadcast, or of the last.
+pub struct HlsStream {
+    broadcast: RwLock<Option<Broadcast>>,
+    /// Counts changes: waiting requests look again.
+    changes: watch::Sender<u64>,
+}
+
 impl HlsStream {
-    pub fn new() -> Self { Self }
-    pub fn begin(&self, _epoch: StudioEpoch) {}
-    pub fn mark_discontinuity(&self) {}
-    pub fn end(&self) {}
-    pub fn set_aac(&self, _config: &Bytes) {}
-    pub fn push(&self, _lane: Lane, _packet: &Packet) {}
+    pub fn new() -> Self {
+        Self { broadcast: RwLock::new(None), changes: watch::Sender::new(0) }
+    }
+
+    /// A broadcast begins, with file names of its own.
+    pub fn begin(&self, epoch: StudioEpoch) {
+        let origin = Origin::new(OriginConfig::live(session_token(), epoch.wall()));
+        *self.write() = Some(Broadcast { origin, headers: BTreeMap::new(), sound: None });
+        self.changed();
+    }
+
+    /// The publisher's timeline changes.
+    pub fn mark_discontinuity(&self) {
+        if let Some(broadcast) = &mut *self.write() {
+            broadcast.origin.discontinuity();
+        }
+        self.changed();
+    }
+
+    /// Playlists end; files stay until the next broadcast.
+    pub fn end(&self) {
+        if let Some(broadcast) = &mut *self.write() {
+            broadcast.origin.finish();
+        }
+        self.changed();
+    }
+
+    /// Announces AAC with its AudioSpecificConfig. `false` where it cannot be served.
+    pub fn set_aac(&self, config: &Bytes) -> bool {
+        let mut broadcast = self.write();
+        let Some(broadcast) = &mut *broadcast else { return false };
+        if broadcast.sound.as_ref().is_some_and(|sound| sound.codec != Codec::Aac) {
+            return false;
+        }
+        let Ok(parsed) = AudioSpecificConfig::parse(config) else { return false };
+        let track = AudioTrack {
+            codec: Codec::Aac,
+            rate: parsed.rate,
+            channels: parsed.channels,
+            bitrate_kbps: SOUND_KBPS,
+            config: config.clone(),
+        };
+        let set = broadcast.origin.set_audio(track).is_ok();
+        if set {
+            broadcast.sound = Some(Sound { codec: Codec::Aac });
+        }
+        set
+    }
+
+    /// Takes one packet of a lane.
+    pub fn push(&self, lane: Lane, packet: &Packet) {
+        let mut guard = self.write();
+        let Some(broadcast) = &mut *guard else { return };
+        let outputs = match lane {
+            Lane::Video(name) => broadcast.push_video(name, packet),
+            Lane::Audio(codec) => broadcast.push_sound(codec, packet),
+        };
+        drop(guard);
+        if outputs > 0 {
+            self.changed();
+        }
+    }
+
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The multivariant playlist, with `folder` in front of what it names; `None` until it can be played.
+    pub fn master(&self, folder: &str) -> Option<String> {
+        self.read().as_ref()?.origin.master(folder)
+    }
+
+    /// `None` where there is no such rendition.
+    pub fn playlist(&self, name: &str, request: &ReloadRequest) -> Option<Answer> {
+        let guard = self.read();
+        let origin = &guard.as_ref()?.origin;
+        origin.playlist(origin.track_of(name)?, request)
+    }
+
+    pub fn file(&self, name: &str) -> File {
+        self.read().as_ref().map_or(File::Missing, |broadcast| broadcast.origin.file(name))
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    // A writer that panicked left the broadcast between two packets at worst: it can be read.
+    fn read(&self) -> RwLockReadGuard<'_, Option<Broadcast>> {
+        self.broadcast.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Broadcast>> {
+        self.broadcast.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Broadcast {
+    /// How many pieces became ready.
+    fn push_video(&mut self, name: RenditionName, packet: &Packet) -> usize {
+        if packet.key
+            && let Err(err) = self.announce(name, packet)
+        {
+            tracing::debug!("the headers of rendition {name} cannot be read: {err}");
+        }
+        if !self.headers.contains_key(&name) {
+            return 0;
+        }
+        self.origin.push(TrackName::Video(name), packet).len()
+    }
+
+    /// Tells the origin of headers that are new.
+    fn announce(&mut self, name: RenditionName, packet: &Packet) -> Result<(), H264Error> {
+        let config = AvcConfig::from_annex_b(&packet.payload)?;
+        if self.headers.get(&name) == Some(&config) {
+            return Ok(());
+        }
+        let sps = config.first_sps()?;
+        let timing = sps.vui.and_then(|vui| vui.timing).and_then(|timing| timing.frame_rate());
+        let track = VideoTrack {
+            codec: Codec::H264,
+            rendition: name,
+            size: sps.size,
+            frame_rate: timing.unwrap_or(FrameRate::FPS_30),
+            bitrate_kbps: name.default_kbps(),
+        };
+        self.headers.insert(name, config.clone());
+        // It can only refuse an SPS that it cannot read, and this one was just read.
+        let _ = self.origin.set_video(track, config);
+        Ok(())
+    }
+
+    fn push_sound(&mut self, codec: Codec, packet: &Packet) -> usize {
+        if self.sound.is_none() && codec == Codec::Opus {
+            let track = AudioTrack {
+                codec,
+                rate: media::PROGRAMME_RATE,
+                channels: 2,
+                bitrate_kbps: SOUND_KBPS,
+                config: Bytes::new(),
+            };
+            if self.origin.set_audio(track).is_ok() {
+                self.sound = Some(Sound { codec });
+            }
+        }
+        match &self.sound {
+            Some(sound) if sound.codec == codec => self.origin.push(TrackName::Audio, packet).len(),
+            _ => 0,
+        }
+    }
 }

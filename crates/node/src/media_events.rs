@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::session::{Role, Session};
-use crate::stream::{Lane, Message};
+use crate::stream::{Departure, Lane, Message};
 
 /// Runs until the media plane ends.
 pub async fn pump(app: Arc<App>, mut events: mpsc::Receiver<sfu::Event>) {
@@ -22,7 +22,8 @@ pub async fn pump(app: Arc<App>, mut events: mpsc::Receiver<sfu::Event>) {
             sfu::Event::Closed { peer, reason } => {
                 if let Some(session) = app.sessions().leave(peer) {
                     tracing::debug!(stream = %session.stream.row.playback_id, ?peer, ?reason, "peer left");
-                    left(session).await;
+                    let said_so = matches!(reason, sfu::CloseReason::Requested | sfu::CloseReason::ByPeer);
+                    left(session, if said_so { Departure::Ended } else { Departure::Lost }).await;
                 }
             }
             sfu::Event::KeyframeNeeded { stream, layer } => {
@@ -64,9 +65,11 @@ async fn connected(session: Session) {
 }
 
 /// Tells a stream that a peer is gone.
-pub async fn left(session: Session) {
+pub async fn left(session: Session, departure: Departure) {
     match session.role {
-        Role::Publisher { publisher, .. } => session.stream.tell(Message::Unpublish { publisher }).await,
+        Role::Publisher { publisher, .. } => {
+            session.stream.tell(Message::Unpublish { publisher, departure }).await;
+        }
         Role::Viewer => session.stream.tell(Message::ViewerLeft).await,
     }
 }

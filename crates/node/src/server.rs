@@ -1,6 +1,6 @@
 //! Starts and stops a node.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -52,7 +52,7 @@ impl Node {
         let rtmp = bind("RTMP", config.rtmp).await?;
         let (sfu, events) = sfu::Sfu::start(sfu::SfuConfig {
             bind: config.media,
-            advertised: config.advertised.clone(),
+            advertised: advertised(&config),
             max_peers: config.max_peers,
             ..sfu::SfuConfig::default()
         })?;
@@ -87,6 +87,19 @@ impl Node {
         self.app.end_broadcasts().await;
         self.app.store().close().await;
     }
+}
+
+/// What peers are told to send to: as set, else this machine's own addresses where the port is bound to all.
+fn advertised(config: &NodeConfig) -> Vec<IpAddr> {
+    if !config.advertised.is_empty() || !config.media.ip().is_unspecified() {
+        return config.advertised.clone();
+    }
+    let found = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    let mut found: Vec<IpAddr> =
+        found.map(|interface| interface.ip()).filter(|ip| ip.is_ipv4() == config.media.is_ipv4()).collect();
+    // Viewers on this machine are tried last.
+    found.sort_by_key(IpAddr::is_loopback);
+    found
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {

@@ -85,10 +85,18 @@ pub struct PublishGrant {
     pub epoch: StudioEpoch,
 }
 
+/// How a publisher went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departure {
+    /// It said so: the broadcast is over.
+    Ended,
+    /// Its connection broke: it may come back.
+    Lost,
+}
+
 pub enum Message {
     Publish { kind: PublisherKind, reply: oneshot::Sender<Result<PublishGrant, PublishRefused>> },
-    /// The publisher's connection ended.
-    Unpublish { publisher: PublisherId },
+    Unpublish { publisher: PublisherId, departure: Departure },
     /// RTP from a WebRTC publisher.
     Rtp { publisher: PublisherId, lane: Lane, packet: sfu::RtpPacket },
     /// A whole packet from any other.

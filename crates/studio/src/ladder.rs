@@ -97,10 +97,6 @@ impl Encoder {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
     }
 
-    /// Encodes what is queued and ends.
-    pub fn finish(&self) {
-        self.queue.close();
-    }
 }
 
 impl Drop for Encoder {

@@ -5,11 +5,13 @@
 
 pub mod broadcast;
 pub mod engine;
+mod file_source;
 mod frame_queue;
 mod hub;
 mod ladder;
 mod output;
 mod programme;
+mod simulation;
 pub mod snapshot;
 mod sound;
 mod sources;

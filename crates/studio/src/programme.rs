@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use compose::Scene;
+use compose::{Compositor, CompositorConfig, CpuCompositor, Scene};
 use media::{FrameRate, Picture, Size, Slot, StopSignal, StudioEpoch, Timescale, Timestamp, Worker};
 
 use crate::frame_queue::Frame;
@@ -41,7 +41,7 @@ pub struct ProgrammeThread {
     preview: Slot<Picture>,
     preview_interval_ms: Arc<AtomicU64>,
     report: Arc<Mutex<Report>>,
-    _worker: Worker,
+    worker: Mutex<Option<Worker>>,
 }
 
 /// What the thread is made of.
@@ -71,10 +71,22 @@ impl ProgrammeThread {
             preview_interval_ms: Arc::clone(&preview_interval_ms),
             report: Arc::clone(&report),
         };
+        let config = CompositorConfig {
+            programme: parts.size,
+            renditions: parts.encoders.iter().map(|encoder| encoder.rendition().size).collect(),
+        };
+        let compositor = CpuCompositor::new(config).map_err(std::io::Error::other)?;
         let worker = Worker::spawn("compose", move |stop| {
-            Programme::new(parts, open(), incoming, shared).run(stop);
+            Programme::new(parts, compositor, open(), incoming, shared).run(stop);
         })?;
-        Ok(Self { commands, key_wanted, preview, preview_interval_ms, report, _worker: worker })
+        let worker = Mutex::new(Some(worker));
+        Ok(Self { commands, key_wanted, preview, preview_interval_ms, report, worker })
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(&self) {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(worker);
     }
 
     /// `false` where too many commands wait already.
@@ -122,7 +134,7 @@ struct Programme {
     simulation: Option<SimulationStage>,
     encoders: Arc<Vec<Encoder>>,
     sources: Vec<NamedPicture>,
-    compositor: compose::CpuCompositor,
+    compositor: CpuCompositor,
     incoming: Receiver<ProgrammeCommand>,
     shared: Shared,
     last_key: Option<Instant>,
@@ -137,13 +149,12 @@ struct Programme {
 impl Programme {
     fn new(
         parts: ProgrammeParts,
+        compositor: CpuCompositor,
         sources: Vec<NamedPicture>,
         incoming: Receiver<ProgrammeCommand>,
         shared: Shared,
     ) -> Self {
         let ProgrammeParts { epoch, rate, size, scene, simulation, encoders } = parts;
-        let renditions = encoders.iter().map(|encoder| encoder.rendition().size).collect();
-        let compositor = compose::CpuCompositor::new(compose::CompositorConfig { programme: size, renditions });
         Self {
             epoch,
             rate,
@@ -199,16 +210,22 @@ impl Programme {
         let begun = Instant::now();
         let at = self.rate.timestamp_of(index, Timescale::VIDEO);
         self.obey();
-        let light = self.simulation.as_mut().map(|stage| (stage.name().to_owned(), stage.picture_at(at, self.size)));
-        let mut pictures: Vec<(String, Picture)> = light.into_iter().collect();
+        let mut pictures: Vec<(String, Picture)> = Vec::new();
+        if let Some(stage) = &mut self.simulation
+            && let Some(light) = stage.picture_at(at, self.size)
+        {
+            pictures.push((stage.name().to_owned(), light));
+        }
         for named in &mut self.sources {
             if let Some(picture) = named.source.picture_at(at) {
                 pictures.push((named.name.clone(), picture));
             }
         }
         let find = |name: &str| pictures.iter().find(|(known, _)| known == name).map(|(_, p)| p.clone());
-        let preview = self.preview_due(begun).then_some(self.size);
-        let composed = self.compositor.compose(&self.scene, &find, at, preview);
+        if self.preview_due(begun) {
+            self.compositor.request_preview(self.size);
+        }
+        let composed = self.compositor.compose(&self.scene, &find, at);
         let key = self.key_due(index, begun);
         for (encoder, picture) in self.encoders.iter().zip(composed.renditions) {
             encoder.push(Frame { picture, key, begun });
@@ -259,7 +276,7 @@ impl Programme {
     }
 
     fn tell(&self) {
-        let newest = self.encoders.last();
+        let slowest = self.encoders.last();
         let seconds = self.epoch.stamp(Instant::now(), Timescale::NANOS).as_secs_f64();
         let first = self.rate.timestamp_of(self.first.unwrap_or(0), Timescale::NANOS).as_secs_f64();
         let mut report = self.shared.report.lock().unwrap_or_else(PoisonError::into_inner);
@@ -271,7 +288,7 @@ impl Programme {
             dropped: self.dropped,
             dropped_at_start: self.dropped_at_start,
             compose_ms_p50: self.compose_ms.percentile(0.5),
-            lag_ms_p50: newest.and_then(Encoder::lag_ms_p50),
+            lag_ms_p50: slowest.and_then(Encoder::lag_ms_p50),
         };
         report.simulation = self.simulation.as_ref().map(SimulationStage::figures);
         let named = self.sources.iter();

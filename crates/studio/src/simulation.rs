@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use media::{Picture, Size, Timescale, Timestamp};
-use sim::{Action, Simulation};
+use sim::{Action, Backend, SimError, Simulation};
 
 use crate::snapshot::SimulationFigures;
 use crate::statistics::Window;
@@ -20,9 +20,9 @@ const QUIET_SECONDS: u64 = 10;
 
 pub struct SimulationStage {
     name: String,
-    preset: String,
     simulation: Simulation,
     full_count: u32,
+    active: u32,
     /// The step that media time zero is at: rises where time was skipped.
     skipped: u64,
     hash: Option<String>,
@@ -31,6 +31,7 @@ pub struct SimulationStage {
     render_ms: Window,
     first: Option<(Instant, u64)>,
     second: SecondOfLoad,
+    failed: bool,
 }
 
 /// How busy the compose thread was in the second that is running.
@@ -42,13 +43,12 @@ struct SecondOfLoad {
 }
 
 impl SimulationStage {
-    pub fn new(name: String, preset: String, simulation: Simulation) -> Self {
-        let full_count = simulation.active_count();
+    pub fn new(name: String, simulation: Simulation, full_count: u32) -> Self {
         Self {
             name,
-            preset,
             simulation,
             full_count,
+            active: full_count,
             skipped: 0,
             hash: None,
             touched: false,
@@ -56,6 +56,7 @@ impl SimulationStage {
             render_ms: Window::default(),
             first: None,
             second: SecondOfLoad { began: Instant::now(), frames: 0, busy: 0, quiet_seconds: 0 },
+            failed: false,
         }
     }
 
@@ -65,32 +66,63 @@ impl SimulationStage {
 
     /// Takes effect with the next step, and is logged there.
     pub fn act(&mut self, action: Action) {
-        if self.simulation.step_count() < HASHED_STEP {
+        if self.simulation.steps() < HASHED_STEP {
             self.touched = true;
         }
-        self.simulation.push_command(action);
+        if let Err(err) = self.simulation.act(action) {
+            tracing::warn!("a command was not taken: {err}");
+        }
     }
 
     /// Steps to `at` and renders.
-    pub fn picture_at(&mut self, at: Timestamp, size: Size) -> Picture {
+    pub fn picture_at(&mut self, at: Timestamp, size: Size) -> Option<Picture> {
         let due = u64::try_from(at.rescale(Timescale::of(sim::STEPS_PER_SECOND)).ticks()).unwrap_or(0);
-        let behind = due.saturating_sub(self.skipped + self.simulation.step_count());
+        let behind = due.saturating_sub(self.skipped + self.simulation.steps());
         if behind > CATCH_UP_MAX_STEPS {
             self.skipped += behind - 1;
         }
-        while self.simulation.step_count() + self.skipped < due {
-            let begun = Instant::now();
-            self.simulation.step();
-            self.step_ms.push(begun.elapsed().as_secs_f32() * 1e3);
-            if self.simulation.step_count() == HASHED_STEP && !self.touched {
-                self.hash = Some(self.simulation.hash_hex());
-            }
+        if let Err(err) = self.advance(due.saturating_sub(self.skipped)) {
+            return self.fail(&err);
         }
         let begun = Instant::now();
-        self.first.get_or_insert((begun, self.simulation.step_count()));
+        self.first.get_or_insert((begun, self.simulation.steps()));
         let picture = self.simulation.render(size, at);
         self.render_ms.push(begun.elapsed().as_secs_f32() * 1e3);
-        picture
+        match picture {
+            Ok(picture) => Some(picture),
+            Err(err) => self.fail(&err),
+        }
+    }
+
+    /// To `step`, stopping at the one whose state is reported.
+    fn advance(&mut self, step: u64) -> Result<(), SimError> {
+        let from = self.simulation.steps();
+        if step <= from {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let mut spent_on_hash = Duration::ZERO;
+        if from < HASHED_STEP && step >= HASHED_STEP {
+            self.simulation.advance_to(HASHED_STEP)?;
+            let hashing = Instant::now();
+            if !self.touched {
+                self.hash = Some(self.simulation.hash_hex()?);
+            }
+            spent_on_hash = hashing.elapsed();
+        }
+        self.simulation.advance_to(step)?;
+        let spent = begun.elapsed().saturating_sub(spent_on_hash);
+        self.step_ms.push(spent.as_secs_f32() * 1e3 / (step - from) as f32);
+        Ok(())
+    }
+
+    /// Without the simulation the programme goes on: its layer shows a slate.
+    fn fail<T>(&mut self, err: &SimError) -> Option<T> {
+        if !self.failed {
+            tracing::error!("the simulation stands still: {err}");
+            self.failed = true;
+        }
+        None
     }
 
     /// Told after each frame how long it took: a second of overload takes particles away, ten quiet ones
@@ -108,26 +140,29 @@ impl SimulationStage {
         second.quiet_seconds = if second.busy == 0 { second.quiet_seconds + 1 } else { 0 };
         let recover = second.quiet_seconds >= QUIET_SECONDS;
         (second.began, second.frames, second.busy) = (Instant::now(), 0, 0);
-        let active = self.simulation.active_count();
-        let factor = match (overloaded, recover && active < self.full_count) {
+        let factor = match (overloaded, recover && self.active < self.full_count) {
             (true, _) => SHED_FACTOR,
             (false, true) => RECOVER_FACTOR,
             (false, false) => return,
         };
         self.second.quiet_seconds = 0;
-        let wanted = (f64::from(active) * factor) as u32;
+        let wanted = (f64::from(self.active) * factor) as u32;
         // What is shed changes the state, so a hash from here on is not the seed's.
-        self.touched |= self.simulation.step_count() < HASHED_STEP;
-        self.simulation.set_active_count(wanted.clamp(self.full_count.div_ceil(20), self.full_count));
+        self.touched |= self.simulation.steps() < HASHED_STEP;
+        let wanted = wanted.clamp(self.full_count.div_ceil(20), self.full_count);
+        match self.simulation.set_active_count(wanted) {
+            Ok(_) => self.active = wanted,
+            Err(err) => tracing::warn!("the simulation was not shed: {err}"),
+        }
     }
 
     pub fn figures(&self) -> SimulationFigures {
-        let steps = self.simulation.step_count();
+        let steps = self.simulation.steps();
         let rate = self.first.map_or(0.0, |(at, step)| (steps - step) as f64 / at.elapsed().as_secs_f64().max(1e-3));
         SimulationFigures {
-            backend: self.simulation.backend_name(),
-            preset: self.preset.clone(),
-            particles: u64::from(self.simulation.active_count()),
+            backend: self.simulation.backend().name(),
+            preset: self.simulation.preset().name().to_owned(),
+            particles: u64::from(self.active),
             steps,
             steps_per_second: rate,
             step_ms_p50: self.step_ms.percentile(0.5),

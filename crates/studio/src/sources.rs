@@ -1,9 +1,13 @@
 //! Opens what a broadcast file names.
 
-use capture::{Bed, PictureSource, SoundSource, SourceStatus, Strip, StripOnly, TestPattern, TestTone};
-use media::{Size, StudioEpoch};
+use capture::{
+    Bed, Camera, CameraRequest, Microphone, PictureSource, Screen, ScreenTarget, SoundSource, SourceStatus, Strip,
+    StripOnly, TestPattern, TestTone,
+};
+use media::{FrameRate, Size, StudioEpoch};
 
 use crate::broadcast::{Sound, Source};
+use crate::file_source::{FilePictures, FileSound};
 use crate::snapshot::SourceFigures;
 
 /// A picture source under its name in the scene.
@@ -24,7 +28,12 @@ pub struct NamedSound {
 /// Opens a picture source; `None` for the simulation, which is no source of captured pictures.
 ///
 /// Never fails: what cannot be opened is a source that says why and tries again.
-pub fn open_picture(source: &Source, size: Size, epoch: StudioEpoch) -> Option<NamedPicture> {
+pub fn open_picture(
+    source: &Source,
+    size: Size,
+    rate: FrameRate,
+    epoch: StudioEpoch,
+) -> Option<NamedPicture> {
     let pattern = || Box::new(TestPattern::new(size, Strip::Absent, capture::system_wall_clock));
     let (kind, opened): (_, Box<dyn PictureSource>) = match source {
         Source::Synthetic { .. } => {
@@ -34,11 +43,19 @@ pub fn open_picture(source: &Source, size: Size, epoch: StudioEpoch) -> Option<N
         Source::Camera { or_synthetic: true, device, .. } if device.is_empty() && no_camera() => {
             ("synthetic", pattern())
         }
-        Source::Camera { device, .. } => ("camera", Box::new(capture::Camera::open(device, size, epoch))),
-        Source::Screen { display, window, .. } => {
-            ("screen", Box::new(capture::Screen::open(display, window, epoch)))
+        Source::Camera { device, .. } => {
+            let request = CameraRequest { name: named(device), size, frame_rate: rate };
+            ("camera", Box::new(Camera::open(request, epoch)))
         }
-        Source::File { path, .. } => ("file", Box::new(crate::file_source::FilePictures::open(path))),
+        Source::Screen { display, window, .. } => {
+            let target = if window.is_empty() {
+                ScreenTarget::Screen(named(display))
+            } else {
+                ScreenTarget::Window { program: window.clone(), title: String::new() }
+            };
+            ("screen", Box::new(Screen::open(target, rate, epoch)))
+        }
+        Source::File { path, .. } => ("file", Box::new(FilePictures::open(path))),
         Source::Simulation { .. } => return None,
     };
     Some(NamedPicture { name: source.name().to_owned(), kind, source: opened })
@@ -50,8 +67,8 @@ pub fn open_sound(sound: &Sound, epoch: StudioEpoch) -> NamedSound {
         Sound::Microphone { or_synthetic: true, device, .. } if device.is_empty() && no_microphone() => {
             ("synthetic", Box::new(TestTone::new(Bed::Silence)))
         }
-        Sound::Microphone { device, .. } => ("microphone", Box::new(capture::Microphone::open(device, epoch))),
-        Sound::File { path, .. } => ("file", Box::new(crate::file_source::FileSound::open(path))),
+        Sound::Microphone { device, .. } => ("microphone", Box::new(Microphone::open(named(device), epoch))),
+        Sound::File { path, .. } => ("file", Box::new(FileSound::open(path))),
     };
     let (gain_db, muted) = sound.fader();
     let mute = if muted { mixer::Mute::Muted } else { mixer::Mute::Heard };
@@ -59,12 +76,17 @@ pub fn open_sound(sound: &Sound, epoch: StudioEpoch) -> NamedSound {
     NamedSound { name: sound.name().to_owned(), kind, settings, source: opened }
 }
 
+/// Empty means: whichever there is.
+fn named(device: &str) -> Option<String> {
+    (!device.is_empty()).then(|| device.to_owned())
+}
+
 fn no_camera() -> bool {
-    capture::list_cameras().is_empty()
+    capture::cameras().is_empty()
 }
 
 fn no_microphone() -> bool {
-    capture::list_microphones().is_empty()
+    capture::microphones().map_or(true, |found| found.is_empty())
 }
 
 /// How a source is doing, for the snapshot.

@@ -1,4 +1,117 @@
+//! LL-HLS over HTTP: `/live/{playback id}.m3u8`, and beside it what it names.
+
 use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use mux::hls::{Answer, File, ReloadRequest};
+use tokio::time::{Instant, timeout_at};
+
+use super::refusal::Refusal;
 use crate::app::App;
-pub fn routes() -> Router<Arc<App>> { Router::new() }
+use crate::id::PlaybackId;
+use crate::stream::StreamHandle;
+
+/// A blocking request is answered with 503 after three target durations (RFC 8216bis §6.2.5.2).
+const BLOCK_MAX: Duration = Duration::from_secs(6);
+/// Files never change under their name.
+const CACHE_FILE: &str = "public, max-age=3600, immutable";
+
+pub fn routes() -> Router<Arc<App>> {
+    Router::new().route("/live/{name}", get(master)).route("/live/{playback_id}/{file}", get(file))
+}
+
+async fn master(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let id = name.strip_suffix(".m3u8").and_then(PlaybackId::parse).ok_or_else(Refusal::no_such_stream)?;
+    let stream = live(&app, &id)?;
+    let folder = format!("{id}/");
+    let text = waiting(&stream, || stream.hls.master(&folder)).await.ok_or_else(not_ready)?;
+    Ok(playlist(text, "no-cache"))
+}
+
+async fn file(
+    State(app): State<Arc<App>>,
+    Path((playback_id, name)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let id = PlaybackId::parse(&playback_id).ok_or_else(Refusal::no_such_stream)?;
+    let stream = live(&app, &id)?;
+    if name.ends_with(".m3u8") {
+        return media_playlist(&stream, &name, query.as_deref().unwrap_or_default()).await;
+    }
+    let found = waiting(&stream, || match stream.hls.file(&name) {
+        File::Ready(pieces) => Some(Ok(pieces)),
+        File::Missing => Some(Err(no_such_file())),
+        File::Wait => None,
+    });
+    let pieces = found.await.ok_or_else(not_ready)??;
+    Ok(([(header::CONTENT_TYPE, "video/mp4"), (header::CACHE_CONTROL, CACHE_FILE)], joined(pieces)).into_response())
+}
+
+async fn media_playlist(stream: &StreamHandle, name: &str, query: &str) -> Result<Response, Refusal> {
+    let bad = |reason: String| {
+        Refusal::new(StatusCode::BAD_REQUEST, "bad_reload", "The playlist cannot be asked for like this.")
+            .with_detail(reason)
+    };
+    let request = ReloadRequest::parse(query).map_err(|err| bad(err.to_string()))?;
+    let answer = waiting(stream, || match stream.hls.playlist(name, &request) {
+        Some(Answer::Ready(text)) => Some(Ok(text)),
+        Some(Answer::BadRequest(reason)) => Some(Err(bad(reason.to_string()))),
+        Some(Answer::Wait) => None,
+        None => Some(Err(no_such_file())),
+    });
+    let text = answer.await.ok_or_else(not_ready)??;
+    // What was waited for never changes for the same request; without directives the next part changes it.
+    let cache = if request.msn.is_some() { "public, max-age=12" } else { "no-cache" };
+    Ok(playlist(text, cache))
+}
+
+/// Looks again after each change, until there is an answer or [`BLOCK_MAX`] has passed.
+async fn waiting<T>(stream: &StreamHandle, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + BLOCK_MAX;
+    let mut changes = stream.hls.changes();
+    loop {
+        changes.mark_unchanged();
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        match timeout_at(deadline, changes.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return None,
+        }
+    }
+}
+
+fn live(app: &App, id: &PlaybackId) -> Result<StreamHandle, Refusal> {
+    app.running(id).ok_or_else(|| {
+        Refusal::new(StatusCode::NOT_FOUND, "not_live", "The stream is not live.")
+            .with_detail("Try again when the broadcast has begun.")
+    })
+}
+
+fn no_such_file() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", "There is no such file, or no longer.")
+}
+
+fn not_ready() -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "This is not ready; the stream may have stalled.")
+}
+
+fn playlist(text: String, cache: &'static str) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/vnd.apple.mpegurl"), (header::CACHE_CONTROL, cache)];
+    (headers, text).into_response()
+}
+
+/// One body; a file of one piece, as parts are, is not copied.
+fn joined(mut pieces: Vec<Bytes>) -> Body {
+    match pieces.len() {
+        1 => Body::from(pieces.remove(0)),
+        _ => Body::from(pieces.concat()),
+    }
+}

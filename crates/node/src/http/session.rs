@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::id::{PlaybackId, StreamKey};
 use crate::media_events::left;
 use crate::session::{Role, Session, layers};
-use crate::stream::{PublishRefused, PublisherKind};
+use crate::stream::{Departure, PublishRefused, PublisherKind};
 
 const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -127,7 +127,7 @@ pub async fn end(State(app): State<Arc<App>>, Path(token): Path<String>) -> Resu
     let session = app.sessions().by_token(&token).ok_or_else(Refusal::no_such_session)?;
     app.sfu().close(session.peer).map_err(refused)?;
     if let Some(session) = app.sessions().leave(session.peer) {
-        left(session).await;
+        left(session, Departure::Ended).await;
     }
     Ok(StatusCode::OK)
 }

@@ -11,7 +11,7 @@ use super::player::Playing;
 use super::publisher::Publishing;
 use crate::app::App;
 use crate::id::{PlaybackId, StreamKey};
-use crate::stream::{PublishRefused, PublisherKind};
+use crate::stream::{Departure, PublishRefused, PublisherKind};
 
 /// The only application there is; the stream key follows it.
 const APP: &str = "live";
@@ -47,7 +47,7 @@ pub async fn run(app: Arc<App>, socket: TcpStream) -> Result<(), ConnectionError
         let _ = connection.flush().await;
     }
     if let Use::Publish(publishing) = std::mem::replace(&mut connection.used_for, Use::Nothing) {
-        publishing.end().await;
+        publishing.end(Departure::Lost).await;
     }
     result
 }
@@ -108,7 +108,7 @@ impl Connection {
                 }
                 ServerEvent::PublishEnded | ServerEvent::PlayEnded => {
                     if let Use::Publish(publishing) = std::mem::replace(&mut self.used_for, Use::Nothing) {
-                        publishing.end().await;
+                        publishing.end(Departure::Ended).await;
                     }
                 }
                 ServerEvent::Paused(_) => {}

@@ -7,7 +7,7 @@ use media::{Codec, Packet, RenditionName, StudioEpoch, Timescale, Timestamp};
 use mux::flv::{AudioBody, VideoBody};
 use mux::h264::AvcConfig;
 
-use crate::stream::{Lane, Message, PublishGrant, StreamHandle};
+use crate::stream::{Departure, Lane, Message, PublishGrant, StreamHandle};
 
 /// One RTMP publisher of a stream.
 pub struct Publishing {
@@ -108,7 +108,7 @@ impl Publishing {
         time.plus(offset)
     }
 
-    pub async fn end(self) {
-        self.stream.tell(Message::Unpublish { publisher: self.grant.publisher }).await;
+    pub async fn end(self, departure: Departure) {
+        self.stream.tell(Message::Unpublish { publisher: self.grant.publisher, departure }).await;
     }
 }

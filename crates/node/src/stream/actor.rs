@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::lane::{Assembler, Splitter};
 use super::meter::Meter;
 use super::{
-    Lane, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId, PublisherKind, READ_AHEAD,
+    Departure, Lane, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId, PublisherKind, READ_AHEAD,
     StreamHandle, Unit,
 };
 use crate::hls::HlsStream;
@@ -112,10 +112,10 @@ impl Actor {
                 let granted = self.publish(kind).await;
                 if let Err(Ok(grant)) = reply.send(granted) {
                     // Nobody waits for it any more.
-                    self.unpublish(grant.publisher);
+                    self.unpublish(grant.publisher, Departure::Lost).await;
                 }
             }
-            Message::Unpublish { publisher } => self.unpublish(publisher),
+            Message::Unpublish { publisher, departure } => self.unpublish(publisher, departure).await,
             Message::Connected { publisher, peer, layers } => {
                 if let Some(publisher) = self.publishers.get_mut(&publisher.0) {
                     publisher.peer = Some((peer, layers));
@@ -125,7 +125,9 @@ impl Actor {
             Message::Packet { publisher, lane, packet } => self.packet(publisher, lane, packet),
             Message::AacConfig { publisher, config } => {
                 if self.publishers.contains_key(&publisher.0) {
-                    self.hls.set_aac(&config);
+                    if !self.hls.set_aac(&config) {
+                        tracing::warn!(stream = %self.row.playback_id, "LL-HLS goes without this AAC");
+                    }
                     self.aac_config = Some(config);
                     self.tell();
                 }
@@ -174,14 +176,16 @@ impl Actor {
         tracing::info!(stream = %self.row.playback_id, "live");
     }
 
-    fn unpublish(&mut self, publisher: PublisherId) {
+    async fn unpublish(&mut self, publisher: PublisherId, departure: Departure) {
         let Some(gone) = self.publishers.remove(&publisher.0) else { return };
         self.lanes.retain(|_, lane| lane.owner != publisher);
-        if gone.kind.is_primary()
-            && let Some(broadcast) = &mut self.broadcast
-        {
-            broadcast.alone_since = Some(Instant::now());
+        match (&mut self.broadcast, departure) {
+            _ if !gone.kind.is_primary() => {}
+            (Some(broadcast), Departure::Lost) => broadcast.alone_since = Some(Instant::now()),
+            (Some(_), Departure::Ended) => self.end_broadcast().await,
+            (None, _) => {}
         }
+        self.tell();
     }
 
     async fn tick(&mut self) {
@@ -237,6 +241,9 @@ impl Actor {
     /// WebRTC in: forwarded as it is, and put together for everybody else.
     fn rtp(&mut self, id: PublisherId, lane: Lane, packet: sfu::RtpPacket) {
         let Some(epoch) = self.broadcast.as_ref().map(|b| b.epoch) else { return };
+        if !self.owns(id, lane) {
+            return;
+        }
         let Some(publisher) = self.publishers.get_mut(&id.0) else { return };
         let assembler = publisher.assemblers.entry(lane).or_insert_with(|| match lane {
             Lane::Video(_) => Assembler::video(),
@@ -245,13 +252,16 @@ impl Actor {
         let whole = assembler.push(&packet, epoch);
         self.sfu.forward(self.media_id, vec![(forwarded(lane), packet)]);
         for packet in whole {
-            self.hand_on(id, lane, packet);
+            self.hand_on(lane, packet);
         }
     }
 
     /// Whole packets in: split for WebRTC, and handed on as they are.
     fn packet(&mut self, id: PublisherId, lane: Lane, packet: Packet) {
         let Some(epoch) = self.broadcast.as_ref().map(|b| b.epoch) else { return };
+        if !self.owns(id, lane) {
+            return;
+        }
         let Some(publisher) = self.publishers.get_mut(&id.0) else { return };
         // WebRTC carries no AAC, and no pictures out of order.
         let splitter = match lane {
@@ -264,25 +274,29 @@ impl Actor {
             let rtp = rtp.into_iter().map(|packet| (forwarded(lane), packet));
             self.sfu.forward(self.media_id, rtp.collect());
         }
-        self.hand_on(id, lane, packet);
+        self.hand_on(lane, packet);
     }
 
-    fn hand_on(&mut self, owner: PublisherId, lane: Lane, packet: Packet) {
+    /// Whether what a publisher sends in a lane counts. The first to send owns it; the creator's own comes
+    /// before one that a transcoder made of it.
+    fn owns(&mut self, owner: PublisherId, lane: Lane) -> bool {
+        let Some(primary) = self.publishers.get(&owner.0).map(|p| p.kind.is_primary()) else { return false };
         if !self.lanes.contains_key(&lane) {
             self.lanes.insert(lane, LaneState { owner, meter: Meter::new() });
+            // Before its first packet: the media plane drops what it does not know.
             self.tell_layers();
             self.tell();
+            return true;
         }
-        let Some(state) = self.lanes.get_mut(&lane) else { return };
-        if state.owner != owner {
-            // The creator's own lane comes before one that a transcoder made of it.
-            let primary = self.publishers.get(&owner.0).is_some_and(|p| p.kind.is_primary());
-            if !primary {
-                return;
-            }
+        let Some(state) = self.lanes.get_mut(&lane) else { return false };
+        if primary {
             state.owner = owner;
         }
-        if matches!(lane, Lane::Video(_)) {
+        state.owner == owner
+    }
+
+    fn hand_on(&mut self, lane: Lane, packet: Packet) {
+        if let (Lane::Video(_), Some(state)) = (lane, self.lanes.get_mut(&lane)) {
             state.meter.push(Instant::now(), &packet);
         }
         self.hls.push(lane, &packet);

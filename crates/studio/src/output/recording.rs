@@ -1,0 +1,137 @@
+//! The recording: a fragmented MP4 as it comes, which a kill leaves playable, and a plain one at the end.
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use media::{AudioTrack, Packet, RenditionName, Worker};
+use mux::fmp4::{FragmentedWriter, Mp4Error, TrackConfig, Tracks, finalise};
+use mux::h264::AvcConfig;
+use thiserror::Error;
+
+use crate::hub::{Hub, Lane, Subscription};
+use crate::snapshot::RecordingFigures;
+
+/// How long the thread sleeps at most when no packet comes, so that it notices its end.
+const WAIT: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Error)]
+pub enum RecordingError {
+    #[error("the recording {path} cannot be written: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("the recording {path} cannot be finalised: {source}")]
+    Finalise { path: PathBuf, source: Mp4Error },
+    #[error("the recording's sound cannot be described: {0}")]
+    Sound(#[from] mux::aac::AacError),
+    #[error("no key frame came, so there is nothing to record")]
+    Nothing,
+}
+
+/// A recording in progress; dropping it after the hub was closed waits until the file is whole.
+pub struct Recording {
+    figures: Arc<Mutex<RecordingFigures>>,
+    _worker: Worker,
+}
+
+impl Recording {
+    /// Records `rendition` with AAC into `path`.
+    pub fn start(
+        path: &Path,
+        rendition: RenditionName,
+        sound: AudioTrack,
+        hub: &Hub,
+    ) -> Result<Self, RecordingError> {
+        let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+        if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            fs::create_dir_all(dir).map_err(failed)?;
+        }
+        // Opened here, so that a place that cannot be written is known before going live.
+        let file = File::options().write(true).create(true).truncate(true).open(path).map_err(failed)?;
+        let figures = RecordingFigures { path: path.display().to_string(), ..RecordingFigures::default() };
+        let figures = Arc::new(Mutex::new(figures));
+        let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
+        let (told, path) = (Arc::clone(&figures), path.to_owned());
+        let worker = Worker::spawn("record", move |_| {
+            if let Err(err) = record(&path, file, sound, &packets, &told) {
+                tracing::error!("{err}");
+                told.lock().unwrap_or_else(PoisonError::into_inner).message = Some(err.to_string());
+            }
+        })
+        .map_err(failed)?;
+        Ok(Self { figures, _worker: worker })
+    }
+
+    pub fn figures(&self) -> RecordingFigures {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn record(
+    path: &Path,
+    file: File,
+    sound: AudioTrack,
+    packets: &Subscription,
+    figures: &Mutex<RecordingFigures>,
+) -> Result<(), RecordingError> {
+    let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+    let first = wait_for_key(packets).ok_or(RecordingError::Nothing)?;
+    let config = AvcConfig::from_annex_b(&first.payload).and_then(TrackConfig::h264);
+    let video = config.map_err(|err| failed(std::io::Error::other(err)))?;
+    let tracks = Tracks { video: Some(video), audio: Some(TrackConfig::aac(sound.config)?) };
+    let mut writer = FragmentedWriter::new(Unbuffered(file), tracks).map_err(failed)?;
+    writer.write_video(&first).map_err(failed)?;
+    while let Ok(next) = packets.next_within(WAIT) {
+        if let Some((lane, packet)) = next {
+            match lane {
+                Lane::Video(_) => writer.write_video(&packet).map_err(failed)?,
+                Lane::Aac => writer.write_audio(&packet).map_err(failed)?,
+                Lane::Opus => {}
+            }
+        }
+        let mut figures = figures.lock().unwrap_or_else(PoisonError::into_inner);
+        figures.bytes = writer.bytes_written();
+        figures.dropped = packets.dropped();
+    }
+    writer.finish().map_err(failed)?;
+    make_plain(path)
+}
+
+/// The writer hands over whole fragments: each goes to the system at once, so that a kill loses none.
+struct Unbuffered(File);
+
+impl std::io::Write for Unbuffered {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn wait_for_key(packets: &Subscription) -> Option<Packet> {
+    loop {
+        match packets.next_within(WAIT) {
+            Ok(Some((Lane::Video(_), packet))) if packet.key => return Some(packet),
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Writes the plain file beside the fragmented one, then takes its place in one step.
+fn make_plain(path: &Path) -> Result<(), RecordingError> {
+    let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+    let plain = path.with_extension("mp4.part");
+    let input = File::open(path).map_err(failed)?;
+    let output = BufWriter::new(File::create(&plain).map_err(failed)?);
+    let made = finalise(std::io::BufReader::new(input), output);
+    if let Err(source) = made {
+        // The fragmented file stays: it plays.
+        let _ = fs::remove_file(&plain);
+        return Err(RecordingError::Finalise { path: path.to_owned(), source });
+    }
+    fs::rename(&plain, path).map_err(failed)
+}

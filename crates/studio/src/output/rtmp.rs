@@ -1,0 +1,276 @@
+//! One rendition with AAC to an RTMP or RTMPS server, connected again whenever it is lost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::{AudioTrack, Packet, Timescale, VideoTrack};
+use mux::flv::{AudioBody, AudioCodec, VideoBody};
+use mux::h264::AvcConfig;
+use rtmp::{Client, ClientConfig, ClientEvent, Metadata, Role, RtmpUrl, Scheme, Tag, TagContent};
+use rustls_platform_verifier::BuilderVerifierExt;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls;
+
+use super::Status;
+use crate::hub::{Hub, Lane, Subscription};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A server that takes nothing for this long is given up: what waits is older than any viewer wants.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+const BACKOFF_LAST: Duration = Duration::from_secs(15);
+const READ_BYTES: usize = 16 * 1024;
+
+/// What is published.
+#[derive(Clone)]
+pub struct RtmpParts {
+    pub url: RtmpUrl,
+    pub video: VideoTrack,
+    pub sound: AudioTrack,
+}
+
+#[derive(Debug, Error)]
+enum OutputError {
+    #[error("the server could not be reached: {0}")]
+    Unreachable(#[from] std::io::Error),
+    #[error("the server did not answer in time")]
+    Late,
+    #[error("the connection could not be encrypted: {0}")]
+    Tls(String),
+    #[error(transparent)]
+    Session(#[from] rtmp::Error),
+    #[error("the server closed the connection")]
+    ClosedByServer,
+    #[error("the server ended the stream: {0}")]
+    EndedByServer(String),
+}
+
+/// How one connection ended, where it did not fail.
+enum End {
+    /// The broadcast is over.
+    Broadcast,
+}
+
+/// Publishes until the hub closes or `stop` says so.
+pub async fn run(
+    parts: RtmpParts,
+    hub: Hub,
+    status: Status,
+    mut stop: watch::Receiver<bool>,
+    want_key: impl Fn() + Send,
+) {
+    let rendition = parts.video.rendition;
+    let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
+    let mut backoff = BACKOFF_FIRST;
+    let mut attempts = 0u64;
+    loop {
+        let begun = Instant::now();
+        let connection = publish(&parts, &packets, &status, &want_key);
+        let ended = tokio::select! {
+            ended = connection => ended,
+            // Dropping the connection closes it; the server sees the end of the stream.
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let err = match ended {
+            Ok(End::Broadcast) => break,
+            Err(err) => err,
+        };
+        tracing::warn!("RTMP output: {err}");
+        status.change(|figures| {
+            figures.state = "lost";
+            figures.message = Some(err.to_string());
+        });
+        if begun.elapsed() > BACKOFF_LAST {
+            backoff = BACKOFF_FIRST;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff) => {}
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+        backoff = (backoff * 2).min(BACKOFF_LAST);
+        attempts += 1;
+        packets.skip_to_now();
+        status.change(|figures| figures.reconnects = attempts);
+    }
+    status.change(|figures| figures.state = "closed");
+}
+
+async fn publish(
+    parts: &RtmpParts,
+    packets: &Subscription,
+    status: &Status,
+    want_key: &(impl Fn() + Send),
+) -> Result<End, OutputError> {
+    let url = &parts.url;
+    let connecting = TcpStream::connect((url.host(), url.port()));
+    let socket = timeout(CONNECT_LIMIT, connecting).await.map_err(|_| OutputError::Late)??;
+    socket.set_nodelay(true)?;
+    match url.scheme() {
+        Scheme::Rtmp => Session::new(parts, socket, status)?.run(packets, want_key).await,
+        Scheme::Rtmps => {
+            let encrypted = timeout(CONNECT_LIMIT, encrypt(url.host(), socket)).await;
+            let socket = encrypted.map_err(|_| OutputError::Late)??;
+            Session::new(parts, socket, status)?.run(packets, want_key).await
+        }
+    }
+}
+
+async fn encrypt(
+    host: &str,
+    socket: TcpStream,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, OutputError> {
+    let tls = |err: rustls::Error| OutputError::Tls(err.to_string());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_platform_verifier())
+        .map_err(tls)?
+        .with_no_client_auth();
+    let name = rustls_pki_types::ServerName::try_from(host.to_owned())
+        .map_err(|err| OutputError::Tls(err.to_string()))?;
+    Ok(TlsConnector::from(Arc::new(config)).connect(name, socket).await?)
+}
+
+/// One connection.
+struct Session<'a, S> {
+    parts: &'a RtmpParts,
+    socket: S,
+    client: Client,
+    status: &'a Status,
+    config: Option<AvcConfig>,
+    sent_before: u64,
+    sent: u64,
+    /// After a drop no picture is sent before the next key frame.
+    broken: bool,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
+    fn new(parts: &'a RtmpParts, socket: S, status: &'a Status) -> Result<Self, OutputError> {
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
+        let config = ClientConfig { seed: u64::from_le_bytes(seed), ..ClientConfig::new(parts.url.clone(), Role::Publish) };
+        let client = Client::new(config, Instant::now());
+        let sent_before = status.get().bytes;
+        Ok(Self { parts, socket, client, status, config: None, sent_before, sent: 0, broken: true })
+    }
+
+    async fn run(mut self, packets: &Subscription, want_key: &(impl Fn() + Send)) -> Result<End, OutputError> {
+        let mut input = vec![0; READ_BYTES];
+        loop {
+            self.flush(packets.dropped()).await?;
+            let deadline = tokio::time::Instant::from_std(self.client.poll_timeout());
+            let running = self.client.is_running();
+            tokio::select! {
+                read = self.socket.read(&mut input) => match read? {
+                    0 => return Err(OutputError::ClosedByServer),
+                    count => {
+                        self.client.handle_input(Instant::now(), &input[..count])?;
+                        self.obey(packets, want_key)?;
+                    }
+                },
+                packet = packets.next(), if running => match packet {
+                    Some((lane, packet)) => self.send(lane, &packet)?,
+                    None => {
+                        self.client.finish()?;
+                        self.flush(packets.dropped()).await?;
+                        // The tail must arrive before the connection goes.
+                        self.socket.shutdown().await?;
+                        return Ok(End::Broadcast);
+                    }
+                },
+                () = tokio::time::sleep_until(deadline) => self.client.handle_timeout(Instant::now())?,
+            }
+        }
+    }
+
+    async fn flush(&mut self, dropped: u64) -> Result<(), OutputError> {
+        while let Some(bytes) = self.client.poll_output() {
+            let written = timeout(WRITE_LIMIT, self.socket.write_all(&bytes)).await;
+            written.map_err(|_| OutputError::Late)??;
+            self.sent += bytes.len() as u64;
+        }
+        let bytes = self.sent_before + self.sent;
+        self.status.change(|figures| (figures.bytes, figures.dropped) = (bytes, dropped));
+        Ok(())
+    }
+
+    fn obey(&mut self, packets: &Subscription, want_key: &impl Fn()) -> Result<(), OutputError> {
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                ClientEvent::Started => {
+                    self.status.change(|figures| (figures.state, figures.message) = ("up", None));
+                    packets.skip_to_now();
+                    self.announce()?;
+                    want_key();
+                }
+                ClientEvent::Ended(status) => return Err(OutputError::EndedByServer(status.to_string())),
+                ClientEvent::Media(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self) -> Result<(), OutputError> {
+        let (video, sound) = (&self.parts.video, &self.parts.sound);
+        let metadata = Metadata {
+            width: Some(f64::from(video.size.width)),
+            height: Some(f64::from(video.size.height)),
+            frame_rate: Some(video.frame_rate.as_f64()),
+            video_kbps: Some(f64::from(video.bitrate_kbps)),
+            audio_kbps: Some(f64::from(sound.bitrate_kbps)),
+            sample_rate: Some(f64::from(sound.rate)),
+            stereo: Some(sound.channels == 2),
+            encoder: Some("Tickcast".to_owned()),
+        };
+        let zero = media::Timestamp::zero(Timescale::MILLIS);
+        let tag = |content, body| Tag { content, timestamp: zero, body };
+        self.client.send(&tag(TagContent::Metadata, metadata.to_body()))?;
+        let header = AudioBody::SequenceHeader { codec: AudioCodec::Aac, config: sound.config.clone() };
+        Ok(self.client.send(&tag(TagContent::AudioHeader, header.to_bytes().into()))?)
+    }
+
+    fn send(&mut self, lane: Lane, packet: &Packet) -> Result<(), OutputError> {
+        match lane {
+            Lane::Video(_) => self.send_video(packet),
+            Lane::Aac => {
+                let frame = AudioBody::Frame { codec: AudioCodec::Aac, frame: packet.payload.clone() };
+                self.push(TagContent::AudioFrame, packet, frame.to_bytes())
+            }
+            Lane::Opus => Ok(()),
+        }
+    }
+
+    fn send_video(&mut self, packet: &Packet) -> Result<(), OutputError> {
+        if packet.key {
+            if let Ok(config) = AvcConfig::from_annex_b(&packet.payload)
+                && self.config.as_ref() != Some(&config)
+            {
+                let header = VideoBody::sequence_header(&config).to_bytes();
+                self.push(TagContent::VideoHeader, packet, header)?;
+                self.config = Some(config);
+            }
+            self.broken = self.config.is_none();
+        }
+        if self.broken {
+            return Ok(());
+        }
+        let content = if packet.key { TagContent::KeyFrame } else { TagContent::InterFrame };
+        self.push(content, packet, VideoBody::frame(packet).to_bytes())
+    }
+
+    fn push(&mut self, content: TagContent, packet: &Packet, body: Vec<u8>) -> Result<(), OutputError> {
+        let timestamp = packet.dts.rescale(Timescale::MILLIS);
+        match self.client.send(&Tag { content, timestamp, body: body.into() }) {
+            Err(rtmp::Error::OutputFull { .. }) => {
+                self.broken = true;
+                Ok(())
+            }
+            sent => Ok(sent?),
+        }
+    }
+}

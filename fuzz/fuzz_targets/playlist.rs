@@ -1,0 +1,9 @@
+//! The query of a playlist request is read or refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tickcast_mux::hls::ReloadRequest;
+
+fuzz_target!(|text: &str| {
+    let _ = ReloadRequest::parse(text);
+});

@@ -1,0 +1,169 @@
+//! `tickcast demo`: node, studio, outputs, recording and a measuring viewer on this machine, with a report.
+
+mod live;
+mod report;
+mod scene;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::{Client, CreateStream, CreatedStream};
+use node::{Node, NodeConfig};
+use rtc::Network;
+use studio::{Engine, Snapshot};
+use watch::{HttpSignalling, Player, PlayerConfig};
+
+use crate::engine::http_signalling;
+use crate::say;
+use crate::stop::StopSignals;
+use report::Report;
+
+/// How often the live report is renewed.
+const LIVE_REPORT: Duration = Duration::from_secs(1);
+/// The stream is to be live within this.
+const LIVE_LIMIT: Duration = Duration::from_secs(20);
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct Options {
+    /// Ends by itself after so many seconds; without it, Ctrl-C ends it.
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<f64>,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// A figure that fell short makes the exit status 3.
+    #[arg(long)]
+    pub strict: bool,
+    /// Where recording and database go; a folder under the system's temporary one by default.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// How the particles look.
+    #[arg(long, value_name = "NAME", default_value = "galaxy")]
+    pub preset: String,
+}
+
+/// The exit status of figures that fell short under `--strict`.
+const SHORT: u8 = 3;
+
+/// Runs the demo and says how it went by the exit status.
+pub fn run(options: &Options) -> ExitCode {
+    match demo(options) {
+        Ok(report) if options.strict && !report.shortfalls.is_empty() => ExitCode::from(SHORT),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(err) => crate::failure(&err),
+    }
+}
+
+fn demo(options: &Options) -> anyhow::Result<Report> {
+    let limit = options.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
+    let data = match &options.data {
+        Some(folder) => folder.clone(),
+        None => std::env::temp_dir().join(format!("tickcast-demo-{}", std::process::id())),
+    };
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime could not be started")?;
+    let report = runtime.block_on(async {
+        let mut stop = StopSignals::new()?;
+        let parts = Parts::start(options, data, runtime.handle()).await?;
+        let ended = tokio::select! {
+            () = stop.wait() => Ok(()),
+            ended = parts.show(limit) => ended,
+        };
+        let report = parts.end().await?;
+        ended.map(|()| report)
+    })?;
+    say(&live::summary(&report));
+    if let Some(path) = &options.report {
+        let json = serde_json::to_string_pretty(&report).context("the report")?;
+        std::fs::write(path, json + "\n").with_context(|| format!("the report {}", path.display()))?;
+    }
+    Ok(report)
+}
+
+/// Everything that runs.
+struct Parts {
+    node: Node,
+    engine: Engine,
+    player: Player,
+}
+
+impl Parts {
+    async fn start(
+        options: &Options,
+        data: PathBuf,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<Self> {
+        let node = Node::start(NodeConfig::loopback(data.join("node"))).await.context("the node")?;
+        let client = Client::new(format!("http://{}", node.addresses().http))?;
+        let main = create(&client, "Tickcast demo").await?;
+        let second = create(&client, "Tickcast demo by RTMP").await?;
+        let file = scene::broadcast(&options.preset, &main, &second, &data.join("recording.mp4"))?;
+        let engine = Engine::start(&file, Network::Loopback, &http_signalling(), runtime).context("the studio")?;
+        say(&format!("Watch at {}", main.watch_url));
+        say(&format!("The RTMP output's own stream: {}", second.watch_url));
+        wait_until_live(&client, &main.playback_id, &engine).await?;
+        let config = PlayerConfig {
+            network: Network::Loopback,
+            ladder: file.ladder()?,
+            ..PlayerConfig::default()
+        };
+        let signalling = Arc::new(HttpSignalling::new(&main.whep_url, None)?);
+        let player = Player::start(config, signalling, runtime).context("the viewer")?;
+        Ok(Self { node, engine, player })
+    }
+
+    /// Renews the live report until `limit` has passed since the broadcast began.
+    async fn show(&self, limit: Option<Duration>) -> anyhow::Result<()> {
+        let mut turns = tokio::time::interval(LIVE_REPORT);
+        let end = limit.map(|limit| self.engine.epoch().instant() + limit);
+        loop {
+            turns.tick().await;
+            let failures = self.engine.failures();
+            anyhow::ensure!(failures.is_empty(), "the studio: {}", failures.join("; "));
+            say(&live::line(&self.engine.snapshot(), &self.player.snapshot()));
+            if end.is_some_and(|end| std::time::Instant::now() >= end) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends everything in order and reports.
+    async fn end(self) -> anyhow::Result<Report> {
+        let Self { node, engine, player } = self;
+        let viewer = player.snapshot();
+        player.close().await;
+        let last: Snapshot = engine.stop().await;
+        let report = Report::new(&last, &[viewer]);
+        node.stop().await;
+        report
+    }
+}
+
+async fn create(client: &Client, title: &str) -> anyhow::Result<CreatedStream> {
+    let request = CreateStream { title: title.into(), description: String::new(), category: "demo".into() };
+    client.create_stream(&request).await.context("a stream on the node")
+}
+
+/// Waits until every rendition has come through the node.
+async fn wait_until_live(client: &Client, playback_id: &str, engine: &Engine) -> anyhow::Result<()> {
+    let wanted = engine.snapshot().renditions.len();
+    let mut turns = tokio::time::interval(Duration::from_millis(100));
+    let waiting = async {
+        loop {
+            turns.tick().await;
+            if client.stream(playback_id).await?.renditions.len() >= wanted {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(LIVE_LIMIT, waiting).await;
+    outcome.unwrap_or_else(|_| {
+        let outputs = engine.snapshot().outputs.into_iter();
+        let states: Vec<_> = outputs
+            .map(|output| format!("{} {}: {}", output.kind, output.state, output.message.unwrap_or_default()))
+            .collect();
+        Err(anyhow::anyhow!("the stream did not become live within {} s ({})", LIVE_LIMIT.as_secs(), states.join("; ")))
+    })
+}

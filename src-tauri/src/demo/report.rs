@@ -1,0 +1,180 @@
+//! The report as programs read it. Fields are added, never renamed; a missing measurement is `null`.
+
+use std::path::Path;
+
+use anyhow::Context;
+use codec::{FileOptions, FileReader};
+use serde::Serialize;
+use studio::Snapshot;
+use studio::snapshot::{OutputFigures, RenditionFigures};
+use watch::PlayerReport;
+
+use crate::resources::{ProcessFigures, machine};
+
+#[derive(Serialize)]
+pub struct Report {
+    pub seconds: f64,
+    pub version: &'static str,
+    pub machine: Machine,
+    pub simulation: Option<Simulation>,
+    pub programme: Programme,
+    pub renditions: Vec<RenditionFigures>,
+    pub outputs: Vec<OutputFigures>,
+    pub viewers: Vec<PlayerReport>,
+    pub recording: Option<RecordingReport>,
+    pub resources: Vec<ProcessFigures>,
+    /// One sentence for each figure that fell short.
+    pub shortfalls: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Machine {
+    pub cpu: Option<String>,
+    pub cores: usize,
+    /// `None` where the CPU composes and simulates.
+    pub gpu: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Simulation {
+    pub backend: &'static str,
+    pub preset: String,
+    pub particles: u64,
+    pub steps: u64,
+    pub steps_per_second: f64,
+    pub step_ms_p50: Option<f64>,
+    pub render_ms_p50: Option<f64>,
+    pub hash_at_step_600: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Programme {
+    pub width: u32,
+    pub height: u32,
+    pub fps: f64,
+    pub frames: u64,
+    pub dropped: u64,
+    /// Of those, in the first two seconds.
+    pub dropped_at_start: u64,
+    pub compose_ms_p50: Option<f64>,
+    pub lag_ms_p50: Option<f64>,
+}
+
+/// What is in the recorded file, read from the file.
+#[derive(Serialize)]
+pub struct RecordingReport {
+    pub path: String,
+    pub seconds: Option<f64>,
+    pub tracks: usize,
+}
+
+impl Report {
+    /// Of the last snapshots; reads the finished recording.
+    pub fn new(studio: &Snapshot, viewers: &[watch::Snapshot]) -> anyhow::Result<Self> {
+        let (cpu, cores) = machine();
+        let programme = &studio.programme;
+        let recording = studio.recording.as_ref().map(|figures| read_recording(&figures.path)).transpose()?;
+        let mut report = Self {
+            seconds: studio.seconds,
+            version: env!("CARGO_PKG_VERSION"),
+            machine: Machine { cpu, cores, gpu: None },
+            simulation: studio.simulation.as_ref().map(|figures| Simulation {
+                backend: figures.backend,
+                preset: figures.preset.clone(),
+                particles: figures.particles,
+                steps: figures.steps,
+                steps_per_second: figures.steps_per_second,
+                step_ms_p50: figures.step_ms_p50,
+                render_ms_p50: figures.render_ms_p50,
+                hash_at_step_600: figures.hash_at_step_600.clone(),
+            }),
+            programme: Programme {
+                width: programme.width,
+                height: programme.height,
+                fps: programme.fps,
+                frames: programme.frames,
+                dropped: programme.dropped,
+                dropped_at_start: programme.dropped_at_start,
+                compose_ms_p50: programme.compose_ms_p50,
+                lag_ms_p50: programme.lag_ms_p50,
+            },
+            renditions: studio.renditions.clone(),
+            outputs: studio.outputs.clone(),
+            viewers: viewers.iter().map(|viewer| viewer.report.clone()).collect(),
+            recording,
+            resources: vec![ProcessFigures::own("demo")],
+            shortfalls: Vec::new(),
+        };
+        report.shortfalls = shortfalls(&report);
+        Ok(report)
+    }
+}
+
+fn read_recording(path: &str) -> anyhow::Result<RecordingReport> {
+    let reader = FileReader::open(Path::new(path), FileOptions::default())
+        .with_context(|| format!("the recording {path} cannot be read back"))?;
+    let info = reader.info();
+    Ok(RecordingReport {
+        path: path.to_owned(),
+        seconds: info.duration.map(|duration| duration.as_secs_f64()),
+        tracks: usize::from(info.video.is_some()) + usize::from(info.sound.is_some()),
+    })
+}
+
+/// Collects a sentence for each aim that was missed, and for each figure that could not be measured.
+#[derive(Default)]
+struct Aims(Vec<String>);
+
+impl Aims {
+    fn at_least(&mut self, what: &str, value: Option<f64>, aim: f64) {
+        match value {
+            Some(value) if value >= aim => {}
+            Some(value) => self.0.push(format!("{what} is {value:.1}, below {aim}.")),
+            None => self.0.push(format!("{what} was not measured.")),
+        }
+    }
+
+    fn at_most(&mut self, what: &str, value: Option<f64>, aim: f64) {
+        match value {
+            Some(value) if value <= aim => {}
+            Some(value) => self.0.push(format!("{what} is {value:.1}, above {aim}.")),
+            None => self.0.push(format!("{what} was not measured.")),
+        }
+    }
+}
+
+fn shortfalls(report: &Report) -> Vec<String> {
+    let mut aims = Aims::default();
+    if let Some(simulation) = &report.simulation {
+        aims.at_least("The number of particles", Some(simulation.particles as f64), 500_000.0);
+        aims.at_least("Simulation steps a second", Some(simulation.steps_per_second), 59.4);
+    }
+    let programme = &report.programme;
+    let settled = programme.dropped - programme.dropped_at_start;
+    let share = settled as f64 * 100.0 / (programme.frames + settled).max(1) as f64;
+    aims.at_most("The share of programme frames dropped after two seconds, in percent,", Some(share), 1.0);
+    for rendition in &report.renditions {
+        let off = rendition.kbps.map(|kbps| (kbps / f64::from(rendition.target_kbps) - 1.0).abs() * 100.0);
+        let what = format!("The deviation of {}'s bitrate from its target, in percent,", rendition.name);
+        aims.at_most(&what, off, 15.0);
+        let share = rendition.dropped as f64 * 100.0 / (rendition.frames + rendition.dropped).max(1) as f64;
+        aims.at_most(&format!("The share of {}'s frames dropped, in percent,", rendition.name), Some(share), 1.0);
+    }
+    for output in report.outputs.iter().filter(|output| output.state != "up") {
+        let why = output.message.as_deref().unwrap_or("no reason was given");
+        aims.0.push(format!("The {} output is {}: {why}.", output.kind, output.state));
+    }
+    for viewer in &report.viewers {
+        aims.at_least("The viewer's decoded frames a second", viewer.decoded_fps, 29.7);
+        aims.at_most("The time that the viewer's picture stood still, in milliseconds,", viewer.frozen_ms, 0.0);
+        aims.at_most("The viewer's median delay, in milliseconds,", viewer.delay_ms.p50, 100.0);
+        let off = viewer.av_offset_ms.map(f64::abs);
+        aims.at_most("The viewer's sound against its picture, in milliseconds,", off, 25.0);
+    }
+    if let Some(recording) = &report.recording {
+        let missing = recording.seconds.map(|seconds| report.seconds - seconds);
+        aims.at_most("What the recording lacks of the broadcast, in seconds,", missing, 1.0);
+        aims.at_least("The number of the recording's tracks", Some(recording.tracks as f64), 2.0);
+    }
+    aims.0
+}

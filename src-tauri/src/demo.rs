@@ -100,15 +100,13 @@ impl Parts {
         let main = create(&client, "Tickcast demo").await?;
         let second = create(&client, "Tickcast demo by RTMP").await?;
         let file = scene::broadcast(&options.preset, &main, &second, &data.join("recording.mp4"))?;
-        let engine = Engine::start(&file, Network::Loopback, &http_signalling(), runtime).context("the studio")?;
+        let engine =
+            Engine::start(&file, Network::Loopback, &http_signalling(), runtime).context("the studio")?;
         say(&format!("Watch at {}", main.watch_url));
         say(&format!("The RTMP output's own stream: {}", second.watch_url));
         wait_until_live(&client, &main.playback_id, &engine).await?;
-        let config = PlayerConfig {
-            network: Network::Loopback,
-            ladder: file.ladder()?,
-            ..PlayerConfig::default()
-        };
+        let config =
+            PlayerConfig { network: Network::Loopback, ladder: file.ladder()?, ..PlayerConfig::default() };
         let signalling = Arc::new(HttpSignalling::new(&main.whep_url, None)?);
         let player = Player::start(config, signalling, runtime).context("the viewer")?;
         Ok(Self { node, engine, player })
@@ -164,6 +162,10 @@ async fn wait_until_live(client: &Client, playback_id: &str, engine: &Engine) ->
         let states: Vec<_> = outputs
             .map(|output| format!("{} {}: {}", output.kind, output.state, output.message.unwrap_or_default()))
             .collect();
-        Err(anyhow::anyhow!("the stream did not become live within {} s ({})", LIVE_LIMIT.as_secs(), states.join("; ")))
+        Err(anyhow::anyhow!(
+            "the stream did not become live within {} s ({})",
+            LIVE_LIMIT.as_secs(),
+            states.join("; ")
+        ))
     })
 }

@@ -37,7 +37,8 @@ pub async fn pump(app: Arc<App>, mut events: mpsc::Receiver<sfu::Event>) {
 }
 
 fn media(app: &App, peer: sfu::PeerId, source: &sfu::Source, packet: sfu::RtpPacket) {
-    let Some(Session { stream, role: Role::Publisher { publisher, layers }, .. }) = app.sessions().by_peer(peer)
+    let Some(Session { stream, role: Role::Publisher { publisher, layers }, .. }) =
+        app.sessions().by_peer(peer)
     else {
         return;
     };

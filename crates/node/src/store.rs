@@ -4,8 +4,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use api::{CreateStream, StreamStatus};
-use sqlx::{AssertSqlSafe, Row};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
 use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -56,10 +56,12 @@ impl Store {
         let store = Self { pool };
         // A node that was killed left its streams "live".
         let now = now_text();
-        sqlx::query("UPDATE streams SET status = 'ended', ended_at = ?1, updated_at = ?1 WHERE status = 'live'")
-            .bind(&now)
-            .execute(&store.pool)
-            .await?;
+        sqlx::query(
+            "UPDATE streams SET status = 'ended', ended_at = ?1, updated_at = ?1 WHERE status = 'live'",
+        )
+        .bind(&now)
+        .execute(&store.pool)
+        .await?;
         sqlx::query("UPDATE stream_sessions SET ended_at = ?1 WHERE ended_at IS NULL")
             .bind(&now)
             .execute(&store.pool)
@@ -67,7 +69,11 @@ impl Store {
         Ok(store)
     }
 
-    pub async fn create_stream(&self, creator: &str, request: &CreateStream) -> Result<StreamRow, StoreError> {
+    pub async fn create_stream(
+        &self,
+        creator: &str,
+        request: &CreateStream,
+    ) -> Result<StreamRow, StoreError> {
         let row = StreamRow {
             id: Uuid::new_v4(),
             playback_id: PlaybackId::random(),
@@ -103,10 +109,6 @@ impl Store {
         self.stream_where("playback_id = ?1", id.as_str()).await
     }
 
-    pub async fn stream_by_id(&self, id: Uuid) -> Result<Option<StreamRow>, StoreError> {
-        self.stream_where("id = ?1", &id.to_string()).await
-    }
-
     /// The newest first, at most `limit`.
     pub async fn streams(&self, limit: u32) -> Result<Vec<StreamRow>, StoreError> {
         sqlx::query(AssertSqlSafe(format!("{SELECT} ORDER BY created_at DESC, id LIMIT ?1")))
@@ -119,7 +121,12 @@ impl Store {
     }
 
     /// A broadcast begins: its session's id.
-    pub async fn begin_broadcast(&self, stream: Uuid, sfu: &str, signaling: &str) -> Result<Uuid, StoreError> {
+    pub async fn begin_broadcast(
+        &self,
+        stream: Uuid,
+        sfu: &str,
+        signaling: &str,
+    ) -> Result<Uuid, StoreError> {
         let (session, now) = (Uuid::new_v4(), now_text());
         let mut tx = self.pool.begin().await?;
         sqlx::query(
@@ -169,7 +176,11 @@ impl Store {
     }
 
     /// `condition` is one of ours; what comes from outside is bound.
-    async fn stream_where(&self, condition: &'static str, value: &str) -> Result<Option<StreamRow>, StoreError> {
+    async fn stream_where(
+        &self,
+        condition: &'static str,
+        value: &str,
+    ) -> Result<Option<StreamRow>, StoreError> {
         sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE {condition}")))
             .bind(value)
             .fetch_optional(&self.pool)
@@ -219,7 +230,9 @@ mod tests {
         let store = Store::open(dir.path()).await.unwrap();
         assert_eq!(store.stream_by_key(&made.key).await.unwrap().unwrap().id, made.id);
         assert_eq!(store.stream_by_playback_id(&made.playback_id).await.unwrap().unwrap().id, made.id);
-        assert!(store.stream_by_key(&StreamKey::presented(made.playback_id.as_str())).await.unwrap().is_none());
+        assert!(
+            store.stream_by_key(&StreamKey::presented(made.playback_id.as_str())).await.unwrap().is_none()
+        );
     }
 
     #[tokio::test]
@@ -228,10 +241,10 @@ mod tests {
         let store = Store::open(dir.path()).await.unwrap();
         let made = store.create_stream("local", &request("one")).await.unwrap();
         store.begin_broadcast(made.id, "here", "here").await.unwrap();
-        assert_eq!(store.stream_by_id(made.id).await.unwrap().unwrap().status, StreamStatus::Live);
+        assert_eq!(store.stream_by_key(&made.key).await.unwrap().unwrap().status, StreamStatus::Live);
         store.close().await;
         let store = Store::open(dir.path()).await.unwrap();
-        assert_eq!(store.stream_by_id(made.id).await.unwrap().unwrap().status, StreamStatus::Ended);
+        assert_eq!(store.stream_by_key(&made.key).await.unwrap().unwrap().status, StreamStatus::Ended);
     }
 
     #[tokio::test]

@@ -34,14 +34,6 @@ pub enum PublisherKind {
     Whip,
     /// The creator's own, by RTMP.
     Rtmp,
-    /// Our own child that adds what the creator did not send.
-    Transcoder,
-}
-
-impl PublisherKind {
-    pub const fn is_primary(self) -> bool {
-        !matches!(self, Self::Transcoder)
-    }
 }
 
 /// What a packet belongs to within its stream.
@@ -72,8 +64,6 @@ pub struct Unit {
 pub enum PublishRefused {
     /// Another publisher is live: it might be an attempt to take the stream over.
     AlreadyLive,
-    /// A transcoder without a stream to add to.
-    NotLive,
     /// The stream's task has ended.
     Gone,
 }
@@ -95,19 +85,44 @@ pub enum Departure {
 }
 
 pub enum Message {
-    Publish { kind: PublisherKind, reply: oneshot::Sender<Result<PublishGrant, PublishRefused>> },
-    Unpublish { publisher: PublisherId, departure: Departure },
+    Publish {
+        kind: PublisherKind,
+        reply: oneshot::Sender<Result<PublishGrant, PublishRefused>>,
+    },
+    Unpublish {
+        publisher: PublisherId,
+        departure: Departure,
+    },
     /// RTP from a WebRTC publisher.
-    Rtp { publisher: PublisherId, lane: Lane, packet: sfu::RtpPacket },
+    Rtp {
+        publisher: PublisherId,
+        lane: Lane,
+        packet: sfu::RtpPacket,
+    },
     /// A whole packet from any other.
-    Packet { publisher: PublisherId, lane: Lane, packet: Packet },
+    Packet {
+        publisher: PublisherId,
+        lane: Lane,
+        packet: Packet,
+    },
     /// The AudioSpecificConfig of a publisher's AAC.
-    AacConfig { publisher: PublisherId, config: Bytes },
+    AacConfig {
+        publisher: PublisherId,
+        config: Bytes,
+    },
     /// Of whom key frames are asked.
-    Connected { publisher: PublisherId, peer: sfu::PeerId, layers: Arc<BTreeMap<Arc<str>, RenditionName>> },
+    Connected {
+        publisher: PublisherId,
+        peer: sfu::PeerId,
+        layers: Arc<BTreeMap<Arc<str>, RenditionName>>,
+    },
     /// Ends the broadcast now, and says when that is done.
-    End { done: oneshot::Sender<()> },
-    KeyframeNeeded { layer: RenditionName },
+    End {
+        done: oneshot::Sender<()>,
+    },
+    KeyframeNeeded {
+        layer: RenditionName,
+    },
     ViewerJoined,
     ViewerLeft,
 }
@@ -123,8 +138,6 @@ pub struct Live {
     pub epoch: Option<StudioEpoch>,
     /// The AudioSpecificConfig of the AAC lane.
     pub aac_config: Option<Bytes>,
-    /// Counts broadcasts.
-    pub generation: u64,
 }
 
 impl Live {
@@ -175,11 +188,6 @@ impl StreamHandle {
 
     pub fn live(&self) -> Live {
         self.live.borrow().clone()
-    }
-
-    /// Changes of [`Live`].
-    pub fn watch(&self) -> watch::Receiver<Live> {
-        self.live.clone()
     }
 
     /// Every packet from now on; a reader that falls behind is told how many it missed.

@@ -102,9 +102,13 @@ impl TryFrom<FpsText> for Fps {
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
     /// A moving test pattern with burnt-in numbers.
-    Synthetic { name: String },
+    Synthetic {
+        name: String,
+    },
     /// The burnt-in strip alone.
-    Clock { name: String },
+    Clock {
+        name: String,
+    },
     Camera {
         name: String,
         /// Empty: the first one found.
@@ -122,7 +126,10 @@ pub enum Source {
         #[serde(default)]
         window: String,
     },
-    File { name: String, path: PathBuf },
+    File {
+        name: String,
+        path: PathBuf,
+    },
     Simulation {
         name: String,
         preset: String,
@@ -272,7 +279,8 @@ impl BroadcastFile {
         }
         let mut renditions = Vec::new();
         for step in &self.ladder {
-            let name: RenditionName = step.name.parse().or_else(|err| meaningless(format!("ladder: {err}")))?;
+            let name: RenditionName =
+                step.name.parse().or_else(|err| meaningless(format!("ladder: {err}")))?;
             let size = even_size("ladder", step.width, step.height)?;
             if size.width > self.programme.width || size.height > self.programme.height {
                 return meaningless(format!("rendition {name}: {size} is larger than the programme"));
@@ -387,7 +395,8 @@ mod tests {
         assert!(said("version = 2").contains("version 2"));
         assert!(said("version = 1\nprogramme = { fps = 0 }").contains("1 to 120"));
         assert!(said("version = 1\nprogramme = { width = 641 }").contains("641"));
-        let twice = "version = 1\nsources = [{ name = \"a\", kind = \"clock\" }, { name = \"a\", kind = \"clock\" }]";
+        let twice =
+            "version = 1\nsources = [{ name = \"a\", kind = \"clock\" }, { name = \"a\", kind = \"clock\" }]";
         assert!(said(twice).contains("\"a\""));
         let rendition = "version = 1\nrecording = { path = \"a.mp4\", rendition = \"huge\" }";
         assert!(said(rendition).contains("huge"));

@@ -20,7 +20,7 @@ use crate::output::rtmp::RtmpParts;
 use crate::output::whip::WhipParts;
 use crate::output::{self, Status};
 use crate::programme::{ProgrammeCommand, ProgrammeParts, ProgrammeThread};
-use crate::simulation::SimulationStage;
+use crate::simulation::{SimulationStage, SimulationThread};
 use crate::snapshot::{OutputFigures, Snapshot};
 use crate::sound::{SoundError, SoundThread};
 use crate::sources::{open_picture, open_sound};
@@ -96,7 +96,7 @@ impl Engine {
         let (size, rate) = (file.size(), file.programme.fps.0);
         let hub = Hub::default();
         let encoders = Arc::new(ladder::start(&ladder, rate, &hub)?);
-        let simulation = simulation(file)?;
+        let simulation = simulation(file)?.map(SimulationThread::start).transpose()?;
         // Everything slow is behind: media time starts here.
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
         let sounds = file.sounds.clone();
@@ -270,4 +270,3 @@ fn simulation(file: &BroadcastFile) -> Result<Option<SimulationStage>, EngineErr
     let simulation = sim::Simulation::new(config)?;
     Ok(Some(SimulationStage::new(name.clone(), simulation, count)))
 }
-

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use media::{Codec, Packet, RenditionName};
+use media::{Packet, RenditionName};
 use tokio::sync::Notify;
 
 /// Two seconds of four renditions at 30 fps with both sound codecs: what an output may fall behind.
@@ -17,16 +17,6 @@ pub enum Lane {
     Video(RenditionName),
     Opus,
     Aac,
-}
-
-impl Lane {
-    pub fn sound(codec: Codec) -> Option<Self> {
-        match codec {
-            Codec::Opus => Some(Self::Opus),
-            Codec::Aac => Some(Self::Aac),
-            Codec::H264 => None,
-        }
-    }
 }
 
 #[derive(Default)]

@@ -96,7 +96,6 @@ impl Encoder {
     pub fn failure(&self) -> Option<String> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
     }
-
 }
 
 impl Drop for Encoder {

@@ -14,7 +14,12 @@ pub struct Status(Arc<Mutex<OutputFigures>>);
 
 impl Status {
     pub fn new(kind: &'static str, url: String) -> Self {
-        Self(Arc::new(Mutex::new(OutputFigures { kind, url, state: "connecting", ..OutputFigures::default() })))
+        Self(Arc::new(Mutex::new(OutputFigures {
+            kind,
+            url,
+            state: "connecting",
+            ..OutputFigures::default()
+        })))
     }
 
     pub fn get(&self) -> OutputFigures {

@@ -1,5 +1,5 @@
-//! The compose thread: at each tick of the programme it steps the simulation, takes every source's picture
-//! for this instant, composes, and hands each rendition to its encoder.
+//! The compose thread: at each tick of the programme it takes every source's picture for this instant,
+//! composes, and hands each rendition to its encoder.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -11,7 +11,7 @@ use media::{FrameRate, Picture, Size, Slot, StopSignal, StudioEpoch, Timescale, 
 
 use crate::frame_queue::Frame;
 use crate::ladder::{Encoder, KEY_INTERVAL_SECONDS};
-use crate::simulation::SimulationStage;
+use crate::simulation::SimulationThread;
 use crate::snapshot::{ProgrammeFigures, SimulationFigures, SourceFigures};
 use crate::sources::{NamedPicture, figures};
 use crate::statistics::Window;
@@ -50,7 +50,7 @@ pub struct ProgrammeParts {
     pub rate: FrameRate,
     pub size: Size,
     pub scene: Scene,
-    pub simulation: Option<SimulationStage>,
+    pub simulation: Option<SimulationThread>,
     pub encoders: Arc<Vec<Encoder>>,
 }
 
@@ -131,7 +131,7 @@ struct Programme {
     rate: FrameRate,
     size: Size,
     scene: Scene,
-    simulation: Option<SimulationStage>,
+    simulation: Option<SimulationThread>,
     encoders: Arc<Vec<Encoder>>,
     sources: Vec<NamedPicture>,
     compositor: CpuCompositor,
@@ -144,6 +144,8 @@ struct Programme {
     dropped_at_start: u64,
     first: Option<u64>,
     compose_ms: Window,
+    /// How long the last frame took.
+    spent: Duration,
 }
 
 impl Programme {
@@ -173,6 +175,7 @@ impl Programme {
             dropped_at_start: 0,
             first: None,
             compose_ms: Window::default(),
+            spent: Duration::ZERO,
         }
     }
 
@@ -211,10 +214,11 @@ impl Programme {
         let at = self.rate.timestamp_of(index, Timescale::VIDEO);
         self.obey();
         let mut pictures: Vec<(String, Picture)> = Vec::new();
-        if let Some(stage) = &mut self.simulation
-            && let Some(light) = stage.picture_at(at, self.size)
+        let next = self.rate.timestamp_of(index + 1, Timescale::VIDEO);
+        if let Some(thread) = &mut self.simulation
+            && let Some(light) = thread.picture(next, self.size, self.rate.interval(), self.spent)
         {
-            pictures.push((stage.name().to_owned(), light));
+            pictures.push((thread.name().to_owned(), light));
         }
         for named in &mut self.sources {
             if let Some(picture) = named.source.picture_at(at) {
@@ -235,11 +239,8 @@ impl Programme {
             self.shared.preview.put(picture);
         }
         self.frames += 1;
-        let spent = begun.elapsed();
-        self.compose_ms.push(spent.as_secs_f32() * 1e3);
-        if let Some(stage) = &mut self.simulation {
-            stage.shed(spent, self.rate.interval());
-        }
+        self.spent = begun.elapsed();
+        self.compose_ms.push(self.spent.as_secs_f32() * 1e3);
         if self.frames.is_multiple_of(6) {
             self.tell();
         }
@@ -250,8 +251,8 @@ impl Programme {
             match command {
                 ProgrammeCommand::Scene(scene) => self.scene = scene,
                 ProgrammeCommand::Simulation(action) => {
-                    if let Some(stage) = &mut self.simulation {
-                        stage.act(action);
+                    if let Some(thread) = &self.simulation {
+                        thread.act(action);
                     }
                 }
             }
@@ -290,7 +291,7 @@ impl Programme {
             compose_ms_p50: self.compose_ms.percentile(0.5),
             lag_ms_p50: slowest.and_then(Encoder::lag_ms_p50),
         };
-        report.simulation = self.simulation.as_ref().map(SimulationStage::figures);
+        report.simulation = self.simulation.as_ref().map(SimulationThread::figures);
         let named = self.sources.iter();
         report.sources = named.map(|n| figures(&n.name, n.kind, n.source.status())).collect();
     }

@@ -1,8 +1,11 @@
-//! The simulation as a source of light: stepped to the programme's time, and shed where the machine is slow.
+//! The simulation as a source of light: stepped to the programme's time on a thread of its own, one frame
+//! ahead of the compositor, and shed where the machine is slow.
 
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use media::{Picture, Size, Timescale, Timestamp};
+use media::{Picture, Size, Timescale, Timestamp, Worker};
 use sim::{Action, Backend, SimError, Simulation};
 
 use crate::snapshot::SimulationFigures;
@@ -12,11 +15,125 @@ use crate::statistics::Window;
 const HASHED_STEP: u64 = 600;
 /// More steps than this behind (a suspended machine), time is skipped instead of caught up with.
 const CATCH_UP_MAX_STEPS: u64 = 30;
-/// The share of a frame that everything on the compose thread may take before particles are shed.
+/// The share of a frame that drawing or composing may take before particles are shed.
 const BUSY_SHARE: f32 = 0.9;
 const SHED_FACTOR: f64 = 0.8;
 const RECOVER_FACTOR: f64 = 1.1;
 const QUIET_SECONDS: u64 = 10;
+
+/// Orders that wait for the thread: one drawing and what people do meanwhile. Full: the order is refused.
+const ORDERS: usize = 64;
+
+enum Order {
+    Draw { at: Timestamp, size: Size, interval: Duration, busy: Duration },
+    Act(Action),
+}
+
+/// The thread that draws ahead, as the compose thread sees it.
+pub struct SimulationThread {
+    name: String,
+    // Dropped before the worker: that ends its loop.
+    orders: Option<SyncSender<Order>>,
+    pictures: Receiver<Option<Picture>>,
+    figures: Arc<Mutex<SimulationFigures>>,
+    newest: Option<Picture>,
+    /// Drawings that were ordered and have not come.
+    ordered: u32,
+    worker: Option<Worker>,
+}
+
+impl SimulationThread {
+    pub fn start(stage: SimulationStage) -> std::io::Result<Self> {
+        let name = stage.name.clone();
+        let (orders, taken) = sync_channel(ORDERS);
+        // At most one drawing is on order, so its sender never waits.
+        let (drawn, pictures) = sync_channel(1);
+        let figures = Arc::new(Mutex::new(stage.figures()));
+        let told = Arc::clone(&figures);
+        let worker = Worker::spawn("sim", move |_| draw_ahead(stage, &taken, &drawn, &told))?;
+        Ok(Self {
+            name,
+            orders: Some(orders),
+            pictures,
+            figures,
+            newest: None,
+            ordered: 0,
+            worker: Some(worker),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes effect with the next step, and is logged there.
+    pub fn act(&self, action: Action) {
+        if !self.order(Order::Act(action)) {
+            tracing::warn!("the simulation is too busy for a command");
+        }
+    }
+
+    /// The picture that was drawn for this frame, and has the one for `next` begun. Waits at most `patience`
+    /// for it; the last one is shown again where it is late. `busy` is how long the last frame took.
+    pub fn picture(
+        &mut self,
+        next: Timestamp,
+        size: Size,
+        interval: Duration,
+        busy: Duration,
+    ) -> Option<Picture> {
+        if self.ordered > 0 {
+            // A slow simulation costs the programme a part of a frame, never a frame.
+            match self.pictures.recv_timeout(interval / 4) {
+                Ok(picture) => {
+                    self.ordered -= 1;
+                    self.newest = picture;
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+        if self.ordered == 0 && self.order(Order::Draw { at: next, size, interval, busy }) {
+            self.ordered += 1;
+        }
+        self.newest.clone()
+    }
+
+    pub fn figures(&self) -> SimulationFigures {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn order(&self, order: Order) -> bool {
+        self.orders.as_ref().is_some_and(|orders| orders.try_send(order).is_ok())
+    }
+}
+
+impl Drop for SimulationThread {
+    fn drop(&mut self) {
+        self.orders = None;
+        self.worker = None;
+    }
+}
+
+fn draw_ahead(
+    mut stage: SimulationStage,
+    orders: &Receiver<Order>,
+    drawn: &SyncSender<Option<Picture>>,
+    figures: &Mutex<SimulationFigures>,
+) {
+    while let Ok(order) = orders.recv() {
+        match order {
+            Order::Act(action) => stage.act(action),
+            Order::Draw { at, size, interval, busy } => {
+                let begun = Instant::now();
+                if drawn.send(stage.picture_at(at, size)).is_err() {
+                    return;
+                }
+                stage.shed(begun.elapsed().max(busy), interval);
+                *figures.lock().unwrap_or_else(PoisonError::into_inner) = stage.figures();
+            }
+        }
+    }
+}
 
 pub struct SimulationStage {
     name: String,
@@ -60,12 +177,7 @@ impl SimulationStage {
         }
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Takes effect with the next step, and is logged there.
-    pub fn act(&mut self, action: Action) {
+    fn act(&mut self, action: Action) {
         if self.simulation.steps() < HASHED_STEP {
             self.touched = true;
         }
@@ -75,7 +187,7 @@ impl SimulationStage {
     }
 
     /// Steps to `at` and renders.
-    pub fn picture_at(&mut self, at: Timestamp, size: Size) -> Option<Picture> {
+    fn picture_at(&mut self, at: Timestamp, size: Size) -> Option<Picture> {
         let due = u64::try_from(at.rescale(Timescale::of(sim::STEPS_PER_SECOND)).ticks()).unwrap_or(0);
         let behind = due.saturating_sub(self.skipped + self.simulation.steps());
         if behind > CATCH_UP_MAX_STEPS {
@@ -127,7 +239,7 @@ impl SimulationStage {
 
     /// Told after each frame how long it took: a second of overload takes particles away, ten quiet ones
     /// bring some back.
-    pub fn shed(&mut self, spent: Duration, interval: Duration) {
+    fn shed(&mut self, spent: Duration, interval: Duration) {
         let second = &mut self.second;
         second.frames += 1;
         if spent.as_secs_f32() > interval.as_secs_f32() * BUSY_SHARE {
@@ -156,9 +268,10 @@ impl SimulationStage {
         }
     }
 
-    pub fn figures(&self) -> SimulationFigures {
+    fn figures(&self) -> SimulationFigures {
         let steps = self.simulation.steps();
-        let rate = self.first.map_or(0.0, |(at, step)| (steps - step) as f64 / at.elapsed().as_secs_f64().max(1e-3));
+        let rate =
+            self.first.map_or(0.0, |(at, step)| (steps - step) as f64 / at.elapsed().as_secs_f64().max(1e-3));
         SimulationFigures {
             backend: self.simulation.backend().name(),
             preset: self.simulation.preset().name().to_owned(),

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use codec::{AudioEncoder, AudioEncoderConfig, CodecError};
-use media::{AudioBlock, AudioTrack, BLOCK_FRAMES, Codec, StopSignal, StudioEpoch, Timescale, Timestamp, Worker};
+use media::{
+    AudioBlock, AudioTrack, BLOCK_FRAMES, Codec, StopSignal, StudioEpoch, Timescale, Timestamp, Worker,
+};
 use mixer::{InputId, InputSettings, MIN_LATENCY, Mixer, Mute, ProgrammeMeters};
 
 use crate::hub::{Hub, Lane};
@@ -61,11 +63,6 @@ impl SoundThread {
         Ok(Self { report, muted, tracks, _worker: worker })
     }
 
-    /// Opus and AAC, as encoded.
-    pub fn tracks(&self) -> &[AudioTrack] {
-        &self.tracks
-    }
-
     pub fn track(&self, codec: Codec) -> Option<&AudioTrack> {
         self.tracks.iter().find(|track| track.codec == codec)
     }
@@ -107,7 +104,18 @@ impl Desk {
     ) -> Self {
         let mut mixer = Mixer::new(MIN_LATENCY);
         let inputs = sounds.into_iter().map(|sound| (mixer.add_input(sound.settings), sound)).collect();
-        Self { epoch, hub, encoders, mixer, inputs, muted, was_muted: false, blocks: Vec::new(), mixed: 0, meters: None }
+        Self {
+            epoch,
+            hub,
+            encoders,
+            mixer,
+            inputs,
+            muted,
+            was_muted: false,
+            blocks: Vec::new(),
+            mixed: 0,
+            meters: None,
+        }
     }
 
     fn run(mut self, stop: &StopSignal, report: &Mutex<Report>) {

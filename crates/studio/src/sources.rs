@@ -1,8 +1,8 @@
 //! Opens what a broadcast file names.
 
 use capture::{
-    Bed, Camera, CameraRequest, Microphone, PictureSource, Screen, ScreenTarget, SoundSource, SourceStatus, Strip,
-    StripOnly, TestPattern, TestTone,
+    Bed, Camera, CameraRequest, Microphone, PictureSource, Screen, ScreenTarget, SoundSource, SourceStatus,
+    Strip, StripOnly, TestPattern, TestTone,
 };
 use media::{FrameRate, Size, StudioEpoch};
 

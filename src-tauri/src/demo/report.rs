@@ -158,7 +158,11 @@ fn shortfalls(report: &Report) -> Vec<String> {
         let what = format!("The deviation of {}'s bitrate from its target, in percent,", rendition.name);
         aims.at_most(&what, off, 15.0);
         let share = rendition.dropped as f64 * 100.0 / (rendition.frames + rendition.dropped).max(1) as f64;
-        aims.at_most(&format!("The share of {}'s frames dropped, in percent,", rendition.name), Some(share), 1.0);
+        aims.at_most(
+            &format!("The share of {}'s frames dropped, in percent,", rendition.name),
+            Some(share),
+            1.0,
+        );
     }
     for output in report.outputs.iter().filter(|output| output.state != "up") {
         let why = output.message.as_deref().unwrap_or("no reason was given");
@@ -166,7 +170,11 @@ fn shortfalls(report: &Report) -> Vec<String> {
     }
     for viewer in &report.viewers {
         aims.at_least("The viewer's decoded frames a second", viewer.decoded_fps, 29.7);
-        aims.at_most("The time that the viewer's picture stood still, in milliseconds,", viewer.frozen_ms, 0.0);
+        aims.at_most(
+            "The time that the viewer's picture stood still, in milliseconds,",
+            viewer.frozen_ms,
+            0.0,
+        );
         aims.at_most("The viewer's median delay, in milliseconds,", viewer.delay_ms.p50, 100.0);
         let off = viewer.av_offset_ms.map(f64::abs);
         aims.at_most("The viewer's sound against its picture, in milliseconds,", off, 25.0);

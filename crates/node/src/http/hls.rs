@@ -51,7 +51,8 @@ async fn file(
         File::Wait => None,
     });
     let pieces = found.await.ok_or_else(not_ready)??;
-    Ok(([(header::CONTENT_TYPE, "video/mp4"), (header::CACHE_CONTROL, CACHE_FILE)], joined(pieces)).into_response())
+    Ok(([(header::CONTENT_TYPE, "video/mp4"), (header::CACHE_CONTROL, CACHE_FILE)], joined(pieces))
+        .into_response())
 }
 
 async fn media_playlist(stream: &StreamHandle, name: &str, query: &str) -> Result<Response, Refusal> {
@@ -100,7 +101,11 @@ fn no_such_file() -> Refusal {
 }
 
 fn not_ready() -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "This is not ready; the stream may have stalled.")
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_ready",
+        "This is not ready; the stream may have stalled.",
+    )
 }
 
 fn playlist(text: String, cache: &'static str) -> Response {

@@ -42,9 +42,11 @@ async fn watch(Path(playback_id): Path<String>) -> Response {
             Body::from(file.data.into_owned()),
         )
             .into_response(),
-        None => Refusal::new(StatusCode::NOT_IMPLEMENTED, "no_pages", "This node was built without its pages.")
-            .with_detail("Build with cargo xtask, which makes them first.")
-            .into_response(),
+        None => {
+            Refusal::new(StatusCode::NOT_IMPLEMENTED, "no_pages", "This node was built without its pages.")
+                .with_detail("Build with cargo xtask, which makes them first.")
+                .into_response()
+        }
     }
 }
 

@@ -148,9 +148,11 @@ pub async fn layer(
     let session = app.sessions().by_token(&token).ok_or_else(Refusal::no_such_session)?;
     let choice = match wish.rendition.as_str() {
         "auto" => sfu::LayerChoice::Auto,
-        name => sfu::LayerChoice::Fixed(name.parse().map_err(|err: media::rendition::UnknownRendition| {
-            Refusal::new(StatusCode::BAD_REQUEST, "unknown_rendition", err.to_string())
-        })?),
+        name => {
+            sfu::LayerChoice::Fixed(name.parse().map_err(|err: media::rendition::UnknownRendition| {
+                Refusal::new(StatusCode::BAD_REQUEST, "unknown_rendition", err.to_string())
+            })?)
+        }
     };
     app.sfu().set_layer(session.peer, choice).map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
@@ -165,8 +167,9 @@ fn offered(headers: &HeaderMap, body: &Bytes, wanted: &str) -> Result<String, Re
             format!("This address takes {wanted}."),
         ));
     }
-    String::from_utf8(body.to_vec())
-        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "sdp_not_text", "The session description is not text."))
+    String::from_utf8(body.to_vec()).map_err(|_| {
+        Refusal::new(StatusCode::BAD_REQUEST, "sdp_not_text", "The session description is not text.")
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<StreamKey> {
@@ -181,7 +184,11 @@ fn unauthorized() -> Refusal {
 }
 
 fn too_many(what: &str) -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "node_full", format!("The node has all the {what} it may have."))
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "node_full",
+        format!("The node has all the {what} it may have."),
+    )
 }
 
 fn not_published(err: PublishRefused) -> Refusal {
@@ -190,7 +197,7 @@ fn not_published(err: PublishRefused) -> Refusal {
             Refusal::new(StatusCode::CONFLICT, "already_live", "The stream is live from another publisher.")
                 .with_detail("End that broadcast first. If it was not you, make a new stream key.")
         }
-        PublishRefused::NotLive | PublishRefused::Gone => {
+        PublishRefused::Gone => {
             Refusal::new(StatusCode::CONFLICT, "not_live", "There is no broadcast to add to.")
         }
     }
@@ -203,9 +210,11 @@ fn refused(err: sfu::Refused) -> Refusal {
                 .with_detail(err.to_string())
         }
         sfu::Refused::Full => too_many("peers"),
-        sfu::Refused::Busy | sfu::Refused::Stopped => {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "node_busy", "The node is busy; try again in a moment.")
-        }
+        sfu::Refused::Busy | sfu::Refused::Stopped => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "node_busy",
+            "The node is busy; try again in a moment.",
+        ),
     }
 }
 

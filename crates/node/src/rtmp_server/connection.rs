@@ -140,11 +140,12 @@ impl Connection {
             bad_name("The node could not look up the stream key")
         })?;
         let row = row.ok_or_else(|| bad_name("The stream key is wrong"))?;
-        let stream = self.app.stream(row).map_err(|_| bad_name("The node has all the streams it may have"))?;
+        let stream =
+            self.app.stream(row).map_err(|_| bad_name("The node has all the streams it may have"))?;
         match stream.publish(PublisherKind::Rtmp).await {
             Ok(grant) => Ok(Publishing::new(stream, grant)),
             Err(PublishRefused::AlreadyLive) => Err(bad_name("The stream is live from another publisher")),
-            Err(PublishRefused::NotLive | PublishRefused::Gone) => Err(bad_name("The stream has ended")),
+            Err(PublishRefused::Gone) => Err(bad_name("The stream has ended")),
         }
     }
 

@@ -73,7 +73,11 @@ impl Playing {
             if let Ok(config) = AvcConfig::from_annex_b(&packet.payload)
                 && self.config.as_ref() != Some(&config)
             {
-                tags.push_back(tag(TagContent::VideoHeader, packet, VideoBody::sequence_header(&config).to_bytes()));
+                tags.push_back(tag(
+                    TagContent::VideoHeader,
+                    packet,
+                    VideoBody::sequence_header(&config).to_bytes(),
+                ));
                 self.config = Some(config);
             }
             self.broken = self.config.is_none();

@@ -77,13 +77,10 @@ impl Publishing {
                 let rate = Timescale::new(sound.rate).ok_or("the sound has no rate")?;
                 let pts = self.place(tag.timestamp).rescale(rate);
                 let duration_ticks = mux::aac::FRAME_SAMPLES;
-                self.hand_on(Lane::Audio(Codec::Aac), Packet {
-                    pts,
-                    dts: pts,
-                    duration_ticks,
-                    key: true,
-                    payload: frame,
-                })
+                self.hand_on(
+                    Lane::Audio(Codec::Aac),
+                    Packet { pts, dts: pts, duration_ticks, key: true, payload: frame },
+                )
                 .await;
             }
             AudioBody::SequenceHeader { .. } | AudioBody::Frame { .. } | AudioBody::Ignored => {}

@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::lane::{Assembler, Splitter};
 use super::meter::Meter;
 use super::{
-    Departure, Lane, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId, PublisherKind, READ_AHEAD,
-    StreamHandle, Unit,
+    Departure, Lane, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId, PublisherKind,
+    READ_AHEAD, StreamHandle, Unit,
 };
 use crate::hls::HlsStream;
 use crate::store::{Store, StreamRow};
@@ -41,20 +41,19 @@ pub fn spawn(row: StreamRow, media_id: sfu::StreamId, sfu: SfuHandle, store: Sto
         hls: Arc::clone(&hls),
         units: units.clone(),
         report,
-        publishers: BTreeMap::new(),
+        publisher: None,
         lanes: BTreeMap::new(),
         next_publisher: 0,
         viewers: 0,
         broadcast: None,
         aac_config: None,
-        generation: 0,
     };
     tokio::spawn(actor.run(mailbox));
     StreamHandle { row, media_id, hls, messages, units, live }
 }
 
 struct Publisher {
-    kind: PublisherKind,
+    id: PublisherId,
     peer: Option<(sfu::PeerId, Arc<BTreeMap<Arc<str>, RenditionName>>)>,
     assemblers: BTreeMap<Lane, Assembler>,
     splitters: BTreeMap<Lane, Splitter>,
@@ -64,13 +63,8 @@ struct Publisher {
 struct Broadcast {
     epoch: StudioEpoch,
     session: Option<Uuid>,
-    /// When the last primary publisher left; `None` while there is one.
+    /// When the publisher left; `None` while there is one.
     alone_since: Option<Instant>,
-}
-
-struct LaneState {
-    owner: PublisherId,
-    meter: Meter,
 }
 
 struct Actor {
@@ -81,13 +75,12 @@ struct Actor {
     hls: Arc<HlsStream>,
     units: broadcast::Sender<Arc<Unit>>,
     report: watch::Sender<Live>,
-    publishers: BTreeMap<u64, Publisher>,
-    lanes: BTreeMap<Lane, LaneState>,
+    publisher: Option<Publisher>,
+    lanes: BTreeMap<Lane, Meter>,
     next_publisher: u64,
     viewers: u32,
     broadcast: Option<Broadcast>,
     aac_config: Option<Bytes>,
-    generation: u64,
 }
 
 impl Actor {
@@ -117,14 +110,14 @@ impl Actor {
             }
             Message::Unpublish { publisher, departure } => self.unpublish(publisher, departure).await,
             Message::Connected { publisher, peer, layers } => {
-                if let Some(publisher) = self.publishers.get_mut(&publisher.0) {
+                if let Some(publisher) = self.publisher(publisher) {
                     publisher.peer = Some((peer, layers));
                 }
             }
             Message::Rtp { publisher, lane, packet } => self.rtp(publisher, lane, packet),
             Message::Packet { publisher, lane, packet } => self.packet(publisher, lane, packet),
             Message::AacConfig { publisher, config } => {
-                if self.publishers.contains_key(&publisher.0) {
+                if self.publisher(publisher).is_some() {
                     if !self.hls.set_aac(&config) {
                         tracing::warn!(stream = %self.row.playback_id, "LL-HLS goes without this AAC");
                     }
@@ -145,42 +138,46 @@ impl Actor {
     }
 
     async fn publish(&mut self, kind: PublisherKind) -> Result<PublishGrant, PublishRefused> {
-        if kind.is_primary() {
-            if self.publishers.values().any(|p| p.kind.is_primary()) {
-                tracing::warn!(stream = %self.row.playback_id, "a second publisher used a live stream's key");
-                return Err(PublishRefused::AlreadyLive);
-            }
-            self.begin_or_resume().await;
+        if self.publisher.is_some() {
+            tracing::warn!(stream = %self.row.playback_id, ?kind, "a second publisher used a live stream's key");
+            return Err(PublishRefused::AlreadyLive);
         }
-        let broadcast = self.broadcast.as_ref().ok_or(PublishRefused::NotLive)?;
-        let publisher = PublisherId(self.next_publisher);
+        let epoch = self.begin_or_resume().await;
+        let id = PublisherId(self.next_publisher);
         self.next_publisher += 1;
         let (assemblers, splitters) = (BTreeMap::new(), BTreeMap::new());
-        self.publishers.insert(publisher.0, Publisher { kind, peer: None, assemblers, splitters });
-        Ok(PublishGrant { publisher, epoch: broadcast.epoch })
+        self.publisher = Some(Publisher { id, peer: None, assemblers, splitters });
+        Ok(PublishGrant { publisher: id, epoch })
     }
 
-    async fn begin_or_resume(&mut self) {
+    fn publisher(&mut self, id: PublisherId) -> Option<&mut Publisher> {
+        self.publisher.as_mut().filter(|publisher| publisher.id == id)
+    }
+
+    async fn begin_or_resume(&mut self) -> StudioEpoch {
         if let Some(broadcast) = &mut self.broadcast {
             broadcast.alone_since = None;
+            let epoch = broadcast.epoch;
             self.order(self.sfu.restart_stream(self.media_id));
             self.hls.mark_discontinuity();
-            return;
+            return epoch;
         }
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
         let session = self.store.begin_broadcast(self.row.id, "embedded", "embedded").await;
         let session = session.inspect_err(|err| tracing::error!("a broadcast was not stored: {err}")).ok();
         self.broadcast = Some(Broadcast { epoch, session, alone_since: None });
-        self.generation += 1;
         self.hls.begin(epoch);
         tracing::info!(stream = %self.row.playback_id, "live");
+        epoch
     }
 
     async fn unpublish(&mut self, publisher: PublisherId, departure: Departure) {
-        let Some(gone) = self.publishers.remove(&publisher.0) else { return };
-        self.lanes.retain(|_, lane| lane.owner != publisher);
+        if self.publisher(publisher).is_none() {
+            return;
+        }
+        self.publisher = None;
+        self.lanes.clear();
         match (&mut self.broadcast, departure) {
-            _ if !gone.kind.is_primary() => {}
             (Some(broadcast), Departure::Lost) => broadcast.alone_since = Some(Instant::now()),
             (Some(_), Departure::Ended) => self.end_broadcast().await,
             (None, _) => {}
@@ -197,14 +194,14 @@ impl Actor {
     }
 
     fn tell(&self) {
-        let renditions = self.lanes.iter().filter_map(|(lane, state)| match lane {
+        let renditions = self.lanes.iter().filter_map(|(lane, meter)| match lane {
             Lane::Video(name) => {
-                let size = state.meter.size();
+                let size = meter.size();
                 Some(RenditionInfo {
                     name: name.as_str().to_owned(),
                     width: size.map_or(0, |s| s.width),
                     height: size.map_or(0, |s| s.height),
-                    kbps: state.meter.kbps(),
+                    kbps: meter.kbps(),
                 })
             }
             Lane::Audio(_) => None,
@@ -215,16 +212,13 @@ impl Actor {
             lanes: self.lanes.keys().copied().collect(),
             epoch: self.broadcast.as_ref().map(|b| b.epoch),
             aac_config: self.aac_config.clone(),
-            generation: self.generation,
         });
     }
 
     async fn end_broadcast(&mut self) {
         let Some(broadcast) = self.broadcast.take() else { return };
-        for publisher in std::mem::take(&mut self.publishers).into_values() {
-            if let Some((peer, _)) = publisher.peer {
-                self.order(self.sfu.close(peer));
-            }
+        if let Some((peer, _)) = self.publisher.take().and_then(|publisher| publisher.peer) {
+            self.order(self.sfu.close(peer));
         }
         self.lanes.clear();
         self.aac_config = None;
@@ -241,10 +235,11 @@ impl Actor {
     /// WebRTC in: forwarded as it is, and put together for everybody else.
     fn rtp(&mut self, id: PublisherId, lane: Lane, packet: sfu::RtpPacket) {
         let Some(epoch) = self.broadcast.as_ref().map(|b| b.epoch) else { return };
-        if !self.owns(id, lane) {
+        if self.publisher(id).is_none() {
             return;
         }
-        let Some(publisher) = self.publishers.get_mut(&id.0) else { return };
+        self.open_lane(lane);
+        let Some(publisher) = self.publisher(id) else { return };
         let assembler = publisher.assemblers.entry(lane).or_insert_with(|| match lane {
             Lane::Video(_) => Assembler::video(),
             Lane::Audio(_) => Assembler::audio(),
@@ -259,10 +254,11 @@ impl Actor {
     /// Whole packets in: split for WebRTC, and handed on as they are.
     fn packet(&mut self, id: PublisherId, lane: Lane, packet: Packet) {
         let Some(epoch) = self.broadcast.as_ref().map(|b| b.epoch) else { return };
-        if !self.owns(id, lane) {
+        if self.publisher(id).is_none() {
             return;
         }
-        let Some(publisher) = self.publishers.get_mut(&id.0) else { return };
+        self.open_lane(lane);
+        let Some(publisher) = self.publisher(id) else { return };
         // WebRTC carries no AAC, and no pictures out of order.
         let splitter = match lane {
             Lane::Video(_) if packet.pts == packet.dts => Some(Splitter::video as fn() -> Splitter),
@@ -277,27 +273,18 @@ impl Actor {
         self.hand_on(lane, packet);
     }
 
-    /// Whether what a publisher sends in a lane counts. The first to send owns it; the creator's own comes
-    /// before one that a transcoder made of it.
-    fn owns(&mut self, owner: PublisherId, lane: Lane) -> bool {
-        let Some(primary) = self.publishers.get(&owner.0).map(|p| p.kind.is_primary()) else { return false };
+    /// The first packet of a lane is here: the media plane drops what it does not know, so it is told first.
+    fn open_lane(&mut self, lane: Lane) {
         if !self.lanes.contains_key(&lane) {
-            self.lanes.insert(lane, LaneState { owner, meter: Meter::new() });
-            // Before its first packet: the media plane drops what it does not know.
+            self.lanes.insert(lane, Meter::new());
             self.tell_layers();
             self.tell();
-            return true;
         }
-        let Some(state) = self.lanes.get_mut(&lane) else { return false };
-        if primary {
-            state.owner = owner;
-        }
-        state.owner == owner
     }
 
     fn hand_on(&mut self, lane: Lane, packet: Packet) {
-        if let (Lane::Video(_), Some(state)) = (lane, self.lanes.get_mut(&lane)) {
-            state.meter.push(Instant::now(), &packet);
+        if let (Lane::Video(_), Some(meter)) = (lane, self.lanes.get_mut(&lane)) {
+            meter.push(Instant::now(), &packet);
         }
         self.hls.push(lane, &packet);
         // Without readers there is nobody to tell.
@@ -305,15 +292,13 @@ impl Actor {
     }
 
     fn ask_keyframe(&self, layer: RenditionName) {
-        let Some(lane) = self.lanes.get(&Lane::Video(layer)) else { return };
-        let owner = self.publishers.get(&lane.owner.0);
-        if let Some((peer, layers)) = owner.and_then(|publisher| publisher.peer.as_ref()) {
+        if let Some((peer, layers)) = self.publisher.as_ref().and_then(|publisher| publisher.peer.as_ref()) {
             let rid = layers.iter().find(|(_, name)| **name == layer).map(|(rid, _)| &**rid);
             self.order(self.sfu.request_keyframe(*peer, rid));
         }
     }
 
-    /// A lane is new: the media plane learns what viewers can choose from.
+    /// What viewers can choose from.
     fn tell_layers(&self) {
         let layers = self.lanes.keys().filter_map(|lane| lane.rendition());
         let layers = layers.map(|name| sfu::Layer { name, kbps: name.default_kbps() }).collect();

@@ -26,7 +26,8 @@ impl RtpTimeline {
         let ticks = self.unwrapper.unwrap(rtp);
         if let Some(captured) = captured {
             let since_epoch_ms = captured.millis_since(epoch.wall());
-            let expected = (since_epoch_ms * f64::from(self.timescale.ticks_per_second()) / 1e3).round() as i64;
+            let expected =
+                (since_epoch_ms * f64::from(self.timescale.ticks_per_second()) / 1e3).round() as i64;
             let drift_max = DRIFT_MAX_MS * f64::from(self.timescale.ticks_per_second()) / 1e3;
             let off = self.zero.map(|zero| (ticks - zero - expected).unsigned_abs() as f64);
             if off.is_none_or(|off| off > drift_max) {

@@ -153,13 +153,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     fn new(parts: &'a RtmpParts, socket: S, status: &'a Status) -> Result<Self, OutputError> {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
-        let config = ClientConfig { seed: u64::from_le_bytes(seed), ..ClientConfig::new(parts.url.clone(), Role::Publish) };
+        let config = ClientConfig {
+            seed: u64::from_le_bytes(seed),
+            ..ClientConfig::new(parts.url.clone(), Role::Publish)
+        };
         let client = Client::new(config, Instant::now());
         let sent_before = status.get().bytes;
         Ok(Self { parts, socket, client, status, config: None, sent_before, sent: 0, broken: true })
     }
 
-    async fn run(mut self, packets: &Subscription, want_key: &(impl Fn() + Send)) -> Result<End, OutputError> {
+    async fn run(
+        mut self,
+        packets: &Subscription,
+        want_key: &(impl Fn() + Send),
+    ) -> Result<End, OutputError> {
         let mut input = vec![0; READ_BYTES];
         loop {
             self.flush(packets.dropped()).await?;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::build;
-use crate::command::{Outcome, Result, cargo, output, root, run, say, succeeds};
+use crate::command::{Outcome, Result, cargo, output, root, run, say, succeeds, target_dir};
 use crate::setup;
 
 pub fn demo(args: &[String]) -> Result {
@@ -96,14 +96,17 @@ pub fn fuzz(args: &[String]) -> Result {
     Ok(())
 }
 
+/// The programme as it was broadcast, taken out of the demo's recording.
 pub fn screenshots() -> Result {
-    setup::install(true)?;
-    build::tickcast()?;
-    run(cargo().env("TICKCAST_SCREENSHOTS", "1").args([
-        "nextest",
-        "run",
-        "--package",
-        "tickcast",
-        "screenshot",
-    ]))
+    setup::install(false)?;
+    let tickcast = build::tickcast()?;
+    let data = target_dir().join("screenshots");
+    let failed = |err: std::io::Error| Outcome::failed(format!("{}: {err}", data.display()));
+    std::fs::create_dir_all(&data).map_err(failed)?;
+    run(Command::new(tickcast).args(["demo", "--seconds", "14", "--data"]).arg(&data))?;
+    let folder = root().join("assets/screenshots");
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-y", "-ss", "12.5", "-i"]).arg(data.join("recording.mp4"));
+    run(ffmpeg.args(["-frames:v", "1"]).arg(folder.join("programme.png")))
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use codec::{FileOptions, FileReader};
 use serde::Serialize;
 use studio::Snapshot;
-use studio::snapshot::{OutputFigures, RenditionFigures};
+use studio::snapshot::{OutputFigures, ProgrammeFigures, RenditionFigures, SimulationFigures};
 use watch::PlayerReport;
 
 use crate::resources::{ProcessFigures, machine};
@@ -16,8 +16,8 @@ pub struct Report {
     pub seconds: f64,
     pub version: &'static str,
     pub machine: Machine,
-    pub simulation: Option<Simulation>,
-    pub programme: Programme,
+    pub simulation: Option<SimulationFigures>,
+    pub programme: ProgrammeFigures,
     pub renditions: Vec<RenditionFigures>,
     pub outputs: Vec<OutputFigures>,
     pub viewers: Vec<PlayerReport>,
@@ -35,31 +35,6 @@ pub struct Machine {
     pub gpu: Option<String>,
 }
 
-#[derive(Serialize)]
-pub struct Simulation {
-    pub backend: &'static str,
-    pub preset: String,
-    pub particles: u64,
-    pub steps: u64,
-    pub steps_per_second: f64,
-    pub step_ms_p50: Option<f64>,
-    pub render_ms_p50: Option<f64>,
-    pub hash_at_step_600: Option<String>,
-}
-
-#[derive(Serialize)]
-pub struct Programme {
-    pub width: u32,
-    pub height: u32,
-    pub fps: f64,
-    pub frames: u64,
-    pub dropped: u64,
-    /// Of those, in the first two seconds.
-    pub dropped_at_start: u64,
-    pub compose_ms_p50: Option<f64>,
-    pub lag_ms_p50: Option<f64>,
-}
-
 /// What is in the recorded file, read from the file.
 #[derive(Serialize)]
 pub struct RecordingReport {
@@ -72,32 +47,13 @@ impl Report {
     /// Of the last snapshots; reads the finished recording.
     pub fn new(studio: &Snapshot, viewers: &[watch::Snapshot]) -> anyhow::Result<Self> {
         let (cpu, cores) = machine();
-        let programme = &studio.programme;
         let recording = studio.recording.as_ref().map(|figures| read_recording(&figures.path)).transpose()?;
         let mut report = Self {
             seconds: studio.seconds,
             version: env!("CARGO_PKG_VERSION"),
             machine: Machine { cpu, cores, gpu: None },
-            simulation: studio.simulation.as_ref().map(|figures| Simulation {
-                backend: figures.backend,
-                preset: figures.preset.clone(),
-                particles: figures.particles,
-                steps: figures.steps,
-                steps_per_second: figures.steps_per_second,
-                step_ms_p50: figures.step_ms_p50,
-                render_ms_p50: figures.render_ms_p50,
-                hash_at_step_600: figures.hash_at_step_600.clone(),
-            }),
-            programme: Programme {
-                width: programme.width,
-                height: programme.height,
-                fps: programme.fps,
-                frames: programme.frames,
-                dropped: programme.dropped,
-                dropped_at_start: programme.dropped_at_start,
-                compose_ms_p50: programme.compose_ms_p50,
-                lag_ms_p50: programme.lag_ms_p50,
-            },
+            simulation: studio.simulation.clone(),
+            programme: studio.programme.clone(),
             renditions: studio.renditions.clone(),
             outputs: studio.outputs.clone(),
             viewers: viewers.iter().map(|viewer| viewer.report.clone()).collect(),

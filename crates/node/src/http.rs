@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::map_response;
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::json;
@@ -43,6 +44,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(hls::routes())
         .merge(pages::routes())
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(map_response(refusal::explain))
         .layer(cors())
         .layer(safe_content())
         .with_state(app)
@@ -50,7 +52,7 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// LL-HLS alone, for a CDN to pull from.
 pub fn hls_router(app: Arc<App>) -> Router {
-    hls::routes().layer(cors()).layer(safe_content()).with_state(app)
+    hls::routes().layer(map_response(refusal::explain)).layer(cors()).layer(safe_content()).with_state(app)
 }
 
 /// Serves `router` until the task is aborted.

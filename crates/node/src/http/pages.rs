@@ -15,7 +15,8 @@ use crate::app::App;
 use crate::id::PlaybackId;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../ui/dist"]
+// Relative to this package.
+#[folder = "../../ui/dist"]
 #[allow_missing = true]
 struct Files;
 

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::store::StoreError;
 
+const PROBLEM: &str = "application/problem+json";
+
 /// What a handler answers when it does not do what was asked.
 #[derive(Debug)]
 pub struct Refusal(Problem);
@@ -38,13 +40,37 @@ impl From<StoreError> for Refusal {
     }
 }
 
+/// Gives the refusals of the framework (a body over the limit, an unknown path, a wrong method) the form that
+/// ours have.
+pub async fn explain(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let explained = kind.is_some_and(|kind| kind == PROBLEM);
+    if explained || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let code = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "wrong_content_type",
+        _ if status.is_server_error() => "failed",
+        _ => "bad_request",
+    };
+    let title = status.canonical_reason().unwrap_or("The request was refused");
+    let mut explained = Refusal::new(status, code, format!("{title}.")).into_response();
+    // What a wrong method may be replaced by.
+    if let Some(allowed) = response.headers().get(header::ALLOW) {
+        explained.headers_mut().insert(header::ALLOW, allowed.clone());
+    }
+    explained
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(self.0)).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         response
     }
 }

@@ -1,0 +1,196 @@
+//! `tickcast demo`: the whole path at once, and a report that is complete and true.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{LoggedChild, ffmpeg};
+
+/// What the demo's own broadcast file says.
+const PRESET: &str = "galaxy";
+const SEED: u64 = 20_261;
+const PARTICLES: u32 = 500_000;
+/// The step whose state the report holds as a hash.
+const HASHED_STEP: u64 = 600;
+/// Long enough for that step at 60 steps a second.
+const SECONDS: &str = "12";
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Every field that others read; extended, never renamed.
+const FIELDS: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "seconds",
+            "version",
+            "machine",
+            "simulation",
+            "programme",
+            "renditions",
+            "outputs",
+            "viewers",
+            "recording",
+            "resources",
+            "shortfalls",
+        ],
+    ),
+    ("/machine", &["cpu", "cores", "gpu"]),
+    (
+        "/simulation",
+        &["backend", "particles", "steps", "steps_per_second", "step_ms_p50", "hash_at_step_600"],
+    ),
+    ("/programme", &["width", "height", "fps", "frames", "dropped"]),
+    (
+        "/renditions/0",
+        &["name", "width", "height", "target_kbps", "kbps", "frames", "dropped", "encode_ms_p50"],
+    ),
+    ("/outputs/0", &["kind", "url", "state", "reconnects", "bytes", "rtt_ms", "loss"]),
+    (
+        "/viewers/0",
+        &["transport", "first_frame_ms", "decoded_fps", "frozen_ms", "delay_ms", "av_offset_ms", "rendition"],
+    ),
+    ("/viewers/0/delay_ms", &["p50", "p95"]),
+    ("/recording", &["path", "seconds", "tracks"]),
+    ("/resources/0", &["process", "cpu_seconds", "peak_rss_mib"]),
+];
+
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no count"))
+}
+
+fn real(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn the_demo_ends_well_and_its_report_is_complete_and_true() {
+    let data = tempfile::tempdir().expect("a folder");
+    let path = data.path().join("report.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
+    command.args(["demo", "--seconds", SECONDS, "--report"]).arg(&path).arg("--data").arg(data.path());
+    let mut demo = LoggedChild::spawn("the demo", &mut command).expect("the demo starts");
+    let status = demo.wait(LIMIT).expect("the demo ends");
+    assert!(status.success(), "{}\n{}", demo.output().join("\n"), demo.errors());
+    let text = std::fs::read_to_string(&path).expect("a report");
+    println!("{text}");
+    let report: Value = serde_json::from_str(&text).expect("the report is JSON");
+
+    complete(&report);
+    simulation(&report["simulation"]);
+    renditions(&report);
+    outputs(&report["outputs"]);
+    viewer(&report["viewers"][0]);
+    recording(&report);
+    assert!(!text.contains("live/"), "an address with a stream key is in the report");
+}
+
+fn complete(report: &Value) {
+    for (place, fields) in FIELDS {
+        let object = report.pointer(place).and_then(Value::as_object);
+        let object = object.unwrap_or_else(|| panic!("the report has nothing at \"{place}\""));
+        for field in *fields {
+            assert!(object.contains_key(*field), "the report lacks {field} at \"{place}\"");
+        }
+    }
+    let short = report["shortfalls"].as_array().expect("a list");
+    assert!(short.iter().all(|sentence| sentence.as_str().is_some_and(|s| s.ends_with('.'))), "{short:?}");
+    assert!(real(&report["seconds"]) >= SECONDS.parse().expect("a number"));
+}
+
+fn simulation(simulation: &Value) {
+    let steps = count(&simulation["steps"]);
+    assert!(steps > 0);
+    assert_eq!(simulation["preset"], PRESET);
+    let hash = &simulation["hash_at_step_600"];
+    // A machine that is too slow for real time sheds particles, which changes the state: then there is no
+    // hash, and the count says so.
+    let shed = count(&simulation["particles"]) < u64::from(PARTICLES);
+    if steps < HASHED_STEP || (shed && hash.is_null()) {
+        assert!(hash.is_null(), "a hash of a step that was not taken: {hash}");
+        return;
+    }
+    assert_eq!(count(&simulation["particles"]), u64::from(PARTICLES));
+    let config = sim::SimConfig {
+        seed: SEED,
+        count: PARTICLES,
+        preset: sim::Preset::from_name(PRESET).expect("a preset"),
+        ..sim::SimConfig::default()
+    };
+    let mut twin = sim::Simulation::new(config).expect("a simulation");
+    twin.advance_to(HASHED_STEP).expect("it steps");
+    let expected = twin.hash_hex().expect("a hash");
+    assert_eq!(expected.len(), 64);
+    assert_eq!(hash, &expected);
+}
+
+fn renditions(report: &Value) {
+    let renditions = report["renditions"].as_array().expect("a list");
+    let shown: Vec<_> = renditions
+        .iter()
+        .map(|r| {
+            (
+                r["name"].as_str().unwrap_or_default(),
+                count(&r["width"]),
+                count(&r["height"]),
+                count(&r["target_kbps"]),
+            )
+        })
+        .collect();
+    let ladder = [
+        ("very_low", 320, 180, 500),
+        ("low", 640, 360, 1000),
+        ("medium", 854, 480, 2000),
+        ("high", 1280, 720, 4000),
+    ];
+    assert_eq!(shown, ladder);
+    let programme = &report["programme"];
+    assert_eq!((count(&programme["width"]), count(&programme["height"])), (1280, 720));
+    for rendition in renditions {
+        // Every composed picture was encoded or counted as dropped; a few are on their way at the end.
+        let told = count(&rendition["frames"]) + count(&rendition["dropped"]);
+        assert!(count(&rendition["frames"]) > 0, "{rendition}");
+        assert!(count(&programme["frames"]).abs_diff(told) <= 4, "{rendition} of {programme}");
+    }
+}
+
+fn outputs(outputs: &Value) {
+    let kinds: Vec<_> = outputs.as_array().expect("a list").iter().map(|output| &output["kind"]).collect();
+    assert_eq!(kinds, ["whip", "rtmp"]);
+    for output in outputs.as_array().into_iter().flatten() {
+        assert_eq!(output["state"], "up", "{output}");
+        assert!(count(&output["bytes"]) > 0, "{output}");
+    }
+}
+
+fn viewer(viewer: &Value) {
+    assert_eq!(viewer["transport"], "webrtc");
+    assert!(count(&viewer["frames_decoded"]) > 0, "{viewer}");
+    assert!(real(&viewer["decoded_fps"]) > 0.0);
+    let (p50, p95) = (real(&viewer["delay_ms"]["p50"]), real(&viewer["delay_ms"]["p95"]));
+    assert!(0.0 < p50 && p50 <= p95, "{viewer}");
+    assert!(
+        ["very_low", "low", "medium", "high"].contains(&viewer["rendition"].as_str().unwrap_or_default())
+    );
+}
+
+/// What ffprobe says of the file, beside what the report says of it.
+fn recording(report: &Value) {
+    let told = &report["recording"];
+    assert_eq!(count(&told["tracks"]), 2);
+    let path = told["path"].as_str().expect("a path");
+    assert!(Path::new(path).is_file());
+    let probed = ffmpeg::probe(&[], path).expect("ffprobe accepts the recording");
+    let (video, audio) = (ffmpeg::stream(&probed, "video"), ffmpeg::stream(&probed, "audio"));
+    assert_eq!((&video["codec_name"], &audio["codec_name"]), (&"h264".into(), &"aac".into()));
+    assert_eq!((count(&video["width"]), count(&video["height"])), (1280, 720));
+    let seconds: f64 =
+        probed["format"]["duration"].as_str().and_then(|text| text.parse().ok()).expect("a duration");
+    assert!((real(&told["seconds"]) - seconds).abs() <= 0.2, "{told} and {seconds} s by ffprobe");
+    // No more pictures than its frame rate allows, and all that the best rendition had encoded since the
+    // recording's first key frame; the last snapshot is older than the last pictures.
+    let packets = ffmpeg::packets(&probed, "video");
+    let best = report["renditions"].as_array().and_then(|list| list.last()).expect("a rendition");
+    assert!(packets as f64 <= seconds * 30.0 + 1.5, "{packets} pictures in {seconds} s");
+    assert!(packets.abs_diff(count(&best["frames"])) <= 15, "{packets} recorded of {best}");
+}

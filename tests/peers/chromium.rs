@@ -1,0 +1,114 @@
+//! Chromium plays the node's watch page by WebRTC and by LL-HLS, and publishes in three layers.
+
+use std::path::Path;
+
+use media::burn_in::{Stamp, read_luma};
+use media::{Size, WallTime};
+use serde_json::Value;
+use testkit::browser::Script;
+use testkit::{ffmpeg, tickcast::Node};
+
+use crate::broadcasts::{create, engine, node, root, wait_for_renditions, whip_output};
+
+/// How many frames the page has to decode while it is watched.
+const FRAMES: u64 = 90;
+
+/// What the page said, and the stamps of the two pictures that were taken of its video.
+struct Watched {
+    page: Value,
+    first: Stamp,
+    second: Stamp,
+}
+
+/// An engine broadcasts by WHIP, and Chromium watches. Leaves the page's pictures in the folder that
+/// `TICKCAST_SHOTS` names, if it is set.
+fn watch(query: &str) -> Watched {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = node();
+    let stream = create(&node, "Half a million particles");
+    let engine = engine(folder.path(), &whip_output(&stream));
+    wait_for_renditions(&node, &stream, 2);
+    let url = format!("{}{query}", stream.watch_url);
+    let frames = FRAMES.to_string();
+    let script =
+        Script::start(root(), "watch.mjs", [url.as_ref(), folder.path().as_os_str(), frames.as_ref()]);
+    let page =
+        script.and_then(Script::result).unwrap_or_else(|err| panic!("{err}\n{}", logs(&node, engine.log())));
+    keep_pictures(folder.path(), query);
+    assert_shows_something(&folder.path().join("page.png"));
+    let stamp = |name: &str| {
+        let size = Size::new(number(&page[name]["width"]) as u32, number(&page[name]["height"]) as u32);
+        let luma = ffmpeg::luma(&folder.path().join(format!("{name}.png"))).expect("the picture decodes");
+        let stamp = read_luma(&luma, size.width as usize, size);
+        let stamp = stamp.unwrap_or_else(|| panic!("the {name} picture has no stamp"));
+        let shown = WallTime::from_unix_micros(number(&page[name]["at_ms"]) * 1000);
+        println!("{name}: frame {} of {size}, {:.0} ms after it was made", stamp.frame, stamp.age_ms(shown));
+        stamp
+    };
+    let (first, second) = (stamp("first"), stamp("second"));
+    println!("the page: {page}");
+    Watched { page, first, second }
+}
+
+fn logs(node: &Node, engine: String) -> String {
+    format!("the node: {}\nthe engine: {engine}", node.log())
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no whole number"))
+}
+
+fn keep_pictures(folder: &Path, query: &str) {
+    let Some(kept) = std::env::var_os("TICKCAST_SHOTS") else { return };
+    let way = if query.is_empty() { "webrtc" } else { "hls" };
+    for name in ["page", "figures"] {
+        let to = Path::new(&kept).join(format!("watch-{way}-{name}.png"));
+        std::fs::copy(folder.join(format!("{name}.png")), to).expect("the picture is kept");
+    }
+}
+
+/// Neither black nor of one colour.
+fn assert_shows_something(picture: &Path) {
+    let luma = ffmpeg::luma(picture).expect("the page's picture decodes");
+    let bright = luma.iter().filter(|level| **level > 60).count();
+    assert!(bright * 10 > luma.len(), "{bright} of {} pixels are not dark", luma.len());
+    let levels: std::collections::BTreeSet<_> = luma.iter().collect();
+    assert!(levels.len() > 30, "{} levels of grey", levels.len());
+}
+
+fn assert_played(watched: &Watched, transport: &str) {
+    let page = &watched.page;
+    assert_eq!((&page["phase"], &page["transport"]), (&"playing".into(), &transport.into()));
+    assert!(number(&page["decoded"]) >= number(&page["decoded_before"]) + FRAMES);
+    // The burnt-in numbers say the same from outside.
+    assert!(watched.second.frame > watched.first.frame, "{:?} after {:?}", watched.second, watched.first);
+    assert!(page["delay_ms"].is_f64() || page["delay_ms"].is_u64(), "the page measures its delay: {page}");
+    let qualities = page["qualities"].as_array().expect("a quality menu");
+    assert_eq!(qualities, &["Automatic", "Medium, 360p", "Very low, 180p"]);
+}
+
+#[test]
+fn chromium_plays_the_watch_page_by_webrtc() {
+    assert_played(&watch(""), "webrtc");
+}
+
+#[test]
+fn chromium_plays_the_watch_page_by_hls() {
+    assert_played(&watch("?transport=hls"), "hls");
+}
+
+#[test]
+fn chromium_publishes_in_three_layers() {
+    let node = node();
+    let stream = create(&node, "From a browser");
+    let origin = format!("http://{}", node.http());
+    let mut script = Script::start(root(), "publish.mjs", [&origin, &stream.stream_key]).expect("a script");
+    let sent = script.wait_for("sending").unwrap_or_else(|err| panic!("{err}\n{}", node.log()));
+    println!("sent when all three layers sent: {sent}");
+    let shown = wait_for_renditions(&node, &stream, 3);
+    let heights: Vec<_> = shown.renditions.iter().map(|rendition| rendition.height).collect();
+    assert_eq!(shown.renditions.len(), 3, "{:?}", shown.renditions);
+    // Each is half of the next, as the encodings asked for; their order follows their names'.
+    assert!(heights.windows(2).all(|pair| pair[0] * 2 == pair[1]), "{:?}", shown.renditions);
+    assert_eq!(shown.status, api::StreamStatus::Live);
+}

@@ -1,0 +1,73 @@
+//! An engine that is killed while it records leaves a recording that plays nearly to the kill.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use media::burn_in::{Stamp, read_luma};
+use media::{Size, WallTime};
+use testkit::{ffmpeg, wait_until};
+
+use crate::broadcasts::{LIMIT, engine};
+
+const SIZE: Size = Size::new(640, 360);
+/// The kills of a usual run, and of a long one.
+const KILLS: u64 = 3;
+const KILLS_IN_SOAK: u64 = 20;
+/// A recording may lack so much at its end.
+const LOST_MAX_MS: f64 = 2000.0;
+
+/// A moment from 2 to 7 s, another for each `turn`, the same in each run (SplitMix64).
+fn moment(turn: u64) -> Duration {
+    let mut x = turn.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Duration::from_millis(2000 + (x ^ (x >> 31)) % 5000)
+}
+
+#[test]
+fn a_recording_plays_to_within_two_seconds_of_a_kill() {
+    let kills = if std::env::var_os("TICKCAST_SOAK").is_some() { KILLS_IN_SOAK } else { KILLS };
+    for turn in 0..kills {
+        let folder = tempfile::tempdir().expect("a folder");
+        let recording = folder.path().join("recording.mp4");
+        let mut engine = engine(folder.path(), &format!("recording = {{ path = {recording:?} }}"));
+        let begun = wait_until("the recording", LIMIT, || {
+            recording.metadata().ok().filter(|file| file.len() > 0).map(|_| Instant::now())
+        });
+        let kill_at = begun.unwrap_or_else(|err| panic!("{err}\n{}", engine.log())) + moment(turn);
+        // Not a wait for something: the moment itself is what is tried.
+        wait_until("the moment of the kill", LIMIT, || (Instant::now() >= kill_at).then_some(()))
+            .expect("time passes");
+        assert!(!engine.has_ended(), "{}", engine.log());
+        let killed = WallTime::from_system(SystemTime::now());
+        engine.kill();
+
+        let probed = ffmpeg::probe(&[], &recording.to_string_lossy()).expect("ffprobe accepts it");
+        assert_eq!(ffmpeg::stream(&probed, "video")["codec_name"], "h264");
+        assert_eq!(ffmpeg::stream(&probed, "audio")["codec_name"], "aac");
+        let stamps = stamps(&recording);
+        assert_eq!(
+            stamps.len() as u64,
+            ffmpeg::packets(&probed, "video"),
+            "every picture decodes, turn {turn}"
+        );
+        let lost_ms = stamps.last().expect("pictures").age_ms(killed);
+        println!("kill {turn}: {} pictures, {lost_ms:.0} ms lost", stamps.len());
+        assert!(lost_ms < LOST_MAX_MS, "{lost_ms} ms before the kill are lost, turn {turn}");
+        assert!(
+            stamps.windows(2).all(|pair| pair[0].frame < pair[1].frame),
+            "pictures in order, turn {turn}"
+        );
+    }
+}
+
+/// The burnt-in stamps of every picture; one that cannot be read fails the test.
+fn stamps(recording: &std::path::Path) -> Vec<Stamp> {
+    let luma = ffmpeg::luma(recording).expect("the recording decodes");
+    let pictures = luma.chunks_exact((SIZE.width * SIZE.height) as usize).enumerate();
+    pictures
+        .map(|(at, picture)| {
+            read_luma(picture, SIZE.width as usize, SIZE)
+                .unwrap_or_else(|| panic!("picture {at} has no stamp"))
+        })
+        .collect()
+}

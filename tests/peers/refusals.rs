@@ -1,0 +1,146 @@
+//! What a node refuses, and that it lives on, and that nobody else notices.
+
+use api::CreatedStream;
+use testkit::ffmpeg;
+use testkit::http::Answer;
+use testkit::tickcast::Node;
+
+use crate::broadcasts::{LIMIT, create, node, rtmp_play_url, wait_for_renditions};
+
+/// What a browser that publishes sends, in short: one H.264 section with the fields that a session needs.
+const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+    m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+    a=ice-pwd:0123456789abcdefghijklmn\r\na=ice-options:trickle\r\n\
+    a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n\
+    a=setup:actpass\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 H264/90000\r\n\
+    a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
+    a=ssrc:1001 cname:x\r\n";
+
+fn whip(node: &Node, key: &str, offer: &[u8]) -> Answer {
+    let bearer = format!("Bearer {key}");
+    let headers = [("Content-Type", "application/sdp"), ("Authorization", bearer.as_str())];
+    node.post("/whip", &headers, offer).expect("the node answers")
+}
+
+/// A refusal as RFC 9457 has it, with the status in both places.
+fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{}", answer.text());
+    assert_eq!(answer.json()["status"], status);
+    assert_eq!(answer.json()["code"], code, "{}", answer.text());
+    assert!(answer.json()["title"].as_str().is_some_and(|title| !title.is_empty()));
+}
+
+fn assert_lives(node: &Node) {
+    assert_eq!(node.get("/healthz").expect("the node lives").status, 200);
+}
+
+fn publishing_with_ffmpeg_fails(url: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("other.mp4");
+    ffmpeg::sample(&file, 3).expect("a sample");
+    let mut publisher = ffmpeg::publish(&file, url, 0).expect("ffmpeg starts");
+    let status = publisher.wait(LIMIT).expect("ffmpeg ends");
+    assert!(!status.success(), "it could publish");
+}
+
+#[test]
+fn a_second_publisher_is_refused_and_the_first_one_loses_no_picture() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("sample.mp4");
+    ffmpeg::sample(&file, 60).expect("a sample");
+    let source = ffmpeg::decode(&[], &file.to_string_lossy(), None).expect("the sample decodes");
+    let node = node();
+    let stream = create(&node, "First come");
+    let mut first = ffmpeg::publish(&file, &stream.rtmp_url, 0).expect("ffmpeg publishes");
+    wait_for_renditions(&node, &stream, 1);
+    let url = rtmp_play_url(&node, &stream);
+    let viewer = std::thread::spawn(move || ffmpeg::decode(&["-rw_timeout", "30000000"], &url, Some(12)));
+    publishing_with_ffmpeg_fails(&stream.rtmp_url);
+    assert_problem(&whip(&node, &stream.stream_key, OFFER.as_bytes()), 409, "already_live");
+    publishing_with_ffmpeg_fails(&stream.rtmp_url);
+    assert!(!first.has_ended(), "the first publisher goes on: {}", first.errors());
+    let seen = viewer.join().expect("the viewer's thread").expect("the viewer plays");
+    // Of 12 s, less the wait for the first key frame.
+    assert!(seen.is_run_of(&source), "{} pictures are no run of the first publisher's", seen.pictures.len());
+    assert!(seen.pictures.len() >= 295, "{} pictures", seen.pictures.len());
+    assert!(node.log().contains("second publisher"), "the attempt is logged: {}", node.log());
+    assert!(!node.log().contains(&stream.stream_key), "a stream key is in the log");
+}
+
+#[test]
+fn a_wrong_key_publishes_neither_by_rtmp_nor_by_whip() {
+    let node = node();
+    let stream: CreatedStream = create(&node, "Locked");
+    publishing_with_ffmpeg_fails(&format!("rtmp://{}/live/guessed", node.rtmp()));
+    // What viewers know does not publish.
+    publishing_with_ffmpeg_fails(&rtmp_play_url(&node, &stream));
+    assert_problem(&whip(&node, "guessed", OFFER.as_bytes()), 401, "bad_stream_key");
+    assert_problem(&whip(&node, &stream.playback_id, OFFER.as_bytes()), 401, "bad_stream_key");
+    let without = node.post("/whip", &[("Content-Type", "application/sdp")], OFFER.as_bytes());
+    assert_problem(&without.expect("the node answers"), 401, "bad_stream_key");
+    assert_eq!(crate::broadcasts::info(&node, &stream).status, api::StreamStatus::Pending);
+}
+
+#[test]
+fn requests_that_make_no_sense_are_told_why_and_the_node_lives_on() {
+    let node = node();
+    let stream = create(&node, "Calm");
+    let long = vec![b'a'; 200 * 1024];
+    let json = [("Content-Type", "application/json")];
+    let text = [("Content-Type", "text/plain")];
+    let cases: Vec<(u16, &str, Answer)> = vec![
+        (400, "", whip(&node, &stream.stream_key, b"v=0\r\nm=nonsense")),
+        (400, "", whip(&node, &stream.stream_key, b"\xff\xfe\x00")),
+        (400, "", whip(&node, &stream.stream_key, b"")),
+        (413, "", whip(&node, &stream.stream_key, &long)),
+        (415, "wrong_content_type", node.post("/whip", &text, OFFER.as_bytes()).expect("an answer")),
+        (400, "bad_json", node.post("/api/v1/streams", &json, b"{\"titel\":1}").expect("an answer")),
+        (400, "bad_json", node.post("/api/v1/streams", &json, b"{").expect("an answer")),
+        (400, "no_title", node.post("/api/v1/streams", &json, b"{\"title\":\" \"}").expect("an answer")),
+        (413, "", node.post("/api/v1/streams", &json, &long).expect("an answer")),
+        (404, "stream_not_found", node.get("/api/v1/streams/nobody").expect("an answer")),
+        (404, "stream_not_found", node.get("/live/nobody.m3u8").expect("an answer")),
+        (404, "not_live", node.get(&format!("/live/{}.m3u8", stream.playback_id)).expect("an answer")),
+        (
+            404,
+            "session_not_found",
+            testkit::http::request(node.http(), "DELETE", "/session/x", &[], b"").expect("an answer"),
+        ),
+        (404, "", node.get("/no/such/page").expect("an answer")),
+        (405, "", testkit::http::request(node.http(), "DELETE", "/whip", &[], b"").expect("an answer")),
+    ];
+    for (status, code, answer) in cases {
+        let said = answer.json()["code"].as_str().unwrap_or_default().to_owned();
+        assert_problem(&answer, status, if code.is_empty() { &said } else { code });
+        assert!(!said.is_empty(), "a refusal has a code: {}", answer.text());
+    }
+    assert_lives(&node);
+    assert_eq!(crate::broadcasts::info(&node, &stream).status, api::StreamStatus::Pending);
+}
+
+#[test]
+fn bytes_that_are_no_rtmp_end_their_connection_alone() {
+    use std::io::{Read, Write};
+    let node = node();
+    for garbage in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], &[0xff; 4096], &[3; 1537], &[0; 20_000]] {
+        let mut socket = std::net::TcpStream::connect(node.rtmp()).expect("the node listens");
+        socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+        // The node may close while it is still being written to.
+        let _ = socket.write_all(garbage);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let read = socket.read_to_end(&mut answer);
+        let closed =
+            read.as_ref().map_or_else(|err| err.kind() == std::io::ErrorKind::ConnectionReset, |_| true);
+        assert!(closed, "the connection is closed: {read:?}");
+    }
+    // The next publisher is served as if nothing had been.
+    let stream = create(&node, "After the noise");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("sample.mp4");
+    ffmpeg::sample(&file, 20).expect("a sample");
+    let _publisher = ffmpeg::publish(&file, &stream.rtmp_url, 0).expect("ffmpeg publishes");
+    wait_for_renditions(&node, &stream, 1);
+    assert_lives(&node);
+}

@@ -16,6 +16,8 @@ use crate::sources::{NamedSound, figures};
 
 const OPUS_KBPS: u32 = 128;
 const AAC_KBPS: u32 = 128;
+/// How long after its capture a microphone's sound is mixed. It delays sound and picture alike for viewers.
+const DEVICE_LATENCY: Timestamp = Timestamp::new(60, Timescale::MILLIS);
 /// Behind by more than this (a suspended machine), the thread starts anew at the present; what is missing
 /// is filled by the encoders and counted.
 const CATCH_UP_MAX_BLOCKS: i64 = 100;
@@ -102,7 +104,9 @@ impl Desk {
         sounds: Vec<NamedSound>,
         muted: Arc<AtomicBool>,
     ) -> Self {
-        let mut mixer = Mixer::new(MIN_LATENCY);
+        // A device hands over every twenty milliseconds, and late where the machine is busy.
+        let from_device = sounds.iter().any(|sound| sound.kind == "microphone");
+        let mut mixer = Mixer::new(if from_device { DEVICE_LATENCY } else { MIN_LATENCY });
         let inputs = sounds.into_iter().map(|sound| (mixer.add_input(sound.settings), sound)).collect();
         Self {
             epoch,

@@ -6,7 +6,7 @@ use anyhow::Context;
 use codec::{FileOptions, FileReader};
 use serde::Serialize;
 use studio::Snapshot;
-use studio::snapshot::{OutputFigures, ProgrammeFigures, RenditionFigures, SimulationFigures};
+use studio::snapshot::{OutputFigures, ProgrammeFigures, RenditionFigures, SimulationFigures, SourceFigures};
 use watch::PlayerReport;
 
 use crate::resources::{ProcessFigures, machine};
@@ -18,6 +18,7 @@ pub struct Report {
     pub machine: Machine,
     pub simulation: Option<SimulationFigures>,
     pub programme: ProgrammeFigures,
+    pub sources: Vec<SourceFigures>,
     pub renditions: Vec<RenditionFigures>,
     pub outputs: Vec<OutputFigures>,
     pub viewers: Vec<PlayerReport>,
@@ -54,6 +55,7 @@ impl Report {
             machine: Machine { cpu, cores, gpu: None },
             simulation: studio.simulation.clone(),
             programme: studio.programme.clone(),
+            sources: studio.sources.clone(),
             renditions: studio.renditions.clone(),
             outputs: studio.outputs.clone(),
             viewers: viewers.iter().map(|viewer| viewer.report.clone()).collect(),

@@ -1,0 +1,170 @@
+//! A camera, a microphone and a screen reach viewers and recordings, and a camera that goes comes back.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use codec::{FileOptions, FilePiece, FileReader};
+use media::burn_in::{self, Stamp};
+use media::{AudioBlock, Picture};
+use rtc::Network;
+use testkit::{AudioServer, CameraState, FakeCamera, LoggedChild, Xvfb, wait_until};
+use watch::{HttpSignalling, Player, PlayerConfig};
+
+use crate::broadcasts::{LIMIT, TICKCAST, create, node, wait_for_renditions};
+
+/// What is played into the microphone.
+const HERTZ: f32 = 440.0;
+const LEVEL: f32 = 0.5;
+const SECONDS_PLAYED: usize = 600;
+
+/// Starts the engine with devices in its environment, and waits until it is live.
+fn engine(
+    file: &Path,
+    environment: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+) -> LoggedChild {
+    let mut command = Command::new(TICKCAST);
+    command.args(["--log", "info", "engine", "--loopback"]).arg(file).envs(environment);
+    let mut child = LoggedChild::spawn("the engine", &mut command).expect("the engine starts");
+    child.wait_for_line("live", LIMIT).expect("the engine is live");
+    child
+}
+
+/// The strip in the picture that the viewer shows now.
+fn shown_stamp(player: &Player) -> Option<Option<Stamp>> {
+    let picture = player.pictures().take()?.picture;
+    let (luma, plane) = picture.plane(0);
+    Some(burn_in::read_luma(luma, plane.stride, picture.size()))
+}
+
+#[test]
+fn a_camera_and_a_microphone_reach_the_viewer_and_the_camera_comes_back() {
+    let (camera, sound) =
+        (FakeCamera::plug_in().expect("a camera"), AudioServer::start().expect("a microphone"));
+    let tone: Vec<f32> = (0..48_000 * SECONDS_PLAYED)
+        .flat_map(|n| [LEVEL * (std::f32::consts::TAU * HERTZ * n as f32 / 48_000.0).sin(); 2])
+        .collect();
+    let _playing = sound.play(&tone).expect("a tone is played");
+    let (node, folder) = (node(), tempfile::tempdir().expect("a folder"));
+    let stream = create(&node, "Devices");
+    let (file, recording) = (folder.path().join("broadcast.toml"), folder.path().join("recording.mp4"));
+    let text = format!(
+        "version = 1\nsources = [{{ kind = \"camera\", name = \"camera\" }}]\n\
+         sounds = [{{ kind = \"microphone\", name = \"voice\", device = \"{}\" }}]\n\
+         layers = [{{ source = \"camera\", fit = \"stretch\" }}]\n\
+         ladder = [{{ name = \"low\", width = 640, height = 360, kbps = 1000 }}]\n\
+         outputs = [{{ kind = \"whip\", url = \"{}\", token = \"{}\" }}]\n\
+         recording = {{ path = {recording:?} }}\n",
+        AudioServer::MICROPHONE,
+        stream.whip_url,
+        stream.stream_key
+    );
+    std::fs::write(&file, text).expect("a broadcast file");
+    let environment = camera.environment().into_iter().chain(sound.environment());
+    let mut engine = engine(&file, environment);
+    wait_for_renditions(&node, &stream, 1);
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let config = PlayerConfig { network: Network::Loopback, ..PlayerConfig::default() };
+    let signalling = Arc::new(HttpSignalling::new(&stream.whep_url, None).expect("an address"));
+    let player = Player::start(config, signalling, runtime.handle()).expect("a player");
+    let frame_of = |what: &str| {
+        let stamp = wait_until(what, LIMIT, || shown_stamp(&player).flatten());
+        stamp.unwrap_or_else(|err| panic!("{err}\nthe engine: {}", engine_log(&engine))).frame
+    };
+    let first = frame_of("the camera's first picture");
+    wait_until("the camera's pictures move on", LIMIT, || {
+        shown_stamp(&player).flatten().filter(|stamp| stamp.frame > first)
+    })
+    .expect("the camera's pictures move on");
+
+    camera.unplug().expect("unplugged");
+    wait_until("a slate", LIMIT, || shown_stamp(&player).filter(Option::is_none)).expect("a slate");
+    camera.set(CameraState::Working).expect("plugged in");
+    frame_of("the camera's picture after it was plugged in again");
+
+    let status = engine.terminate(LIMIT).expect("the engine ends");
+    assert!(status.success(), "{}", engine.errors());
+    runtime.block_on(player.close());
+    let (level, hertz) = level_and_pitch(&sound_of(&recording));
+    // A sine's root mean square is its amplitude over √2: −9.03 dBFS here.
+    let expected = LEVEL / std::f32::consts::SQRT_2;
+    assert!((level / expected - 1.0).abs() < 0.1, "rms {level}, expected {expected}");
+    assert!((hertz - HERTZ).abs() < 2.0, "{hertz} Hz");
+}
+
+fn engine_log(engine: &LoggedChild) -> String {
+    engine.errors()
+}
+
+#[test]
+fn a_screen_reaches_the_recording_in_its_colours() {
+    let screen = Xvfb::start(640, 360).expect("a display");
+    screen.fill("#2040c0").expect("a colour");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, recording) = (folder.path().join("broadcast.toml"), folder.path().join("recording.mp4"));
+    let text = format!(
+        "version = 1\nprogramme = {{ width = 640, height = 360 }}\n\
+         sources = [{{ kind = \"screen\", name = \"screen\" }}]\n\
+         sounds = [{{ kind = \"synthetic\", name = \"beep\" }}]\nlayers = [{{ source = \"screen\" }}]\n\
+         ladder = [{{ name = \"low\", width = 640, height = 360, kbps = 1000 }}]\n\
+         recording = {{ path = {recording:?} }}\n"
+    );
+    std::fs::write(&file, text).expect("a broadcast file");
+    let mut engine = engine(&file, screen.environment());
+    let size = || std::fs::metadata(&recording).map_or(0, |found| found.len());
+    // The slate is written first; the screen has come when the fragments of a still picture go on for a while.
+    let begun =
+        wait_until("a recording", LIMIT, || Some(size()).filter(|bytes| *bytes > 0)).expect("a recording");
+    wait_until("a longer recording", LIMIT, || Some(()).filter(|()| size() > begun + 60_000))
+        .expect("it grows");
+    let status = engine.terminate(LIMIT).expect("the engine ends");
+    assert!(status.success(), "{}", engine.errors());
+    let last = pictures_of(&recording).pop().expect("a picture");
+    // #2040c0 in BT.709, limited range: Y = 16 + 219·(0.2126·32 + 0.7152·64 + 0.0722·192)/255 = 73.1,
+    // Cb = 128 + 224·(192 − 66.4)/255/1.8556 = 187.5, Cr = 128 + 224·(32 − 66.4)/255/1.5748 = 108.8.
+    let middle = |plane: usize, x: usize, y: usize| {
+        let (bytes, layout) = last.plane(plane);
+        f32::from(bytes[y * layout.stride + x])
+    };
+    for (name, code, expected) in [
+        ("Y", middle(0, 320, 180), 73.1),
+        ("Cb", middle(1, 160, 90), 187.5),
+        ("Cr", middle(2, 160, 90), 108.8),
+    ] {
+        assert!((code - expected).abs() <= 3.0, "{name} is {code}, expected {expected}");
+    }
+}
+
+fn pieces_of(recording: &Path) -> Vec<FilePiece> {
+    let mut reader = FileReader::open(recording, FileOptions::default()).expect("the recording opens");
+    std::iter::from_fn(|| reader.read().expect("the recording reads")).collect()
+}
+
+fn pictures_of(recording: &Path) -> Vec<Picture> {
+    let pieces = pieces_of(recording).into_iter();
+    pieces
+        .filter_map(|piece| if let FilePiece::Picture(picture) = piece { Some(picture) } else { None })
+        .collect()
+}
+
+/// The left channel.
+fn sound_of(recording: &Path) -> Vec<f32> {
+    let pieces = pieces_of(recording).into_iter();
+    let blocks =
+        pieces.filter_map(|piece| if let FilePiece::Sound(block) = piece { Some(block) } else { None });
+    blocks
+        .flat_map(|AudioBlock { samples, .. }| samples.iter().copied().step_by(2).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Root mean square and pitch of a second that ends half a second before the recording does: its beginning may
+/// hold the device's opening, its end the device's closing.
+fn level_and_pitch(samples: &[f32]) -> (f32, f32) {
+    let half = 24_000;
+    assert!(samples.len() > 4 * half, "{} samples", samples.len());
+    let part = &samples[samples.len() - 3 * half..samples.len() - half];
+    let power = part.iter().map(|v| v * v).sum::<f32>() / part.len() as f32;
+    let rising = part.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
+    (power.sqrt(), rising as f32)
+}

@@ -43,13 +43,11 @@ pub fn wait_for_renditions(node: &Node, stream: &CreatedStream, count: usize) ->
     shown.unwrap_or_else(|err| panic!("{err}\nthe node: {}", node.log()))
 }
 
-/// Waits until the multivariant playlist names something to play.
-pub fn wait_for_playlist(node: &Node, stream: &CreatedStream) {
-    let path = format!("/live/{}.m3u8", stream.playback_id);
-    let ready = wait_until("the playlist", LIMIT, || {
-        node.get(&path)
-            .ok()
-            .filter(|answer| answer.status == 200 && answer.text().contains("#EXT-X-STREAM-INF"))
+/// Waits until the largest rendition has a whole segment: ffmpeg knows no parts.
+pub fn wait_for_segment(node: &Node, stream: &CreatedStream) {
+    let path = format!("/live/{}/high.m3u8", stream.playback_id);
+    let ready = wait_until("a segment", LIMIT, || {
+        node.get(&path).ok().filter(|answer| answer.status == 200 && answer.text().contains("#EXTINF"))
     });
     ready.unwrap_or_else(|err| panic!("{err}\nthe node: {}", node.log()));
 }

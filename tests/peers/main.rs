@@ -3,6 +3,7 @@
 mod broadcasts;
 mod chromium;
 mod crash;
+mod devices;
 mod nginx;
 mod obs;
 mod refusals;

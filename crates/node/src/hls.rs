@@ -47,6 +47,11 @@ impl HlsStream {
         self.changed();
     }
 
+    /// Whether there was a broadcast to play, now or before.
+    pub fn has_begun(&self) -> bool {
+        self.read().is_some()
+    }
+
     /// The publisher's timeline changes.
     pub fn mark_discontinuity(&self) {
         if let Some(broadcast) = &mut *self.write() {

@@ -90,7 +90,8 @@ async fn waiting<T>(stream: &StreamHandle, mut look: impl FnMut() -> Option<T>) 
 }
 
 fn live(app: &App, id: &PlaybackId) -> Result<StreamHandle, Refusal> {
-    app.running(id).ok_or_else(|| {
+    // A stream's task may run before its first broadcast; after the last one its files stay for a while.
+    app.running(id).filter(|stream| stream.hls.has_begun()).ok_or_else(|| {
         Refusal::new(StatusCode::NOT_FOUND, "not_live", "The stream is not live.")
             .with_detail("Try again when the broadcast has begun.")
     })

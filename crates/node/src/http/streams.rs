@@ -34,6 +34,9 @@ pub async fn create(
         ));
     }
     let Json(request) = body.map_err(|err| {
+        if err.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Refusal::new(err.status(), "too_large", "The request is too large.");
+        }
         Refusal::new(StatusCode::BAD_REQUEST, "bad_json", "The request is not a stream's description.")
             .with_detail(err.body_text())
     })?;

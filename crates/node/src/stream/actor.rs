@@ -23,6 +23,8 @@ use crate::store::{Store, StreamRow};
 
 /// How often what others read of a stream is made anew.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+/// Key frames are asked for at most this often, for each rendition.
+const KEY_INTERVAL: Duration = Duration::from_millis(500);
 /// A primary publisher that left may come back within this and go on with the same broadcast.
 const RETURN_GRACE: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,7 @@ pub fn spawn(row: StreamRow, media_id: sfu::StreamId, sfu: SfuHandle, store: Sto
         viewers: 0,
         broadcast: None,
         aac_config: None,
+        key_asked: BTreeMap::new(),
     };
     tokio::spawn(actor.run(mailbox));
     StreamHandle { row, media_id, hls, messages, units, live }
@@ -81,6 +84,8 @@ struct Actor {
     viewers: u32,
     broadcast: Option<Broadcast>,
     aac_config: Option<Bytes>,
+    /// When a key frame was last asked for by us, as readers inside the node need it.
+    key_asked: BTreeMap<RenditionName, Instant>,
 }
 
 impl Actor {
@@ -245,6 +250,14 @@ impl Actor {
             Lane::Audio(_) => Assembler::audio(),
         });
         let whole = assembler.push(&packet, epoch);
+        // Asked again with every picture's end until it comes, but not more often than encoders bear.
+        let wanted = packet.marker && assembler.wants_key();
+        if let (true, Lane::Video(layer)) = (wanted, lane)
+            && self.key_asked.get(&layer).is_none_or(|asked| asked.elapsed() >= KEY_INTERVAL)
+        {
+            self.key_asked.insert(layer, Instant::now());
+            self.ask_keyframe(layer);
+        }
         self.sfu.forward(self.media_id, vec![(forwarded(lane), packet)]);
         for packet in whole {
             self.hand_on(lane, packet);

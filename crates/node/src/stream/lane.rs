@@ -29,6 +29,12 @@ impl Assembler {
         Self::Audio { timeline: RtpTimeline::new(Timescale::AUDIO) }
     }
 
+    /// Whether pictures wait for a key frame that could be placed in time. A publisher that makes key frames
+    /// only when it is asked, as browsers do, would never send it by itself.
+    pub fn wants_key(&self) -> bool {
+        matches!(self, Self::Video { timeline, broken: true, .. } if timeline.is_tied())
+    }
+
     /// The packets that this one completes. Pictures after a loss are held back until the next key frame:
     /// what refers to something missing would be shown wrong.
     pub fn push(&mut self, rtp: &sfu::RtpPacket, epoch: StudioEpoch) -> Vec<Packet> {
@@ -47,7 +53,8 @@ impl Assembler {
                     if unit.damage.is_some() || unit.lost_before > 0 {
                         *broken = true;
                     }
-                    if unit.key && unit.damage.is_none() {
+                    // A key frame before the first sender report has no place in time, so it cannot be the start.
+                    if unit.key && unit.damage.is_none() && pts.is_some() {
                         *broken = false;
                     }
                     if let (false, Some(pts)) = (*broken, pts) {
@@ -104,4 +111,41 @@ impl Splitter {
 /// A media time as 32 bits of an RTP clock.
 fn wrapped(time: Timestamp, timescale: Timescale) -> u32 {
     time.rescale(timescale).ticks() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use media::WallTime;
+
+    use super::*;
+
+    fn epoch() -> StudioEpoch {
+        StudioEpoch::new(Instant::now(), WallTime::from_unix_micros(1_000_000_000))
+    }
+
+    /// A picture of one packet: an IDR with parameter sets in front (STAP-A), or one that refers to others.
+    fn picture(seq: u64, key: bool, captured: Option<WallTime>) -> sfu::RtpPacket {
+        let payload: &[u8] = match key {
+            true => &[0x78, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88],
+            false => &[0x41, 0x9a, 0x00],
+        };
+        sfu::RtpPacket { seq, timestamp: seq as u32 * 3000, marker: true, payload: payload.into(), captured }
+    }
+
+    #[test]
+    fn a_key_frame_that_came_before_the_first_sender_report_is_asked_for_again() {
+        let mut lane = Assembler::video();
+        assert!(lane.push(&picture(0, true, None), epoch()).is_empty());
+        assert!(!lane.wants_key(), "before a report a key frame would be lost too");
+        let captured = Some(WallTime::from_unix_micros(1_000_033_000));
+        assert!(
+            lane.push(&picture(1, false, captured), epoch()).is_empty(),
+            "nothing decodes without the key frame"
+        );
+        assert!(lane.wants_key());
+        let started = lane.push(&picture(2, true, captured), epoch());
+        assert!(started.iter().any(|packet| packet.key) && !lane.wants_key());
+    }
 }

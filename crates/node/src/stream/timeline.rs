@@ -21,6 +21,11 @@ impl RtpTimeline {
         Self { timescale, unwrapper: TimestampUnwrapper::default(), zero: None }
     }
 
+    /// Whether a sender report has come.
+    pub fn is_tied(&self) -> bool {
+        self.zero.is_some()
+    }
+
     /// The media time of an RTP timestamp; `None` before the first sender report.
     pub fn place(&mut self, rtp: u32, captured: Option<WallTime>, epoch: StudioEpoch) -> Option<Timestamp> {
         let ticks = self.unwrapper.unwrap(rtp);

@@ -37,10 +37,10 @@ impl Block {
     /// Whether any particle in it lives.
     #[inline(always)]
     pub fn any_alive(&self) -> bool {
-        let mut living = 0u32;
+        let mut alive = false;
         for i in 0..LANES {
-            living += u32::from(self.phase[i] < 1.0);
+            alive |= self.phase[i] < 1.0;
         }
-        living > 0
+        alive
     }
 }

@@ -10,7 +10,7 @@ use crate::params::StepParams;
 use crate::pool::{PicturePool, Threads};
 use crate::simulation::{Backend, SimError};
 use crate::splat::{Frame, Splatter};
-use crate::tone::Toner;
+use crate::tone::develop;
 
 /// Blocks that one thread takes at a time: 147 kB, well inside the second cache.
 const CHUNK: usize = 64;
@@ -23,7 +23,6 @@ pub struct CpuBackend {
     alive: u32,
     splatter: Splatter,
     glow: Glow,
-    toner: Toner,
     pictures: PicturePool,
 }
 
@@ -54,7 +53,6 @@ impl CpuBackend {
             alive: 0,
             splatter: Splatter::default(),
             glow: Glow::default(),
-            toner: Toner::default(),
             pictures: PicturePool::default(),
         })
     }
@@ -74,15 +72,13 @@ impl CpuBackend {
 
     /// Light by pixel as the last picture had it: red, green, blue, where 1 is white.
     pub fn light(&self, size: Size) -> Vec<[f32; 3]> {
-        let row = size.width as usize * 4;
-        let rows = self
-            .splatter
-            .light()
-            .iter()
-            .flat_map(|band| band.chunks_exact(row).take(crate::splat::BAND_ROWS));
-        let white = |word: u16| f32::from(word) / crate::splat::WHITE;
-        rows.take(size.height as usize)
-            .flat_map(|row| row.chunks_exact(4).map(|p| [white(p[0]), white(p[1]), white(p[2])]))
+        let (width, height) = (size.width as usize, size.height as usize);
+        let bands = self.splatter.light().iter();
+        let white = |word: u32| word as f32 / crate::splat::WHITE;
+        bands
+            .flat_map(|band| &band.pixels[..crate::splat::BAND_ROWS * width])
+            .take(width * height)
+            .map(|&[red_green, blue]| [white(red_green & 0xffff), white(red_green >> 16), white(blue)])
             .collect()
     }
 }
@@ -120,7 +116,7 @@ impl Backend for CpuBackend {
         let light = self.splatter.light();
         self.glow.make(light, (width, height), frame.glow, &self.threads, self.isa);
         let mut rgba = self.pictures.take(width * height * 4);
-        self.toner.develop(light, &self.glow, width, &mut rgba, &self.threads, self.isa);
+        develop(light, &self.glow, width, &mut rgba, &self.threads, self.isa);
         let size = Size::new(frame.width, frame.height);
         Ok(Picture::rgba(size, self.pictures.share(rgba), timestamp)?)
     }

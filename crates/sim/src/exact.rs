@@ -3,7 +3,7 @@
 
 /// 1.5 · 2^23: adding and taking it away again rounds to the nearest whole number (ties to even), for
 /// magnitudes below 2^22. Unlike `round` it needs no instruction that SSE2 lacks.
-const ROUND: f32 = 12_582_912.0;
+pub const ROUND: f32 = 12_582_912.0;
 
 /// The nearest whole number, for |x| < 2^22.
 #[inline(always)]

@@ -1,12 +1,32 @@
 //! Light that spills: the picture at a quarter of its size, blurred a little and a lot.
 
+use std::ops::Range;
+
 use crate::isa::{Isa, for_each_isa};
 use crate::pool::Threads;
-use crate::splat::{BAND_ROWS, WHITE};
+use crate::splat::{BAND_ROWS, Band, Pixel, WHITE};
 
 /// Pixels along the edge of a glow cell.
 pub const CELL: usize = 4;
-const CELL_ROWS: usize = BAND_ROWS / CELL;
+/// Rows of cells in a band.
+pub const CELL_ROWS: usize = BAND_ROWS / CELL;
+
+/// Means over the cells of a band: a row of red, green and blue for each row of cells.
+#[derive(Default)]
+pub struct Cells {
+    means: Vec<f32>,
+    /// Sums of the four rows of a row of cells, by colour.
+    sums: [Vec<u32>; 3],
+}
+
+impl Cells {
+    /// For pictures of `width` pixels.
+    pub fn resize(&mut self, width: usize) {
+        let columns = width.div_ceil(CELL);
+        self.means.resize(3 * CELL_ROWS * columns, 0.0);
+        self.sums.iter_mut().for_each(|sums| sums.resize(columns * CELL, 0));
+    }
+}
 
 /// A plane of one colour.
 #[derive(Clone, Default)]
@@ -32,7 +52,6 @@ impl Plane {
 /// Red, green and blue spill, and what making them needs.
 #[derive(Default)]
 pub struct Glow {
-    bands: Vec<Vec<f32>>,
     colours: [Colour; 3],
 }
 
@@ -47,26 +66,18 @@ impl Glow {
     /// From light by band; `amounts` are the shares of the near and of the far blur.
     pub fn make(
         &mut self,
-        light: &[Vec<u16>],
+        light: &[Band],
         (width, height): (usize, usize),
         amounts: [f32; 2],
         threads: &Threads,
         isa: Isa,
     ) {
         let (columns, rows) = (width.div_ceil(CELL), height.div_ceil(CELL));
-        self.bands.resize_with(light.len(), Vec::new);
-        threads.each(&mut self.bands, |band, out| {
-            out.clear();
-            out.resize(3 * CELL_ROWS * columns, 0.0);
-            shrink_band(isa, &light[band], width, out);
-        });
-        let bands = &self.bands;
         threads.each(&mut self.colours, |index, colour| {
             colour.near.resize(columns, rows);
-            for y in 0..rows {
+            for (y, row) in colour.near.values.chunks_exact_mut(columns).enumerate() {
                 let from = ((y % CELL_ROWS) * 3 + index) * columns;
-                let row = &bands[y / CELL_ROWS][from..from + columns];
-                colour.near.values[y * columns..(y + 1) * columns].copy_from_slice(row);
+                row.copy_from_slice(&light[y / CELL_ROWS].cells.means[from..from + columns]);
             }
             spill(isa, colour, amounts);
         });
@@ -79,40 +90,38 @@ impl Glow {
 }
 
 for_each_isa! {
-    fn shrink_band(light: &[u16], width: usize, out: &mut [f32]) = shrink_body
+    /// Takes the means of `rows` of cells.
+    pub(crate) fn shrink_band(light: &[Pixel], width: usize, rows: Range<usize>, cells: &mut Cells) = shrink_body
 }
 
 for_each_isa! {
     fn spill(colour: &mut Colour, amounts: [f32; 2]) = spill_body
 }
 
-/// Means over cells, a row of red, green and blue for each row of cells.
 #[inline(always)]
-fn shrink_body(light: &[u16], width: usize, out: &mut [f32]) {
+fn shrink_body(light: &[Pixel], width: usize, rows: Range<usize>, cells: &mut Cells) {
     let columns = width.div_ceil(CELL);
-    let mut sums = vec![0u32; width * 4];
-    for cell_row in 0..CELL_ROWS {
-        sums.fill(0);
-        for y in 0..CELL {
-            let start = (cell_row * CELL + y) * width * 4;
-            for (sum, value) in sums.iter_mut().zip(&light[start..start + width * 4]) {
-                *sum += u32::from(*value);
+    let by = 1.0 / (WHITE * (CELL * CELL) as f32);
+    for cell_row in rows {
+        let row = |y: usize| &light[(cell_row * CELL + y) * width..][..width];
+        let four = [row(0), row(1), row(2), row(3)];
+        let [red, green, blue] = cells.sums.each_mut().map(|sums| &mut sums[..width]);
+        for x in 0..width {
+            let (mut r, mut g, mut b) = (0u32, 0u32, 0u32);
+            for row in four {
+                let [red_green, blue] = row[x];
+                r = r.wrapping_add(red_green & 0xffff);
+                g = g.wrapping_add(red_green >> 16);
+                b = b.wrapping_add(blue);
             }
+            (red[x], green[x], blue[x]) = (r, g, b);
         }
-        let rows = &mut out[cell_row * 3 * columns..(cell_row + 1) * 3 * columns];
-        let (red, rest) = rows.split_at_mut(columns);
-        let (green, blue) = rest.split_at_mut(columns);
-        for (x, cell) in sums.chunks(CELL * 4).enumerate() {
-            let mut total = [0u32; 4];
-            for pixel in cell.as_chunks::<4>().0 {
-                for c in 0..4 {
-                    total[c] += pixel[c];
-                }
+        let means = &mut cells.means[cell_row * 3 * columns..][..3 * columns];
+        for (means, sums) in means.chunks_exact_mut(columns).zip(&cells.sums) {
+            for (mean, four) in means.iter_mut().zip(sums.as_chunks::<CELL>().0) {
+                let [a, b, c, d] = *four;
+                *mean = a.wrapping_add(b).wrapping_add(c.wrapping_add(d)) as f32 * by;
             }
-            let by = 1.0 / (WHITE * (CELL * CELL) as f32);
-            red[x] = total[0] as f32 * by;
-            green[x] = total[1] as f32 * by;
-            blue[x] = total[2] as f32 * by;
         }
     }
 }
@@ -167,18 +176,28 @@ pub fn between(y: usize) -> (usize, f32) {
     (row, place - row as f32)
 }
 
-/// Four values for each one, straight between the middles.
+/// Four values for each one, straight between the middles; beyond the last ones, level.
 #[inline(always)]
 pub fn stretch(from: &[f32], to: &mut [f32]) {
+    let four = |left: f32, here: f32, right: f32| {
+        [
+            0.375 * left + 0.625 * here,
+            0.125 * left + 0.875 * here,
+            0.875 * here + 0.125 * right,
+            0.625 * here + 0.375 * right,
+        ]
+    };
     let last = from.len() - 1;
-    for (x, four) in to.chunks_exact_mut(CELL).enumerate().take(from.len()) {
-        let here = from[x];
-        let left = from[x.saturating_sub(1)];
-        let right = from[if x < last { x + 1 } else { last }];
-        four[0] = 0.375 * left + 0.625 * here;
-        four[1] = 0.125 * left + 0.875 * here;
-        four[2] = 0.875 * here + 0.125 * right;
-        four[3] = 0.625 * here + 0.375 * right;
+    let to = &mut to.as_chunks_mut::<CELL>().0[..from.len()];
+    to[0] = four(from[0], from[0], from[last.min(1)]);
+    to[last] = four(from[last.saturating_sub(1)], from[last], from[last]);
+    let inner = last.saturating_sub(1);
+    if inner > 0 {
+        let (left, here, right) = (&from[..inner], &from[1..][..inner], &from[2..][..inner]);
+        let to = &mut to[1..][..inner];
+        for x in 0..inner {
+            to[x] = four(left[x], here[x], right[x]);
+        }
     }
 }
 

@@ -46,10 +46,10 @@ impl Isa {
 /// Defines `fn name(isa, args…)` that runs `body(args…)`, an `#[inline(always)]` function, compiled once for
 /// each instruction set. `isa` must come from [`Isa::available`]; [`Isa::checked`] sees to that.
 macro_rules! for_each_isa {
-    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        fn $name(isa: $crate::isa::Isa, $($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name(isa: $crate::isa::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2")]

@@ -21,9 +21,10 @@ pub fn advance_block(block: &mut Block, index: u32, steps: &[StepParams]) -> u32
             emit(block, ring, place, params);
         }
     }
-    let mut alive = 0;
+    let mut alive = 0u32;
     for i in 0..LANES {
-        alive += u32::from(block.phase[i] < 1.0);
+        // Wraps by name: a check for overflow would keep the loop from becoming vector code.
+        alive = alive.wrapping_add(u32::from(block.phase[i] < 1.0));
     }
     alive
 }

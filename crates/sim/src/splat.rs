@@ -1,14 +1,17 @@
 //! From particles to light: projection, sorting into bands of rows, and adding up in fixed point.
 //!
 //! Each particle lights the four pixels round its place by how near they are. A band of 32 rows stays in
-//! the second cache while its particles are added, where straight scattering over a whole picture misses it
-//! on every one. Sums are whole numbers that saturate, so their order, and with it the number of threads,
-//! does not matter.
+//! the second cache while it is cleared, its particles are added and its means are taken for the glow, where
+//! straight scattering over a whole picture misses it on every one. Sums are whole numbers that saturate, so
+//! their order, and with it the number of threads, does not matter.
+//!
+//! Counting wraps by name in the hot loops: a check for overflow would keep them from becoming vector code.
 // Loops run over lanes by number: one index into many arrays is what becomes vector code.
 #![allow(clippy::needless_range_loop)]
 
 use crate::block::{Block, LANES};
 use crate::camera::View;
+use crate::glow::{CELL_ROWS, Cells, shrink_band};
 use crate::isa::{Isa, for_each_isa};
 use crate::look::PALETTE_LEN;
 use crate::params::RINGS;
@@ -24,13 +27,17 @@ const SUB: u32 = 32;
 pub const WHITE: f32 = 2_048.0;
 /// One particle's intensity 1 in its 16-bit form; up to 4 can be said.
 const INTENSITY_ONE: f32 = 16_384.0;
-/// The band of a particle that is not seen.
-const HIDDEN: u32 = u32::MAX;
+/// Records that are taken apart together, by vector code, before each is added.
+const BATCH: usize = 64;
 /// Palettes: one for each ring of the present preset and of the one before.
 pub const PALETTES: usize = 2 * RINGS;
 
-/// A palette entry twice, for two neighbouring pixels at once.
-pub type Entry = [u16; 8];
+/// Light of a pixel in [`WHITE`]ths: red in the low half of the first word and green in its high half, blue in
+/// the second.
+pub type Pixel = [u32; 2];
+
+/// A palette entry twice, for two neighbouring pixels at once, laid out as they are.
+type Entry = [u16; 8];
 
 /// What a picture is made from besides the particles.
 #[derive(Clone, Debug)]
@@ -62,17 +69,34 @@ impl Frame {
 /// One seen particle: column and palette entry; row in its band, intensity and some random bits.
 type Record = [u32; 2];
 
-/// Records by band.
+/// Records of one band; the first `used` count. Room is made for a block's at once, so that none asks for it.
 #[derive(Default)]
-struct Bins {
-    bands: Vec<Vec<Record>>,
+struct Bin {
+    records: Vec<Record>,
+    used: usize,
 }
 
-/// Light by band: [`BAND_STORE`] rows of r, g, b and a spare, in [`WHITE`]ths.
+impl Bin {
+    fn make_room(&mut self) {
+        if self.records.len() - self.used < LANES {
+            self.records.resize(self.records.len() * 2 + LANES, [0; 2]);
+        }
+    }
+}
+
+/// Light of a band: its rows, the one below, and means over cells of its own rows.
+#[derive(Default)]
+pub struct Band {
+    pub pixels: Vec<Pixel>,
+    pub cells: Cells,
+}
+
+/// Light by band.
 #[derive(Default)]
 pub struct Splatter {
-    bins: Vec<Bins>,
-    light: Vec<Vec<u16>>,
+    /// By run of blocks and by band; the last of a run takes what is not seen.
+    bins: Vec<Vec<Bin>>,
+    light: Vec<Band>,
     palette: Vec<Entry>,
 }
 
@@ -87,83 +111,103 @@ impl Splatter {
     pub fn splat(&mut self, blocks: &[Block], frame: &Frame, threads: &Threads, isa: Isa) {
         let bands = (frame.height as usize).div_ceil(BAND_ROWS);
         self.palette.clear();
-        self.palette.extend(frame.palette_words().map(|[r, g, b]| [r, g, b, 0, r, g, b, 0]));
+        self.palette.extend(frame.palette_words().map(|[r, g, b]| {
+            let pixel = [u32::from(r) | (u32::from(g) << 16), u32::from(b)];
+            bytemuck::cast::<_, Entry>([pixel, pixel])
+        }));
         // More runs than threads, so that a late thread has less left to do.
         let runs = if threads.count() == 1 { 1 } else { threads.count() * 3 };
-        self.bins.resize_with(runs, Bins::default);
+        self.bins.resize_with(runs, Vec::new);
         let run = blocks.len().div_ceil(runs).max(1);
         threads.each(&mut self.bins, |index, bins| {
-            bins.bands.resize_with(bands, Vec::new);
-            bins.bands.iter_mut().for_each(Vec::clear);
+            bins.resize_with(bands + 1, Bin::default);
+            bins.iter_mut().for_each(|bin| bin.used = 0);
             let start = (index * run).min(blocks.len());
             let end = (start + run).min(blocks.len());
-            sort_into_bands(isa, &blocks[start..end], start, frame, &mut bins.bands);
+            sort_into_bands(isa, &blocks[start..end], start, frame, bins);
         });
-        self.light.resize_with(bands, Vec::new);
+        self.light.resize_with(bands, Band::default);
         let (bins, palette) = (&self.bins, &self.palette);
-        let row = frame.width as usize * 4;
-        threads.each(&mut self.light, |band, light| {
-            light.clear();
-            light.resize(BAND_STORE * row, 0);
+        let width = frame.width as usize;
+        threads.each(&mut self.light, |index, band| {
+            band.pixels.clear();
+            band.pixels.resize(BAND_STORE * width, [0; 2]);
             for bins in bins {
-                add_records(isa, &bins.bands[band], palette, light, row);
+                let bin = &bins[index];
+                add_records(isa, &bin.records[..bin.used], palette, &mut band.pixels, width);
             }
+            // The first row of cells waits for what falls on it from above.
+            band.cells.resize(width);
+            shrink_band(isa, &band.pixels, width, 1..CELL_ROWS, &mut band.cells);
         });
-        // What fell on the row below a band belongs to the next one.
-        for band in 1..bands {
-            let (above, below) = self.light.split_at_mut(band);
-            let spilled = &above[band - 1][BAND_ROWS * row..];
-            for (to, from) in below[0][..row].iter_mut().zip(spilled) {
-                *to = to.saturating_add(*from);
+        for index in 0..bands {
+            let (above, below) = self.light.split_at_mut(index);
+            let band = &mut below[0];
+            if let Some(above) = above.last() {
+                let spilled: &[u16] = bytemuck::cast_slice(&above.pixels[BAND_ROWS * width..]);
+                let own: &mut [u16] = bytemuck::cast_slice_mut(&mut band.pixels[..width]);
+                own.iter_mut().zip(spilled).for_each(|(to, from)| *to = to.saturating_add(*from));
             }
+            shrink_band(isa, &band.pixels, width, 0..1, &mut band.cells);
         }
     }
 
-    pub fn light(&self) -> &[Vec<u16>] {
+    pub fn light(&self) -> &[Band] {
         &self.light
     }
 }
 
 for_each_isa! {
-    fn sort_into_bands(blocks: &[Block], first: usize, frame: &Frame, bands: &mut [Vec<Record>]) = sort_body
+    fn sort_into_bands(blocks: &[Block], first: usize, frame: &Frame, bins: &mut [Bin]) = sort_body
 }
 
 for_each_isa! {
-    fn add_records(records: &[Record], palette: &[Entry], light: &mut [u16], row: usize) = add_body
+    fn add_records(records: &[Record], palette: &[Entry], light: &mut [Pixel], width: usize) = add_body
 }
 
 #[inline(always)]
-fn sort_body(blocks: &[Block], first: usize, frame: &Frame, bands: &mut [Vec<Record>]) {
-    let mut out = Projected { column: [0; LANES], row: [0; LANES], band: [HIDDEN; LANES] };
+fn sort_body(blocks: &[Block], first: usize, frame: &Frame, bins: &mut [Bin]) {
+    let unseen = bins.len() - 1;
+    let mut out = Projected { column: [0; LANES], row: [0; LANES], band: [0; LANES] };
     for (index, block) in blocks.iter().enumerate() {
         if !block.any_alive() {
             continue;
         }
-        project(block, frame, [1.0, 0.0, frame.gain], &mut out);
-        keep_seen(&out, bands);
+        project(block, frame, [1.0, 0.0, frame.gain], unseen as u32, &mut out);
+        keep_seen(&out, bins);
         // Every second block stands for its neighbour in the mirror too, at twice the light.
         if let Some([height, share]) = frame.mirror
             && (first + index).is_multiple_of(2)
         {
-            project(block, frame, [-1.0, 2.0 * height, 2.0 * share * frame.gain], &mut out);
-            keep_seen(&out, bands);
+            project(block, frame, [-1.0, 2.0 * height, 2.0 * share * frame.gain], unseen as u32, &mut out);
+            keep_seen(&out, bins);
         }
     }
 }
 
 #[inline(always)]
-fn keep_seen(seen: &Projected, bands: &mut [Vec<Record>]) {
+fn keep_seen(seen: &Projected, bins: &mut [Bin]) {
+    for bin in &mut *bins {
+        bin.make_room();
+    }
     for lane in 0..LANES {
-        // Hidden ones have a band beyond the last.
-        if let Some(band) = bands.get_mut(seen.band[lane] as usize) {
-            band.push([seen.column[lane], seen.row[lane]]);
+        // Always there, and written without asking whether the lane is seen: that would be guessed wrongly.
+        if let Some(bin) = bins.get_mut(seen.band[lane] as usize)
+            && let Some(record) = bin.records.get_mut(bin.used)
+        {
+            *record = [seen.column[lane], seen.row[lane]];
+            bin.used = bin.used.wrapping_add(1);
         }
+    }
+    if let Some(unseen) = bins.last_mut() {
+        unseen.used = 0;
     }
 }
 
-/// Where each lane of `block` falls. `mirror` is the factor on y, what is added to it, and the gain.
+/// Where each lane of `block` falls. `mirror` is the factor on y, what is added to it, and the gain;
+/// `unseen` is the band of those that are not seen.
 #[inline(always)]
-fn project(block: &Block, frame: &Frame, mirror: [f32; 3], out: &mut Projected) {
+fn project(block: &Block, frame: &Frame, mirror: [f32; 3], unseen: u32, out: &mut Projected) {
     let View { eye, right, up, forward } = frame.view;
     let [flip, shift, gain] = mirror;
     // Adding 2^23 puts a whole number into the low bits of a float.
@@ -212,10 +256,10 @@ fn project(block: &Block, frame: &Frame, mirror: [f32; 3], out: &mut Projected) 
         let intensity = whole(intensity);
         let entry = whole(phase * (PALETTE_LEN - 1) as f32);
         let palette = look >> 28;
-        out.column[i] = column | ((palette * PALETTE_LEN as u32 + entry) << 18);
+        out.column[i] = column | ((palette.wrapping_mul(PALETTE_LEN as u32).wrapping_add(entry)) << 18);
         out.row[i] = (row & (SUB * BAND_ROWS as u32 - 1)) | (intensity << 10) | ((look >> 16) << 26);
         let band = row / (SUB * BAND_ROWS as u32);
-        out.band[i] = if seen { band } else { HIDDEN };
+        out.band[i] = if seen { band } else { unseen };
     }
 }
 
@@ -235,38 +279,83 @@ fn hide(block: &Block, eye: [f32; 4], [flip, shift]: [f32; 2], hider: &[f32; 4],
     }
 }
 
+/// Records taken apart: the first pixel, the palette entry, random bits twice, and what each of the four
+/// pixels gets of the light in 65 536ths, twice too.
+struct Batch {
+    start: [u32; BATCH],
+    entry: [u32; BATCH],
+    chance: [u32; BATCH],
+    shares: [[u32; 4]; BATCH],
+}
+
 #[inline(always)]
-fn add_body(records: &[Record], palette: &[Entry], light: &mut [u16], row: usize) {
-    for &[column, place] in records {
-        let x = column & 0x3_ffff;
-        let entry = &palette[((column >> 18) as usize) & (PALETTES * PALETTE_LEN - 1)];
-        let y = place & 0x3ff;
-        let intensity = (place >> 10) & 0xffff;
+fn add_body(records: &[Record], palette: &[Entry], light: &mut [Pixel], width: usize) {
+    let mut batch =
+        Batch { start: [0; BATCH], entry: [0; BATCH], chance: [0; BATCH], shares: [[0; 4]; BATCH] };
+    let (whole, rest) = records.as_chunks::<BATCH>();
+    for records in whole {
+        take_apart(records, width, &mut batch);
+        add_batch(&batch, BATCH, palette, light, width);
+    }
+    let mut last = [[0; 2]; BATCH];
+    last[..rest.len()].copy_from_slice(rest);
+    take_apart(&last, width, &mut batch);
+    add_batch(&batch, rest.len(), palette, light, width);
+}
+
+#[inline(always)]
+fn take_apart(records: &[Record; BATCH], width: usize, batch: &mut Batch) {
+    const TWICE: u32 = 0x1_0001;
+    for i in 0..BATCH {
+        let [column, place] = records[i];
+        let (x, y) = (column & 0x3_ffff, place & 0x3ff);
+        batch.start[i] = (y / SUB).wrapping_mul(width as u32).wrapping_add(x / SUB);
+        batch.entry[i] = (column >> 18) & (PALETTES * PALETTE_LEN - 1) as u32;
         // Rounding up or down by chance keeps dim colours true on average.
-        let chance = ((place >> 26) << 10) as u16;
+        batch.chance[i] = ((place >> 26) << 10).wrapping_mul(TWICE);
+        let intensity = (place >> 10) & 0xffff;
         let (fx, fy) = (x % SUB, y % SUB);
-        let start = (y / SUB) as usize * row + (x / SUB) as usize * 4;
-        let share = |wx: u32, wy: u32| ((intensity * (wx * wy)) >> 10) as u16;
-        let (near, far) = (SUB - fx, SUB - fy);
-        if let Some(pixels) = light.get_mut(start..).and_then(<[u16]>::first_chunk_mut) {
-            deposit(pixels, entry, share(near, far), share(fx, far), chance);
+        let (near, far) = (SUB.wrapping_sub(fx), SUB.wrapping_sub(fy));
+        let share = |wx: u32, wy: u32| {
+            let share = (intensity.wrapping_mul(wx.wrapping_mul(wy)) >> 10) & 0xffff;
+            share.wrapping_mul(TWICE)
+        };
+        batch.shares[i] = [share(near, far), share(fx, far), share(near, fy), share(fx, fy)];
+    }
+}
+
+#[inline(always)]
+fn add_batch(batch: &Batch, count: usize, palette: &[Entry], light: &mut [Pixel], width: usize) {
+    // One comparison for both rows: what starts before this has a whole pair in the row below.
+    let Some(pairs) = light.len().checked_sub(width + 1) else { return };
+    let palette = &palette[..PALETTES * PALETTE_LEN];
+    for i in 0..count.min(BATCH) {
+        let start = batch.start[i] as usize;
+        let entry = &palette[batch.entry[i] as usize & (PALETTES * PALETTE_LEN - 1)];
+        if start >= pairs {
+            continue;
         }
-        if let Some(pixels) = light.get_mut(start + row..).and_then(<[u16]>::first_chunk_mut) {
-            deposit(pixels, entry, share(near, fy), share(fx, fy), chance);
+        let [a, b, c, d] = batch.shares[i];
+        let chance = batch.chance[i];
+        for (start, left, right) in [(start, a, b), (start + width, c, d)] {
+            if let Some(pixels) = light.get_mut(start..).and_then(<[Pixel]>::first_chunk_mut) {
+                deposit(pixels, entry, left, right, chance);
+            }
         }
     }
 }
 
 /// Adds `entry` to two neighbouring pixels, `left` and `right` 65 536ths of it.
 #[inline(always)]
-fn deposit(pixels: &mut Entry, entry: &Entry, left: u16, right: u16, chance: u16) {
-    let weights = [left, left, left, left, right, right, right, right];
-    let mut sums = *pixels;
+fn deposit(pixels: &mut [Pixel; 2], entry: &Entry, left: u32, right: u32, chance: u32) {
+    let weights: Entry = bytemuck::cast([left, left, right, right]);
+    let chances: Entry = bytemuck::cast([chance; 4]);
+    let mut sums: Entry = bytemuck::cast(*pixels);
     for c in 0..8 {
-        let product = u32::from(entry[c]) * u32::from(weights[c]);
-        let low = product as u16;
-        let up = u16::from(low.wrapping_add(chance) < low);
-        sums[c] = sums[c].saturating_add((product >> 16) as u16 + up);
+        let low = entry[c].wrapping_mul(weights[c]);
+        let high = ((u32::from(entry[c]).wrapping_mul(u32::from(weights[c]))) >> 16) as u16;
+        let up = u16::from(low.wrapping_add(chances[c]) < low);
+        sums[c] = sums[c].saturating_add(high.wrapping_add(up));
     }
-    *pixels = sums;
+    *pixels = bytemuck::cast(sums);
 }

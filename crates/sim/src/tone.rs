@@ -1,91 +1,52 @@
 //! From light to codes: exposure as film answers to it, hue kept, sRGB, dithered to eight bits.
 
+// Loops run over pixels by number: one index into many rows is what becomes vector code.
+#![allow(clippy::needless_range_loop)]
+
+use crate::exact::ROUND;
 use crate::glow::{CELL, Glow, between, stretch};
 use crate::isa::{Isa, for_each_isa};
 use crate::pool::Threads;
-use crate::splat::{BAND_ROWS, WHITE};
+use crate::splat::{BAND_ROWS, Band, Pixel, WHITE};
 
-/// A band of the picture and what finishing it needs.
-#[derive(Default)]
-struct Band {
-    upper: [Vec<f32>; 3],
-    lower: [Vec<f32>; 3],
-    dither: Vec<f32>,
-}
-
-/// Makes pictures of light.
-#[derive(Default)]
-pub struct Toner {
-    bands: Vec<Band>,
-}
-
-struct Job<'a> {
-    scratch: &'a mut Band,
-    pixels: &'a mut [u8],
-}
-
-impl Toner {
-    /// Writes RGBA, opaque, from light by band and its spill.
-    pub fn develop(
-        &mut self,
-        light: &[Vec<u16>],
-        glow: &Glow,
-        width: usize,
-        rgba: &mut [u8],
-        threads: &Threads,
-        isa: Isa,
-    ) {
-        self.bands.resize_with(light.len(), Band::default);
-        let mut jobs: Vec<Job<'_>> = (self.bands.iter_mut().zip(rgba.chunks_mut(BAND_ROWS * width * 4)))
-            .map(|(scratch, pixels)| Job { scratch, pixels })
-            .collect();
-        threads.each(&mut jobs, |band, job| {
-            develop_band(isa, &light[band], glow, band, width, job.scratch, job.pixels);
-        });
-    }
+/// Writes RGBA, opaque, from light by band and its spill.
+pub fn develop(light: &[Band], glow: &Glow, width: usize, rgba: &mut [u8], threads: &Threads, isa: Isa) {
+    let mut bands: Vec<&mut [u8]> = rgba.chunks_mut(BAND_ROWS * width * 4).collect();
+    threads.each(&mut bands, |band, pixels| {
+        develop_band(isa, &light[band].pixels, glow, band, width, pixels);
+    });
 }
 
 for_each_isa! {
-    fn develop_band(
-        light: &[u16],
-        glow: &Glow,
-        band: usize,
-        width: usize,
-        scratch: &mut Band,
-        pixels: &mut [u8],
-    ) = develop_body
+    fn develop_band(light: &[Pixel], glow: &Glow, band: usize, width: usize, pixels: &mut [u8]) = develop_body
 }
 
 #[inline(always)]
-fn develop_body(
-    light: &[u16],
-    glow: &Glow,
-    band: usize,
-    width: usize,
-    scratch: &mut Band,
-    pixels: &mut [u8],
-) {
+fn develop_body(light: &[Pixel], glow: &Glow, band: usize, width: usize, pixels: &mut [u8]) {
     let planes = glow.planes();
-    let padded = planes[0].width * CELL;
-    let Band { upper, lower, dither } = scratch;
-    for row in upper.iter_mut().chain(lower.iter_mut()) {
-        row.resize(padded, 0.0);
-    }
-    dither.resize(width, 0.0);
-    let mut above = usize::MAX;
+    // Some kilobytes, and the same ones for each band of a thread: they stay in the first cache.
+    let row = || [(); 3].map(|()| vec![0.0; planes[0].width * CELL]);
+    let (mut upper, mut lower, mut dither) = (row(), row(), vec![0.0; width]);
+    let mut above = None;
     for (y, out) in pixels.chunks_exact_mut(width * 4).enumerate() {
         let whole = band * BAND_ROWS + y;
         let (row, part) = between(whole);
-        if row != above {
-            above = row;
+        if above != Some(row) {
+            if above.map(|above| above + 1) == Some(row) {
+                std::mem::swap(&mut upper, &mut lower);
+            } else {
+                for c in 0..3 {
+                    stretch(planes[c].row(row), &mut upper[c]);
+                }
+            }
             for c in 0..3 {
-                stretch(planes[c].row(row), &mut upper[c]);
                 stretch(planes[c].row(row + 1), &mut lower[c]);
             }
+            above = Some(row);
         }
-        noise(whole, dither);
+        noise(whole, &mut dither);
         let spill = [0, 1, 2].map(|c| (&upper[c][..width], &lower[c][..width]));
-        develop_row(&light[y * width * 4..(y + 1) * width * 4], spill, part, dither, out);
+        develop_row(&light[y * width..][..width], spill, part, &dither, out);
     }
 }
 
@@ -109,17 +70,18 @@ fn floor(x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn develop_row(light: &[u16], spill: [(&[f32], &[f32]); 3], part: f32, dither: &[f32], out: &mut [u8]) {
+fn develop_row(light: &[Pixel], spill: [(&[f32], &[f32]); 3], part: f32, dither: &[f32], out: &mut [u8]) {
     let width = dither.len();
     // Equal lengths that the compiler can see: then nothing in the loop can fail, and it becomes vector code.
     let [red, green, blue] = spill.map(|(upper, lower)| (&upper[..width], &lower[..width]));
-    let light = &light.as_chunks::<4>().0[..width];
+    let light = &light[..width];
     let out = &mut out.as_chunks_mut::<4>().0[..width];
     for x in 0..width {
-        let of = |c: usize, (upper, lower): (&[f32], &[f32])| {
-            f32::from(light[x][c]) * (1.0 / WHITE) + (upper[x] + (lower[x] - upper[x]) * part)
+        let of = |own: u32, (upper, lower): (&[f32], &[f32])| {
+            own as i32 as f32 * (1.0 / WHITE) + (upper[x] + (lower[x] - upper[x]) * part)
         };
-        let (r, g, b) = (of(0, red), of(1, green), of(2, blue));
+        let [red_green, own_blue] = light[x];
+        let (r, g, b) = (of(red_green & 0xffff, red), of(red_green >> 16, green), of(own_blue, blue));
         let most = if r > g { r } else { g };
         let most = if most > b { most } else { b };
         let answer = film(most);
@@ -128,15 +90,14 @@ fn develop_row(light: &[u16], spill: [(&[f32], &[f32]); 3], part: f32, dither: &
         let peak2 = peak * peak;
         let peak4 = peak2 * peak2;
         let bleach = peak4 * peak4 * 0.92;
+        let (kept, white) = (answer - answer * bleach, peak * bleach);
         let code = |light: f32| {
-            let kept = light * answer;
-            let level = srgb(kept + (peak - kept) * bleach) * 255.0 + dither[x] - 0.5;
-            let level = if level > 0.0 { level } else { 0.0 };
-            let level = if level < 255.0 { level } else { 255.0 };
+            // From −½ to 255.4: no light is more than the peak, and the curve ends a little below 1.
+            let level = srgb(light * kept + white) * 255.0 + (dither[x] - 0.5);
             // Rounds; a whole number then stands in the low bits of the float.
-            (level + 8_388_608.0).to_bits() as u8
+            (level + ROUND).to_bits() & 0xff
         };
-        out[x] = [code(r), code(g), code(b), 255];
+        out[x] = (code(r) | (code(g) << 8) | (code(b) << 16) | 0xff00_0000).to_le_bytes();
     }
 }
 

@@ -72,16 +72,17 @@ fn a_camera_and_a_microphone_reach_the_viewer_and_the_camera_comes_back() {
         let stamp = wait_until(what, LIMIT, || shown_stamp(&player).flatten());
         stamp.unwrap_or_else(|err| panic!("{err}\nthe engine: {}", engine_log(&engine))).frame
     };
-    let first = frame_of("the camera's first picture");
-    wait_until("the camera's pictures move on", LIMIT, || {
-        shown_stamp(&player).flatten().filter(|stamp| stamp.frame > first)
-    })
-    .expect("the camera's pictures move on");
+    let moves_on = |from: u32, by: u32| {
+        let later = || shown_stamp(&player).flatten().filter(|stamp| stamp.frame >= from.saturating_add(by));
+        wait_until("the camera's pictures move on", LIMIT, later).expect("the camera's pictures move on");
+    };
+    moves_on(frame_of("the camera's first picture"), 1);
 
     camera.unplug().expect("unplugged");
     wait_until("a slate", LIMIT, || shown_stamp(&player).filter(Option::is_none)).expect("a slate");
     camera.set(CameraState::Working).expect("plugged in");
-    frame_of("the camera's picture after it was plugged in again");
+    // Three more seconds of pictures: by then the microphone has long been open too.
+    moves_on(frame_of("the camera's picture after it was plugged in again"), 90);
 
     let status = engine.terminate(LIMIT).expect("the engine ends");
     assert!(status.success(), "{}", engine.errors());

@@ -91,7 +91,8 @@ fn arrows_only_go_down() {
         if name == "testkit" {
             continue;
         }
-        let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table of arrows"));
+        let allowed =
+            allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table of arrows"));
         for used in dependencies.iter().filter_map(|dependency| dependency.strip_prefix("tickcast-")) {
             assert!(allowed.contains(&used), "{name} uses {used}");
         }
@@ -119,7 +120,9 @@ fn a_node_alone_contains_no_studio() {
         .iter()
         .map(|node| {
             let normal = node["deps"].as_array().into_iter().flatten().filter(|dependency| {
-                dependency["dep_kinds"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k["kind"].is_null()))
+                dependency["dep_kinds"]
+                    .as_array()
+                    .is_some_and(|kinds| kinds.iter().any(|k| k["kind"].is_null()))
             });
             (text(node, "id"), normal.map(|dependency| text(dependency, "pkg")).collect())
         })
@@ -165,14 +168,18 @@ fn unwrap_is_for_tests() {
     let sources = files_under(&root().join("crates"), ".rs").into_iter();
     let sources = sources.filter(|file| {
         let path = file.to_string_lossy();
-        path.contains("/src/") && !path.contains("/testkit/") && !path.ends_with("tests.rs") && !path.contains("/tests/")
+        path.contains("/src/")
+            && !path.contains("/testkit/")
+            && !path.ends_with("tests.rs")
+            && !path.contains("/tests/")
     });
     for file in sources {
         let source = std::fs::read_to_string(&file).expect("a source file");
         // A file's tests stand at its end.
         let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         // A module that is a test as a whole is declared under cfg(test) by its parent.
-        let is_test_module = source.lines().any(|line| line.trim() == "#[test]") && code.len() == source.len();
+        let is_test_module =
+            source.lines().any(|line| line.trim() == "#[test]") && code.len() == source.len();
         for (number, line) in code.lines().enumerate().filter(|_| !is_test_module) {
             assert!(
                 !line.contains(".unwrap()") || line.trim_start().starts_with("//"),
@@ -194,7 +201,8 @@ fn the_demo_scene_and_the_sample_are_what_the_program_reads() {
 
 #[test]
 fn the_commented_configuration_is_the_default() {
-    let sample = node::NodeConfig::from_file(&root().join("assets/tickcast.toml")).expect("the sample parses");
+    let sample =
+        node::NodeConfig::from_file(&root().join("assets/tickcast.toml")).expect("the sample parses");
     assert_eq!(sample, node::NodeConfig::default());
 }
 
@@ -278,6 +286,10 @@ fn every_dependency_may_be_used() {
 fn every_dependency_comes_from_the_registry() {
     for package in metadata(&[])["packages"].as_array().expect("a list of packages") {
         let source = text(package, "source");
-        assert!(source.is_empty() || source.starts_with("registry+"), "{} comes from {source}", text(package, "name"));
+        assert!(
+            source.is_empty() || source.starts_with("registry+"),
+            "{} comes from {source}",
+            text(package, "name")
+        );
     }
 }

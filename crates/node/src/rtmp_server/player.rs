@@ -90,7 +90,12 @@ impl Playing {
     }
 
     fn audio(&mut self, packet: &Packet, tags: &mut VecDeque<SharedTag>) {
-        let Some(config) = self.stream.live().aac_config else { return };
+        let live = self.stream.live();
+        // Sound waits for the picture: a player takes its first packet for the beginning of both.
+        if self.rendition.is_none() && live.best_rendition().is_some() {
+            return;
+        }
+        let Some(config) = live.aac_config else { return };
         if self.sound.as_ref() != Some(&config) {
             let header = AudioBody::SequenceHeader { codec: AudioCodec::Aac, config: config.clone() };
             tags.push_back(tag(TagContent::AudioHeader, packet, header.to_bytes()));

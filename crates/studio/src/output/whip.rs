@@ -7,7 +7,7 @@ use rtc::{LinkState, Network, PublishEvent, Signalling, WhipConfig, WhipPublishe
 use tokio::sync::watch;
 
 use super::Status;
-use crate::hub::{Hub, Lane};
+use crate::hub::{Hub, Lane, Subscription};
 
 /// What is published.
 pub struct WhipParts {
@@ -39,6 +39,9 @@ pub async fn run(
             return;
         }
     };
+    // Frames made before the first connection were nobody's loss; its first statistics have them all.
+    let mut before: Option<u64> = None;
+    let lost = |before: Option<u64>| before.map_or(0, |before| dropped(&publisher, &packets) - before);
     loop {
         tokio::select! {
             packet = packets.next() => match packet {
@@ -52,25 +55,33 @@ pub async fn run(
             },
             event = events.recv() => match event {
                 Some(PublishEvent::KeyframeRequested { .. }) => want_key(),
-                Some(PublishEvent::State(LinkState::Up)) => {
-                    show(&status, &publisher, packets.dropped());
-                    // The server and its viewers start on one.
-                    want_key();
-                }
-                Some(PublishEvent::State(_) | PublishEvent::Stats(_)) => {
-                    show(&status, &publisher, packets.dropped());
+                Some(news) => {
+                    match news {
+                        // The server and its viewers start on one.
+                        PublishEvent::State(LinkState::Up) => want_key(),
+                        PublishEvent::Stats(_) if publisher.state() == LinkState::Up => {
+                            before.get_or_insert_with(|| dropped(&publisher, &packets));
+                        }
+                        _ => {}
+                    }
+                    show(&status, &publisher, lost(before));
                 }
                 None => break,
             },
             changed = stop.changed() => if changed.is_err() || *stop.borrow() { break },
         }
     }
-    show(&status, &publisher, packets.dropped());
+    show(&status, &publisher, lost(before));
     publisher.close().await;
     status.change(|figures| figures.state = "closed");
 }
 
-fn show(status: &Status, publisher: &WhipPublisher, behind: u64) {
+/// Frames that did not go out, since the publisher was made.
+fn dropped(publisher: &WhipPublisher, packets: &Subscription) -> u64 {
+    packets.dropped() + publisher.stats().layers.iter().map(|layer| layer.dropped_frames).sum::<u64>()
+}
+
+fn show(status: &Status, publisher: &WhipPublisher, lost: u64) {
     let stats = publisher.stats();
     let state = publisher.state();
     status.change(|figures| {
@@ -82,7 +93,7 @@ fn show(status: &Status, publisher: &WhipPublisher, behind: u64) {
         };
         figures.reconnects = u64::from(stats.reconnects);
         figures.bytes = stats.bytes;
-        figures.dropped = behind + stats.layers.iter().map(|layer| layer.dropped_frames).sum::<u64>();
+        figures.dropped = lost;
         figures.rtt_ms = stats.rtt_ms;
         figures.loss = stats.loss;
     });

@@ -92,8 +92,7 @@ impl Resource {
 
     /// Ends the session. One that is gone already is no error.
     pub async fn delete(&self) -> Result<(), ClientError> {
-        let response =
-            authorized(self.http.delete(self.url.clone()), self.bearer.as_deref()).send().await?;
+        let response = authorized(self.http.delete(self.url.clone()), self.bearer.as_deref()).send().await?;
         match response.status() {
             status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(()),
             _ => Err(refusal(response).await),

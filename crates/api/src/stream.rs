@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn every_status_is_found_again_from_its_text() {
-        for status in [StreamStatus::Pending, StreamStatus::Live, StreamStatus::Ended, StreamStatus::Archived] {
+        for status in [StreamStatus::Pending, StreamStatus::Live, StreamStatus::Ended, StreamStatus::Archived]
+        {
             assert_eq!(StreamStatus::parse(status.as_str()), Some(status));
         }
     }

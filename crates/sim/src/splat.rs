@@ -348,14 +348,66 @@ fn add_batch(batch: &Batch, count: usize, palette: &[Entry], light: &mut [Pixel]
 /// Adds `entry` to two neighbouring pixels, `left` and `right` 65 536ths of it.
 #[inline(always)]
 fn deposit(pixels: &mut [Pixel; 2], entry: &Entry, left: u32, right: u32, chance: u32) {
-    let weights: Entry = bytemuck::cast([left, left, right, right]);
-    let chances: Entry = bytemuck::cast([chance; 4]);
-    let mut sums: Entry = bytemuck::cast(*pixels);
+    let weights = bytemuck::cast([left, left, right, right]);
+    let chances = bytemuck::cast([chance; 4]);
+    *pixels = bytemuck::cast(weighted_sum(bytemuck::cast(*pixels), *entry, weights, chances));
+}
+
+/// `sums` and, on top, products of the others' 65 536ths, rounded up when the rest and the chance exceed one.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline(always)]
+fn weighted_sum_by_lane(mut sums: Entry, entry: Entry, weights: Entry, chances: Entry) -> Entry {
     for c in 0..8 {
-        let low = entry[c].wrapping_mul(weights[c]);
-        let high = ((u32::from(entry[c]).wrapping_mul(u32::from(weights[c]))) >> 16) as u16;
-        let up = u16::from(low.wrapping_add(chances[c]) < low);
-        sums[c] = sums[c].saturating_add(high.wrapping_add(up));
+        let product = u32::from(entry[c]) * u32::from(weights[c]);
+        let up = u16::from((product as u16).checked_add(chances[c]).is_none());
+        sums[c] = sums[c].saturating_add(((product >> 16) as u16).wrapping_add(up));
     }
-    *pixels = bytemuck::cast(sums);
+    sums
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use weighted_sum_by_lane as weighted_sum;
+
+/// The same by SSE2, which every x86-64 has: the compiler itself widens the products to 32 bits, at twice the
+/// instructions in the loop that half of the drawing is spent in.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn weighted_sum(sums: Entry, entry: Entry, weights: Entry, chances: Entry) -> Entry {
+    use std::arch::x86_64::*;
+    let [sums, entry, weights, chances]: [__m128i; 4] = bytemuck::cast([sums, entry, weights, chances]);
+    // SAFETY: SSE2 is part of x86-64.
+    let sums = unsafe {
+        let (high, low) = (_mm_mulhi_epu16(entry, weights), _mm_mullo_epi16(entry, weights));
+        // Signed comparison orders as an unsigned one does once both top bits are turned round.
+        let most = _mm_xor_si128(chances, _mm_set1_epi16(0x7fff));
+        let carries = _mm_cmpgt_epi16(_mm_xor_si128(low, _mm_set1_epi16(i16::MIN)), most);
+        _mm_adds_epu16(sums, _mm_sub_epi16(high, carries))
+    };
+    bytemuck::cast(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words() -> impl Strategy<Value = Entry> {
+        let word = prop_oneof![any::<u16>(), Just(0), Just(u16::MAX), Just(0x7fff), Just(0x8000)];
+        prop::array::uniform8(word)
+    }
+
+    proptest! {
+        #[test]
+        fn vector_instructions_add_up_what_plain_arithmetic_does(
+            sums in words(), entry in words(), weights in words(), chances in words(),
+        ) {
+            let expected: Entry = std::array::from_fn(|c| {
+                let exact = u64::from(entry[c]) * u64::from(weights[c]) + u64::from(chances[c]);
+                (u64::from(sums[c]) + (exact >> 16)).min(0xffff) as u16
+            });
+            prop_assert_eq!(weighted_sum(sums, entry, weights, chances), expected);
+            prop_assert_eq!(weighted_sum_by_lane(sums, entry, weights, chances), expected);
+        }
+    }
 }

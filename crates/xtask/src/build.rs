@@ -15,7 +15,9 @@ pub fn pages() -> Result {
     }
     if modified(&ui.join("node_modules/.package-lock.json")) < modified(&ui.join("package-lock.json")) {
         say("build: the web pages' packages");
-        run(npm(&ui).args(["ci", "--no-audit", "--no-fund"]))?;
+        // Not `npm ci`: it refuses a lock file that leaves out the native parts of other platforms, and such a
+        // file is what npm writes where a registry does not carry them all. `install` keeps to the same versions.
+        run(npm(&ui).args(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel", "error"]))?;
     }
     say("build: the web pages");
     run(npm(&ui).args(["run", "--silent", "build"]))

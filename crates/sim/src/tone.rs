@@ -73,15 +73,21 @@ fn floor(x: f32) -> f32 {
 fn develop_row(light: &[Pixel], spill: [(&[f32], &[f32]); 3], part: f32, dither: &[f32], out: &mut [u8]) {
     let width = dither.len();
     // Equal lengths that the compiler can see: then nothing in the loop can fail, and it becomes vector code.
-    let [red, green, blue] = spill.map(|(upper, lower)| (&upper[..width], &lower[..width]));
+    // An array of them would hide that, and leave a scalar rest of sixteen pixels in every row.
+    let [(red, red_below), (green, green_below), (blue, blue_below)] = spill;
+    let (red, green, blue) = (&red[..width], &green[..width], &blue[..width]);
+    let (red_below, green_below) = (&red_below[..width], &green_below[..width]);
+    let blue_below = &blue_below[..width];
     let light = &light[..width];
     let out = &mut out.as_chunks_mut::<4>().0[..width];
     for x in 0..width {
-        let of = |own: u32, (upper, lower): (&[f32], &[f32])| {
-            own as i32 as f32 * (1.0 / WHITE) + (upper[x] + (lower[x] - upper[x]) * part)
+        let of = |own: u32, upper: f32, lower: f32| {
+            own as i32 as f32 * (1.0 / WHITE) + (upper + (lower - upper) * part)
         };
         let [red_green, own_blue] = light[x];
-        let (r, g, b) = (of(red_green & 0xffff, red), of(red_green >> 16, green), of(own_blue, blue));
+        let r = of(red_green & 0xffff, red[x], red_below[x]);
+        let g = of(red_green >> 16, green[x], green_below[x]);
+        let b = of(own_blue, blue[x], blue_below[x]);
         let most = if r > g { r } else { g };
         let most = if most > b { most } else { b };
         let answer = film(most);

@@ -11,7 +11,7 @@ use thiserror::Error;
 const VERSION: u32 = 1;
 /// Above this a programme cannot be composed in real time anywhere that was tried.
 const SIDE_MAX: u32 = 4096;
-const SIDE_MIN: u32 = 160;
+const SIDE_MIN: u32 = 90;
 const PARTICLES_MAX: u32 = 4_000_000;
 
 #[derive(Debug, Error)]
@@ -328,10 +328,10 @@ impl BroadcastFile {
 }
 
 fn even_size(what: &str, width: u32, height: u32) -> Result<Size, BroadcastError> {
-    let fits = |side: u32| (SIDE_MIN..=SIDE_MAX).contains(&side) || (90..SIDE_MIN).contains(&side);
-    if !fits(width) || !fits(height) || width % 2 != 0 || height % 2 != 0 {
+    let fits = |side: u32| (SIDE_MIN..=SIDE_MAX).contains(&side);
+    if !fits(width) || !fits(height) || !width.is_multiple_of(2) || !height.is_multiple_of(2) {
         return meaningless(format!(
-            "{what}: {width}×{height} is no size: both are even numbers from 90 to {SIDE_MAX}"
+            "{what}: {width}×{height} is no size: both are even numbers from {SIDE_MIN} to {SIDE_MAX}"
         ));
     }
     Ok(Size::new(width, height))

@@ -1,6 +1,7 @@
 //! The task that owns a stream.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,8 +16,8 @@ use uuid::Uuid;
 use super::lane::{Assembler, Splitter};
 use super::meter::Meter;
 use super::{
-    Departure, Lane, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId, PublisherKind,
-    READ_AHEAD, StreamHandle, Unit,
+    Departure, Lane, Layers, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId,
+    PublisherKind, READ_AHEAD, StreamHandle, Unit,
 };
 use crate::hls::HlsStream;
 use crate::store::{Store, StreamRow};
@@ -57,7 +58,7 @@ pub fn spawn(row: StreamRow, media_id: sfu::StreamId, sfu: SfuHandle, store: Sto
 
 struct Publisher {
     id: PublisherId,
-    peer: Option<(sfu::PeerId, Arc<BTreeMap<Arc<str>, RenditionName>>)>,
+    peer: Option<(sfu::PeerId, Arc<Layers>)>,
     assemblers: BTreeMap<Lane, Assembler>,
     splitters: BTreeMap<Lane, Splitter>,
 }
@@ -288,8 +289,8 @@ impl Actor {
 
     /// The first packet of a lane is here: the media plane drops what it does not know, so it is told first.
     fn open_lane(&mut self, lane: Lane) {
-        if !self.lanes.contains_key(&lane) {
-            self.lanes.insert(lane, Meter::new());
+        if let Entry::Vacant(place) = self.lanes.entry(lane) {
+            place.insert(Meter::new());
             self.tell_layers();
             self.tell();
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use media::RenditionName;
 
 use crate::id::session_token;
-use crate::stream::{PublisherId, StreamHandle};
+use crate::stream::{Layers, PublisherId, StreamHandle};
 
 /// What a peer does.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub enum Role {
     Publisher {
         publisher: PublisherId,
         /// The rendition that each rid carries; a publisher without simulcast has none.
-        layers: Arc<BTreeMap<Arc<str>, RenditionName>>,
+        layers: Arc<Layers>,
     },
     Viewer,
 }
@@ -82,7 +82,7 @@ impl Sessions {
 
 /// Which rendition each rid of a simulcast offer carries. Our own rids say it; browsers' pages use a few
 /// conventions; of anything else the order counts, lowest first, as most encoders list them.
-pub fn layers(rids: &[String]) -> BTreeMap<Arc<str>, RenditionName> {
+pub fn layers(rids: &[String]) -> Layers {
     const CONVENTIONS: [[&str; 3]; 3] = [["q", "h", "f"], ["0", "1", "2"], ["low", "mid", "hi"]];
     const NAMES: [RenditionName; 3] = [RenditionName::Low, RenditionName::Medium, RenditionName::High];
     let ours = rids.iter().map(|rid| RenditionName::from_rid(rid)).collect::<Option<Vec<_>>>();

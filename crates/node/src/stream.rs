@@ -75,6 +75,9 @@ pub struct PublishGrant {
     pub epoch: StudioEpoch,
 }
 
+/// The rendition that each rid of a publisher carries.
+pub type Layers = BTreeMap<Arc<str>, RenditionName>;
+
 /// How a publisher went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Departure {
@@ -114,7 +117,7 @@ pub enum Message {
     Connected {
         publisher: PublisherId,
         peer: sfu::PeerId,
-        layers: Arc<BTreeMap<Arc<str>, RenditionName>>,
+        layers: Arc<Layers>,
     },
     /// Ends the broadcast now, and says when that is done.
     End {

@@ -1,5 +1,7 @@
 //! The executable with real peers: browsers, ffmpeg, OBS, another RTMP server, and crashes.
 
+#![allow(clippy::print_stdout, reason = "a test's figures are shown where it fails, or on request")]
+
 mod broadcasts;
 mod chromium;
 mod crash;

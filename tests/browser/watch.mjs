@@ -24,6 +24,8 @@ await page.screenshot({ path: join(folder, "page.png") });
 await page.getByRole("button", { name: "Figures" }).click();
 await page.getByLabel("Figures of this connection").waitFor();
 await page.screenshot({ path: join(folder, "figures.png") });
+// It is known once a sender report came.
+await page.waitForFunction(() => document.querySelector("main").dataset.delayMs !== "");
 const main = await page.evaluate(() => ({ ...document.querySelector("main").dataset }));
 const qualities = await page.getByLabel("Quality").locator("option").allTextContents();
 console.log(JSON.stringify({

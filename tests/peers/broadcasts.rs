@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::{CreatedStream, StreamInfo};
+use media::Size;
+use media::burn_in::{Stamp, read_luma};
 use testkit::tickcast::{Engine, Node};
-use testkit::wait_until;
+use testkit::{ffmpeg, wait_until};
 
 pub const TICKCAST: &str = env!("CARGO_BIN_EXE_tickcast");
 /// The bound of every wait: much longer than anything takes, since a test of counts must not be one of speed.
@@ -57,6 +59,9 @@ pub fn rtmp_play_url(node: &Node, stream: &CreatedStream) -> String {
     format!("rtmp://{}/live/{}", node.rtmp(), stream.playback_id)
 }
 
+/// The best rendition of [`engine`].
+const ENGINE_SIZE: Size = Size::new(640, 360);
+
 /// An engine that broadcasts the test pattern with burnt-in numbers, and a beep a second, in two small
 /// renditions. `rest` are further lines of its file.
 pub fn engine(folder: &Path, rest: &str) -> Engine {
@@ -86,4 +91,16 @@ ladder = [
 pub fn whip_output(stream: &CreatedStream) -> String {
     let (url, token) = (&stream.whip_url, &stream.stream_key);
     format!("outputs = [{{ kind = \"whip\", url = {url:?}, token = {token:?} }}]")
+}
+
+/// The burnt-in stamps of every picture; one that cannot be read fails the test.
+pub fn stamps(recording: &Path) -> Vec<Stamp> {
+    let luma = ffmpeg::luma(recording).expect("the recording decodes");
+    let pictures = luma.chunks_exact((ENGINE_SIZE.width * ENGINE_SIZE.height) as usize).enumerate();
+    pictures
+        .map(|(at, picture)| {
+            read_luma(picture, ENGINE_SIZE.width as usize, ENGINE_SIZE)
+                .unwrap_or_else(|| panic!("picture {at} has no stamp"))
+        })
+        .collect()
 }

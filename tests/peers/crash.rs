@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use media::burn_in::{Stamp, read_luma};
-use media::{Size, WallTime};
+use media::WallTime;
 use testkit::{ffmpeg, wait_until};
 
-use crate::broadcasts::{LIMIT, engine};
+use crate::broadcasts::{LIMIT, engine, stamps};
 
-const SIZE: Size = Size::new(640, 360);
 /// The kills of a usual run, and of a long one.
 const KILLS: u64 = 3;
 const KILLS_IN_SOAK: u64 = 20;
@@ -58,16 +56,4 @@ fn a_recording_plays_to_within_two_seconds_of_a_kill() {
             "pictures in order, turn {turn}"
         );
     }
-}
-
-/// The burnt-in stamps of every picture; one that cannot be read fails the test.
-fn stamps(recording: &std::path::Path) -> Vec<Stamp> {
-    let luma = ffmpeg::luma(recording).expect("the recording decodes");
-    let pictures = luma.chunks_exact((SIZE.width * SIZE.height) as usize).enumerate();
-    pictures
-        .map(|(at, picture)| {
-            read_luma(picture, SIZE.width as usize, SIZE)
-                .unwrap_or_else(|| panic!("picture {at} has no stamp"))
-        })
-        .collect()
 }

@@ -166,6 +166,13 @@ fn level_and_pitch(samples: &[f32]) -> (f32, f32) {
     assert!(samples.len() > 4 * half, "{} samples", samples.len());
     let part = &samples[samples.len() - 3 * half..samples.len() - half];
     let power = part.iter().map(|v| v * v).sum::<f32>() / part.len() as f32;
-    let rising = part.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
-    (power.sqrt(), rising as f32)
+    // Where it rises through zero, between samples; the middle one of the periods is that of the tone, also
+    // where a busy machine left a gap.
+    let rises: Vec<f32> = (1..part.len())
+        .filter(|&n| part[n - 1] < 0.0 && part[n] >= 0.0)
+        .map(|n| n as f32 - part[n] / (part[n] - part[n - 1]))
+        .collect();
+    let mut periods: Vec<f32> = rises.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    periods.sort_by(f32::total_cmp);
+    (power.sqrt(), 48_000.0 / periods[periods.len() / 2])
 }

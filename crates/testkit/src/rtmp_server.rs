@@ -9,6 +9,7 @@ use crate::logged_child::LoggedChild;
 use crate::process::{SetupError, wait_until};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
+const CONFIGURATION: &str = "nginx.conf";
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
 /// The server; ends when dropped.
@@ -36,18 +37,21 @@ impl RtmpServer {
              error_log stderr warn;\nevents {{}}\nrtmp {{ server {{ listen {address}; chunk_size 4096;\n\
              application live {{ live on; record all; record_path {folder}; record_suffix .flv; }} }} }}\n"
         );
-        let path = directory.path().join("nginx.conf");
-        std::fs::write(&path, configuration).map_err(file("nginx's configuration"))?;
-        let mut command = Command::new("nginx");
-        command.arg("-p").arg(directory.path()).arg("-c").arg(&path);
-        let mut server = LoggedChild::spawn("nginx", &mut command)?;
-        wait_until("nginx", READY_LIMIT, || {
-            let ended = server.has_ended();
-            let ended =
-                ended.then(|| Err(SetupError::Ended { what: "nginx".into(), output: server.errors() }));
-            ended.or_else(|| TcpStream::connect(address).ok().map(|_| Ok(())))
-        })??;
+        std::fs::write(directory.path().join(CONFIGURATION), configuration)
+            .map_err(file("nginx's configuration"))?;
+        let server = serve(directory.path(), address)?;
         Ok(Self { server, address, directory })
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts it again where it was.
+    pub fn restart(&mut self) -> Result<(), SetupError> {
+        self.server = serve(self.directory.path(), self.address)?;
+        Ok(())
     }
 
     /// Where to publish under `name`.
@@ -69,4 +73,16 @@ impl RtmpServer {
     pub fn log(&self) -> String {
         self.server.errors()
     }
+}
+
+fn serve(directory: &Path, address: SocketAddr) -> Result<LoggedChild, SetupError> {
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(directory).arg("-c").arg(directory.join(CONFIGURATION));
+    let mut server = LoggedChild::spawn("nginx", &mut command)?;
+    wait_until("nginx", READY_LIMIT, || {
+        let ended = server.has_ended();
+        let ended = ended.then(|| Err(SetupError::Ended { what: "nginx".into(), output: server.errors() }));
+        ended.or_else(|| TcpStream::connect(address).ok().map(|_| Ok(())))
+    })??;
+    Ok(server)
 }

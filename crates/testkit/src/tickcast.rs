@@ -59,6 +59,11 @@ impl Node {
         self.rtmp
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The UDP port of all WebRTC peers.
     pub fn media(&self) -> SocketAddr {
         self.media

@@ -1,0 +1,93 @@
+//! Viewers come and go, and leave nothing behind.
+
+use std::sync::Arc;
+
+use api::CreatedStream;
+use rtc::{Network, PlayEvent, WhepConfig, WhepPlayer};
+use testkit::tickcast::Node;
+use testkit::wait_until;
+use watch::HttpSignalling;
+
+use crate::broadcasts::{LIMIT, create, engine, info, node, wait_for_renditions, whip_output};
+
+/// Before anything is measured: pools and caches are full then.
+const WARM_UP: usize = 20;
+const JOINS: usize = 100;
+const AT_ONCE: usize = 10;
+/// A viewer takes 69 kB connected and up to ten times that with its history: a leak of all would be far over.
+const GROWTH_MAX_KIB: i64 = 10 * 1024;
+
+/// Joins and leaves `count` times, each time until the first picture.
+async fn join_and_leave(stream: &CreatedStream, count: usize) {
+    for _ in 0..count.div_ceil(AT_ONCE) {
+        let mut viewers = tokio::task::JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let signalling = Arc::new(HttpSignalling::new(&stream.whep_url, None).expect("an address"));
+            viewers.spawn(async move {
+                let (player, mut events) =
+                    WhepPlayer::connect(WhepConfig { network: Network::Loopback }, signalling);
+                let picture = async {
+                    while let Some(event) = events.recv().await {
+                        if matches!(event, PlayEvent::Video(_)) {
+                            return true;
+                        }
+                    }
+                    false
+                };
+                assert!(tokio::time::timeout(LIMIT, picture).await.expect("a picture in time"), "a picture");
+                player.close().await;
+            });
+        }
+        while let Some(viewer) = viewers.join_next().await {
+            viewer.expect("a viewer");
+        }
+    }
+}
+
+/// Open files and sockets, and threads, of a process.
+fn handles(process: u32) -> (usize, usize) {
+    let count = |what: &str| std::fs::read_dir(format!("/proc/{process}/{what}")).map_or(0, Iterator::count);
+    (count("fd"), count("task"))
+}
+
+fn resident_kib(process: u32) -> i64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+fn wait_until_alone(node: &Node, stream: &CreatedStream) {
+    wait_until("the last viewer's leaving", LIMIT, || (info(node, stream).viewer_count == 0).then_some(()))
+        .expect("all viewers left");
+}
+
+#[test]
+fn a_hundred_joins_and_leaves_leave_memory_sockets_and_threads_as_they_were() {
+    let (node, folder) = (node(), tempfile::tempdir().expect("a folder"));
+    let stream = create(&node, "Joins");
+    let mut engine = engine(folder.path(), &whip_output(&stream));
+    wait_for_renditions(&node, &stream, 2);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(join_and_leave(&stream, WARM_UP));
+    wait_until_alone(&node, &stream);
+    // HTTP connections of the viewers close a moment after them.
+    let settled = wait_until("open files that stay", LIMIT, || {
+        let first = handles(node.id());
+        std::thread::park_timeout(std::time::Duration::from_millis(300));
+        (handles(node.id()) == first).then_some(first)
+    })
+    .expect("the node comes to rest");
+    let memory = resident_kib(node.id());
+
+    runtime.block_on(join_and_leave(&stream, JOINS));
+    wait_until_alone(&node, &stream);
+    wait_until("as many open files and threads as before", LIMIT, || {
+        let (files, threads) = handles(node.id());
+        (files <= settled.0 && threads <= settled.1).then_some(())
+    })
+    .unwrap_or_else(|err| panic!("{err}: {:?}, before {settled:?}", handles(node.id())));
+    let growth = resident_kib(node.id()) - memory;
+    println!("{settled:?} files and threads, {growth} KiB more memory after {JOINS} joins");
+    assert!(growth < GROWTH_MAX_KIB, "{growth} KiB");
+    assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+}

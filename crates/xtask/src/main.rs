@@ -17,8 +17,8 @@ cargo xtask COMMAND
   demo [ARGS …]       set up, build, and run the whole path on this machine; ARGS go to `tickcast demo`
   run [ARGS …]        build and run `tickcast ARGS …`
   test [FILTER …]     set up, check formatting and lints, and run every test
-  soak                the long forms of the same tests
-  bench [NAME …]      measure against peers; writes JSON under bench/ of the target directory
+  soak                the same tests with their long forms (TICKCAST_SOAK)
+  bench [NAME …]      time sim, compose, rtmp and sfu in release builds
   fuzz [SECONDS]      run every fuzz target for that long each (600)
   screenshots         make the pictures under assets/screenshots anew
 ";

@@ -1,7 +1,7 @@
 //! The devices that the system knows, by name.
 
 use cpal::traits::{DeviceTrait, HostTrait};
-use cpal::{BufferSize, Device, ErrorKind, StreamConfig, SupportedStreamConfig};
+use cpal::{BufferSize, Device, ErrorKind, Host, StreamConfig, SupportedStreamConfig};
 use thiserror::Error;
 
 /// Why a sound device cannot be used, or no longer.
@@ -51,17 +51,27 @@ fn info(device: &Device) -> Option<DeviceInfo> {
     Some(DeviceInfo { id, name })
 }
 
+/// The system's sound host. The ALSA library prints to standard error whatever device it looks for in vain, also
+/// where nothing is wrong; on this thread that goes into a buffer instead, which the next call replaces.
+pub(crate) fn host() -> Host {
+    #[cfg(target_os = "linux")]
+    if let Err(err) = alsa::Output::local_error_handler() {
+        tracing::debug!("what ALSA prints cannot be caught: {err}");
+    }
+    cpal::default_host()
+}
+
 /// Microphones and other inputs, the system's default first.
 ///
 /// May take as long as the sound server does; not for a thread that draws.
 pub fn inputs() -> Result<Vec<DeviceInfo>, DeviceError> {
-    let host = cpal::default_host();
+    let host = host();
     Ok(list(host.default_input_device(), host.input_devices()?))
 }
 
 /// Loudspeakers and other outputs, the system's default first.
 pub fn outputs() -> Result<Vec<DeviceInfo>, DeviceError> {
-    let host = cpal::default_host();
+    let host = host();
     Ok(list(host.default_output_device(), host.output_devices()?))
 }
 

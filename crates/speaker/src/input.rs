@@ -8,7 +8,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, InputCallbackInfo, Sample, SampleFormat, SizedSample, StreamConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::device::{DeviceError, configs, find, is_passing};
+use crate::device::{DeviceError, configs, find, host, is_passing};
 
 /// How long the system may take to open a stream.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ impl InputStream {
     /// Opens an input by its id or name, or the default one, at its own rate and channels. Blocks while the
     /// system opens it: five seconds and what the sound server needs to answer.
     pub fn open(wanted: Option<&str>) -> Result<Self, DeviceError> {
-        let host = cpal::default_host();
+        let host = host();
         let device = find(wanted, host.default_input_device(), host.input_devices()?)?;
         let default = device.default_input_config()?;
         let mut failure = DeviceError::Missing;

@@ -8,7 +8,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, OutputCallbackInfo, SampleFormat, SizedSample, StreamConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::device::{DeviceError, configs, find, is_passing};
+use crate::device::{DeviceError, configs, find, host, is_passing};
 
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -44,7 +44,7 @@ impl OutputStream {
     /// Opens an output by its id or name, or the default one, for stereo at `rate`, with room for
     /// `buffer` of sound.
     pub fn open(wanted: Option<&str>, rate: u32, buffer: Duration) -> Result<Self, DeviceError> {
-        let host = cpal::default_host();
+        let host = host();
         let device = find(wanted, host.default_output_device(), host.output_devices()?)?;
         let default = device.default_output_config()?;
         let mut failure = DeviceError::Missing;

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 #[command(version, about)]
 struct Arguments {
     /// How much is logged: a level, or filters as `tickcast_node=debug,warn`.
-    #[arg(long, global = true, default_value = "warn", value_name = "FILTER")]
+    #[arg(long, global = true, default_value = "error,tickcast=warn", value_name = "FILTER")]
     log: String,
     #[command(subcommand)]
     command: Command,

@@ -14,6 +14,7 @@ const MAX_CHANNELS: usize = 8;
 
 /// One track's decoder.
 pub struct AudioDecoder {
+    track: AudioTrack,
     context: Context,
     frame: Frame,
 }
@@ -28,26 +29,7 @@ impl AudioDecoder {
     /// # Errors
     /// [`CodecError::Open`] when the track's AudioSpecificConfig is damaged or of a kind that FFmpeg cannot decode.
     pub fn open(track: &AudioTrack) -> Result<Self, CodecError> {
-        let codec = match track.codec {
-            Kind::Aac => Codec::decoder(&["aac"])?,
-            Kind::Opus => Codec::decoder(&["libopus", "opus"])?,
-            Kind::H264 => return Err(CodecError::Missing { name: "sound decoder for H.264".into() }),
-        };
-        let wrong = || CodecError::WrongSound { rate: track.rate, channels: usize::from(track.channels) };
-        if track.channels == 0 || usize::from(track.channels) > MAX_CHANNELS {
-            return Err(wrong());
-        }
-        let mut context = Context::new(codec)?;
-        set_config(&mut context, &track.config)?;
-        let fields = context.fields_mut();
-        fields.thread_count = 1;
-        fields.sample_rate = c_int::try_from(track.rate).map_err(|_| wrong())?;
-        // SAFETY: writes a plain layout of that many channels.
-        unsafe { ffi::av_channel_layout_default(&mut fields.ch_layout, c_int::from(track.channels)) };
-        fields.request_sample_fmt = AVSampleFormat::AV_SAMPLE_FMT_FLT;
-        fields.pkt_timebase = ffi::AVRational { num: 1, den: Timescale::AUDIO.ticks_per_second() as c_int };
-        context.open(&[])?;
-        Ok(Self { context, frame: Frame::new()? })
+        Ok(Self { context: open_context(track)?, track: track.clone(), frame: Frame::new()? })
     }
 
     /// Decodes one packet; the block starts at the packet's time.
@@ -63,7 +45,9 @@ impl AudioDecoder {
         raw.fields_mut().dts = raw.fields().pts;
         let blocks = self.context.send_packet(Some(&raw)).map_err(damaged).and_then(|()| self.receive());
         if blocks.is_err() {
-            self.context.flush();
+            // A damaged packet may have told FFmpeg of other channels than the track has, and a flush keeps
+            // them: every later packet would fail.
+            self.context = open_context(&self.track)?;
         }
         blocks
     }
@@ -76,6 +60,29 @@ impl AudioDecoder {
         }
         Ok(blocks)
     }
+}
+
+fn open_context(track: &AudioTrack) -> Result<Context, CodecError> {
+    let codec = match track.codec {
+        Kind::Aac => Codec::decoder(&["aac"])?,
+        Kind::Opus => Codec::decoder(&["libopus", "opus"])?,
+        Kind::H264 => return Err(CodecError::Missing { name: "sound decoder for H.264".into() }),
+    };
+    let wrong = || CodecError::WrongSound { rate: track.rate, channels: usize::from(track.channels) };
+    if track.channels == 0 || usize::from(track.channels) > MAX_CHANNELS {
+        return Err(wrong());
+    }
+    let mut context = Context::new(codec)?;
+    set_config(&mut context, &track.config)?;
+    let fields = context.fields_mut();
+    fields.thread_count = 1;
+    fields.sample_rate = c_int::try_from(track.rate).map_err(|_| wrong())?;
+    // SAFETY: writes a plain layout of that many channels.
+    unsafe { ffi::av_channel_layout_default(&mut fields.ch_layout, c_int::from(track.channels)) };
+    fields.request_sample_fmt = AVSampleFormat::AV_SAMPLE_FMT_FLT;
+    fields.pkt_timebase = ffi::AVRational { num: 1, den: Timescale::AUDIO.ticks_per_second() as c_int };
+    context.open(&[])?;
+    Ok(context)
 }
 
 fn damaged(code: c_int) -> CodecError {

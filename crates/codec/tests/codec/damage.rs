@@ -189,3 +189,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_packet_that_tells_of_other_channels_spoils_none_after_the_next() {
+    let (track, packets) = &*AAC;
+    let mut decoder = AudioDecoder::open(track).unwrap();
+    let mut foreign = packets[0].payload.to_vec();
+    // Its first three bits name the element: a channel pair becomes something else.
+    foreign[0] ^= 0b0110_0000;
+    let _ = decoder.decode(&with_payload(&packets[0], foreign));
+    let _ = decoder.decode(&packets[1]);
+    for packet in &packets[2..] {
+        decoder.decode(packet).unwrap();
+    }
+}

@@ -73,8 +73,8 @@ impl SimulationThread {
         }
     }
 
-    /// The picture that was drawn for this frame, and has the one for `next` begun. Waits at most `patience`
-    /// for it; the last one is shown again where it is late. `busy` is how long the last frame took.
+    /// The picture that was drawn for this frame, and has the one for `next` begun. Waits at most a quarter
+    /// of `interval` for it; the last one is shown again where it is late. `busy` is how long the last frame took.
     pub fn picture(
         &mut self,
         next: Timestamp,

@@ -1,6 +1,8 @@
 //! Peers behind one port, without the port: datagrams, commands and the time go in, datagrams and events
 //! come out.
 
+mod fan_out;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -19,12 +21,11 @@ use crate::forward::{KeyframeRequests, Stream};
 use crate::ids::{PeerId, StreamId};
 use crate::layer_choice::Selector;
 use crate::outbox::Outbox;
-use crate::packet::{Lane, RtpPacket};
 use crate::peer::{Peer, Side};
 use crate::publisher::Publisher;
 use crate::sdp::{SdpRefused, with_credentials};
 use crate::session::Session;
-use crate::viewer::{Sent, Viewer};
+use crate::viewer::Viewer;
 
 /// A session that asks to be called again at once for this often in a row is left until the next
 /// millisecond.
@@ -172,48 +173,6 @@ impl Shard {
                 }
                 self.streams.remove(&stream);
                 self.rest.keyframes.forget(stream);
-            }
-        }
-    }
-
-    /// Hands packets of a stream to those of its viewers that are to have them. They leave with the next
-    /// [`Shard::flush`], so that what goes to one viewer leaves together.
-    pub fn forward(
-        &mut self,
-        now: Instant,
-        id: StreamId,
-        packets: impl IntoIterator<Item = (Lane, RtpPacket)>,
-    ) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        let items: Vec<_> = packets.into_iter().filter_map(|(lane, p)| stream.prepare(lane, p)).collect();
-        for item in &items {
-            if let Lane::Video(layer) = item.lane {
-                if item.start.key {
-                    self.rest.keyframes.came(id, layer);
-                } else if item.hole {
-                    self.rest.keyframes.want(id, layer);
-                }
-            }
-        }
-        for peer_id in &stream.viewers {
-            let Some(peer) = self.peers.get_mut(peer_id).filter(|peer| peer.connected) else { continue };
-            let Side::Viewer(viewer) = &mut peer.role else { continue };
-            for item in &items {
-                match viewer.forward(&mut peer.rtc, item, now, self.clock) {
-                    Sent::Nothing => continue,
-                    Sent::Packet => {}
-                    Sent::FirstOf(layer) => {
-                        self.rest.events.push_back(Event::LayerChanged { peer: *peer_id, layer });
-                    }
-                }
-                if !peer.dirty {
-                    peer.dirty = true;
-                    self.dirty.push(*peer_id);
-                }
-            }
-            // One that waits for a key frame that went by keeps the request alive.
-            if let Some(layer) = viewer.awaited() {
-                self.rest.keyframes.want(id, layer);
             }
         }
     }

@@ -104,6 +104,17 @@ impl Viewer {
         }
     }
 
+    /// Whether this packet would be the first of its line.
+    pub fn begins(&self, item: &Prepared) -> bool {
+        match item.lane {
+            Lane::Audio => self.audio.as_ref().is_some_and(|line| !line.declared),
+            Lane::Video(name) => {
+                let starts = self.target == Some(name) && item.start.key;
+                starts && self.video.as_ref().is_some_and(|line| !line.declared)
+            }
+        }
+    }
+
     /// Writes a packet to the session if this viewer is to have it. The caller polls the session after.
     pub fn forward(&mut self, rtc: &mut Rtc, item: &Prepared, now: Instant, clock: Clock) -> Sent {
         match item.lane {

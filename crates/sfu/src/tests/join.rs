@@ -1,5 +1,6 @@
 //! Joining: what goes in by WHIP comes out by WHEP.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use media::{Timescale, Timestamp, WallTime};
@@ -144,4 +145,25 @@ fn a_sender_report_maps_rtp_time_to_the_time_of_capture() {
     assert!(
         net.clients[viewer].got.iter().filter_map(|p| p.last_sender_info).all(|r| r.rtp_time.numer() > 0)
     );
+}
+
+#[test]
+fn sound_and_pictures_that_begin_together_both_report_true_times() {
+    let mut net = Network::new();
+    let viewer = net.join_viewer(LayerChoice::Fixed(LADDER[2]));
+    net.connect();
+    let mut camera = Camera::new(LADDER[2]);
+    for seq in 0..90 {
+        let wall = net.clock.wall_of(net.now - Duration::from_millis(80));
+        let video = camera.picture(Some(wall)).into_iter().map(|packet| (Lane::Video(camera.layer), packet));
+        let payload = vec![0xfc, 1, 2].into();
+        let timestamp = 700_000 + 1600 * seq as u32;
+        let audio = RtpPacket { seq, timestamp, marker: false, payload, captured: Some(wall) };
+        net.forward(video.chain([(Lane::Audio, audio)]).collect());
+        net.run_for(FRAME);
+    }
+    let reports: Vec<_> = net.clients[viewer].got.iter().filter_map(|p| p.last_sender_info).collect();
+    let sources: BTreeSet<u32> = reports.iter().map(|report| *report.ssrc).collect();
+    assert_eq!(sources.len(), 2, "both were reported");
+    assert!(reports.iter().all(|report| report.rtp_time.numer() > 0), "{reports:?}");
 }

@@ -34,7 +34,8 @@ impl Shard {
             }
         }
         for peer in stream.viewers.clone() {
-            if items.iter().any(|item| self.begins_line(peer, item)) {
+            let begins = |viewer: &Viewer| items.iter().any(|item| viewer.begins(item));
+            if viewer_of(&mut self.peers, peer).is_some_and(|(_, viewer)| begins(viewer)) {
                 for item in &items {
                     self.forward_alone(peer, id, item, now);
                 }
@@ -44,15 +45,11 @@ impl Shard {
         }
     }
 
-    fn begins_line(&mut self, id: PeerId, item: &Prepared) -> bool {
-        viewer_of(&mut self.peers, id).is_some_and(|(_, viewer)| viewer.begins(item))
-    }
-
     /// A line's first packet leaves before anything of another line is written: the session reports on all its
     /// lines when it is called a second time, and would state RTP time 0 for one whose first packet still
     /// waits its turn.
     fn forward_alone(&mut self, id: PeerId, stream: StreamId, item: &Prepared, now: Instant) {
-        if self.begins_line(id, item) {
+        if viewer_of(&mut self.peers, id).is_some_and(|(_, viewer)| viewer.begins(item)) {
             self.poll_session(id, now);
             self.forward_to(id, stream, std::slice::from_ref(item), now);
             self.poll_session(id, now);

@@ -41,6 +41,14 @@ impl Kind {
             Self::Screen => "screen",
         }
     }
+
+    /// What it means that one delivers nothing.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Camera | Self::Screen => "Viewers see a slate instead.",
+            Self::Microphone => "Viewers hear silence instead.",
+        }
+    }
 }
 
 /// Why a device delivers nothing.
@@ -92,11 +100,7 @@ impl Failure {
                 "It is tried again; choose another one if that does not help.",
             ),
         };
-        let meaning = match kind {
-            Kind::Camera | Kind::Screen => "Viewers see a slate instead.",
-            Kind::Microphone => "Viewers hear silence instead.",
-        };
-        format!("{happened} {meaning} {to_do}")
+        format!("{happened} {} {to_do}", kind.meaning())
     }
 }
 

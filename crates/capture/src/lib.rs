@@ -12,6 +12,7 @@ mod pattern;
 #[cfg(feature = "screen")]
 mod screen;
 mod source;
+mod stand_in;
 mod synthetic_picture;
 mod synthetic_sound;
 
@@ -22,5 +23,6 @@ pub use microphone::{Microphone, SoundLosses, microphones};
 pub use screen::{Screen, ScreenTarget, screens};
 pub use source::{PictureSource, SoundSource, SourceStatus};
 pub use speaker::{DeviceError as SoundDeviceError, DeviceInfo as SoundDeviceInfo};
+pub use stand_in::{PictureStandIn, SoundStandIn};
 pub use synthetic_picture::{Strip, StripOnly, TestPattern, WallClock, system_wall_clock};
 pub use synthetic_sound::{BEEP_DBFS, BEEP_FRAMES, BEEP_HERTZ, Bed, TestTone};

@@ -8,6 +8,10 @@ pub enum SourceStatus {
     /// Its device is being opened; nothing was delivered yet.
     Opening,
     Live,
+    /// Its device never delivered, so a synthetic source is in its place until it does.
+    StandIn {
+        message: String,
+    },
     /// It delivers nothing now, and comes back by itself when it can. The message is for a person: what
     /// happened, what it means, what to do.
     Lost {

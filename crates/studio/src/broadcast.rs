@@ -114,7 +114,7 @@ pub enum Source {
         /// Empty: the first one found.
         #[serde(default)]
         device: String,
-        /// Show the test pattern where there is no camera at all when the broadcast begins.
+        /// Show the test pattern until a camera delivers.
         #[serde(default)]
         or_synthetic: bool,
     },

@@ -1,8 +1,8 @@
 //! Opens what a broadcast file names.
 
 use capture::{
-    Bed, Camera, CameraRequest, Microphone, PictureSource, Screen, ScreenTarget, SoundSource, SourceStatus,
-    Strip, StripOnly, TestPattern, TestTone,
+    Bed, Camera, CameraRequest, Microphone, PictureSource, PictureStandIn, Screen, ScreenTarget, SoundSource,
+    SoundStandIn, SourceStatus, Strip, StripOnly, TestPattern, TestTone,
 };
 use media::{FrameRate, Size, StudioEpoch};
 
@@ -43,9 +43,13 @@ pub fn open_picture(
         Source::Camera { or_synthetic: true, device, .. } if device.is_empty() && no_camera() => {
             ("synthetic", pattern())
         }
-        Source::Camera { device, .. } => {
+        Source::Camera { device, or_synthetic, .. } => {
             let request = CameraRequest { name: named(device), size, frame_rate: rate };
-            ("camera", Box::new(Camera::open(request, epoch)))
+            let camera = Box::new(Camera::open(request, epoch));
+            match or_synthetic {
+                true => ("camera", Box::new(PictureStandIn::new(camera, pattern()))),
+                false => ("camera", camera),
+            }
         }
         Source::Screen { display, window, .. } => {
             let target = if window.is_empty() {
@@ -67,7 +71,14 @@ pub fn open_sound(sound: &Sound, epoch: StudioEpoch) -> NamedSound {
         Sound::Microphone { or_synthetic: true, device, .. } if device.is_empty() && no_microphone() => {
             ("synthetic", Box::new(TestTone::new(Bed::Silence)))
         }
-        Sound::Microphone { device, .. } => ("microphone", Box::new(Microphone::open(named(device), epoch))),
+        Sound::Microphone { device, or_synthetic, .. } => {
+            let microphone = Box::new(Microphone::open(named(device), epoch));
+            let tone = || Box::new(TestTone::new(Bed::Silence));
+            match or_synthetic {
+                true => ("microphone", Box::new(SoundStandIn::new(microphone, tone()))),
+                false => ("microphone", microphone),
+            }
+        }
         Sound::File { path, .. } => ("file", Box::new(FileSound::open(path))),
     };
     let (gain_db, muted) = sound.fader();
@@ -94,6 +105,7 @@ pub fn figures(name: &str, kind: &'static str, status: SourceStatus) -> SourceFi
     let (state, message) = match status {
         SourceStatus::Opening => ("opening", None),
         SourceStatus::Live => ("live", None),
+        SourceStatus::StandIn { message } => ("stand_in", Some(message)),
         SourceStatus::Lost { message } => ("lost", Some(message)),
     };
     SourceFigures { name: name.to_owned(), kind, state, message }

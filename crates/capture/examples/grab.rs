@@ -60,6 +60,7 @@ fn status_line(status: &SourceStatus) -> Value {
     match status {
         SourceStatus::Opening => json!({ "status": "opening" }),
         SourceStatus::Live => json!({ "status": "live" }),
+        SourceStatus::StandIn { message } => json!({ "status": "stand_in", "message": message }),
         SourceStatus::Lost { message } => json!({ "status": "lost", "message": message }),
     }
 }

@@ -1,5 +1,6 @@
 import { mount } from "svelte";
 import "../base.css";
+import "./desk.css";
 import Desk from "./Desk.svelte";
 
 const target = document.getElementById("app");

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_rtmp::amf::{Value, decode_amf0, decode_amf3, encode_amf0};
-use tickcast_rtmp::{Metadata, tag};
+use rtmp::amf::{Value, decode_amf0, decode_amf3, encode_amf0};
+use rtmp::{Metadata, tag};
 
 fuzz_target!(|data: &[u8]| {
     let _ = decode_amf3(data);

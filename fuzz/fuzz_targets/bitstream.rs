@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_mux::aac::{AdtsHeader, AudioSpecificConfig};
-use tickcast_mux::h264::{AvcConfig, InBand, Sps, is_idr, parameter_sets, to_annex_b, to_length_prefixed};
-use tickcast_mux::opus::{OpusHead, packet_samples};
+use mux::aac::{AdtsHeader, AudioSpecificConfig};
+use mux::h264::{AvcConfig, InBand, Sps, is_idr, parameter_sets, to_annex_b, to_length_prefixed};
+use mux::opus::{OpusHead, packet_samples};
 
 fuzz_target!(|data: &[u8]| {
     let _ = Sps::parse(data);

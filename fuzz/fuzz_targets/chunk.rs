@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_rtmp::Limits;
-use tickcast_rtmp::chunk::{self, ChunkError, ChunkReader, RawMessage};
-use tickcast_rtmp::message::Message;
+use rtmp::Limits;
+use rtmp::chunk::{self, ChunkError, ChunkReader, RawMessage};
+use rtmp::message::Message;
 
 const LIMITS: Limits = Limits {
     chunk_streams: 8,

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_mux::flv::{AudioBody, FlvReader, VideoBody};
+use mux::flv::{AudioBody, FlvReader, VideoBody};
 
 fuzz_target!(|data: &[u8]| {
     let _ = VideoBody::parse(data.to_vec().into());

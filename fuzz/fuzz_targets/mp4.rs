@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_mux::fmp4::finalise;
+use mux::fmp4::finalise;
 
 fuzz_target!(|data: &[u8]| {
     let mut out = Vec::new();

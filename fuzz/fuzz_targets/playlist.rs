@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_mux::hls::ReloadRequest;
+use mux::hls::ReloadRequest;
 
 fuzz_target!(|text: &str| {
     let _ = ReloadRequest::parse(text);

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_rtmp::{Client, ClientConfig, Limits, Role, RtmpUrl};
+use rtmp::{Client, ClientConfig, Limits, Role, RtmpUrl};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&cut, bytes)) = data.split_first() else { return };

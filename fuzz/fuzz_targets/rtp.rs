@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_mux::rtp::{H264Depacketizer, RtpPacket, SequenceUnwrapper};
+use mux::rtp::{H264Depacketizer, RtpPacket, SequenceUnwrapper};
 
 fuzz_target!(|data: &[u8]| {
     let mut depacketizer = H264Depacketizer::new();

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tickcast_sfu::{SdpFragment, classify, sdp::Offer};
+use sfu::{SdpFragment, classify, sdp::Offer};
 
 fuzz_target!(|data: &[u8]| {
     let _ = classify(data);

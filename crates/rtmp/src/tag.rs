@@ -29,7 +29,7 @@ pub enum TagContent {
     InterFrame,
     /// No more pictures follow.
     VideoEnd,
-    /// AudioSpecificConfig.
+    /// AudioSpecificConfig, or Opus's `OpusHead`.
     AudioHeader,
     AudioFrame,
     /// `onMetaData`.
@@ -58,7 +58,8 @@ impl TagContent {
     }
 }
 
-/// One FLV tag body with its time: H.264 in AVCC, AAC raw, script data in AMF0. Cheap to clone.
+/// One FLV tag body with its time: H.264 in AVCC, AAC raw, Opus as Enhanced RTMP has it, script data in AMF0.
+/// Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tag {
     pub content: TagContent,
@@ -70,7 +71,7 @@ pub struct Tag {
 /// Why media is refused.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum TagError {
-    #[error("{0} is not taken here: send H.264 video and AAC sound")]
+    #[error("{0} is not taken here: send H.264 video and AAC or Opus sound")]
     Unsupported(Coding),
     #[error("a media message is too short")]
     Short,
@@ -101,7 +102,8 @@ impl std::fmt::Display for Coding {
 
 /// What a media message holds, as an FLV tag body; `None` for what is to be passed over.
 ///
-/// Enhanced RTMP's `avc1` and `mp4a` become the older forms, so that everybody downstream knows one form.
+/// Enhanced RTMP's `avc1` and `mp4a` become the older forms, so that everybody downstream knows one form;
+/// `Opus` has none and keeps its own, with one track and without extensions.
 pub fn read(type_id: u8, body: &Bytes) -> Result<Option<(TagContent, Bytes)>, TagError> {
     match type_id {
         type_id::VIDEO => read_video(body),

@@ -61,8 +61,8 @@ fn other_codecs_are_refused_by_name() {
     assert_eq!(video(&[0x1c, 0, 0, 0, 0]), Err(TagError::Unsupported(Coding::Video(12))));
     assert_eq!(audio(&[0x2f, 0]), Err(TagError::Unsupported(Coding::Audio(2))));
     let hevc = video(b"\x90hvc1").unwrap_err();
-    assert_eq!(hevc.to_string(), "codec hvc1 is not taken here: send H.264 video and AAC sound");
-    assert_eq!(audio(b"\x90Opus").unwrap_err(), TagError::Unsupported(Coding::FourCc(*b"Opus")));
+    assert_eq!(hevc.to_string(), "codec hvc1 is not taken here: send H.264 video and AAC or Opus sound");
+    assert_eq!(audio(b"\x90fLaC").unwrap_err(), TagError::Unsupported(Coding::FourCc(*b"fLaC")));
 }
 
 #[test]
@@ -87,6 +87,15 @@ fn enhanced_mp4a_becomes_the_older_form() {
     assert_eq!(audio(b"\x90mp4a\x11\x90"), found(TagContent::AudioHeader, &[0xaf, 0, 0x11, 0x90]));
     assert_eq!(audio(b"\x91mp4a\x21"), found(TagContent::AudioFrame, &[0xaf, 1, 0x21]));
     assert_eq!(audio(b"\x94mp4a\x00\x02"), Ok(None));
+}
+
+#[test]
+fn opus_has_no_older_form_and_keeps_its_own_without_extensions() {
+    assert_eq!(audio(b"\x90OpusOpusHead"), found(TagContent::AudioHeader, b"\x90OpusOpusHead"));
+    assert_eq!(audio(b"\x91Opus\xfc\x01"), found(TagContent::AudioFrame, b"\x91Opus\xfc\x01"));
+    // A nanosecond offset (ModEx, three bytes) in front; then one of several tracks.
+    assert_eq!(audio(b"\x97\x02\0\0\x09\x01Opus\xfc"), found(TagContent::AudioFrame, b"\x91Opus\xfc"));
+    assert_eq!(audio(b"\x95\x01Opus\0\xfc"), found(TagContent::AudioFrame, b"\x91Opus\xfc"));
 }
 
 #[test]

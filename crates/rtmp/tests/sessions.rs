@@ -419,7 +419,7 @@ fn another_codec_is_refused_in_words_that_the_encoder_shows() {
     let heard = peer.heard();
     let Some(Message::Command(status)) = heard.last() else { panic!("{heard:?}") };
     let description = status.arguments[0].get("description").and_then(Value::as_text);
-    assert_eq!(description, Some("codec hvc1 is not taken here: send H.264 video and AAC sound"));
+    assert_eq!(description, Some("codec hvc1 is not taken here: send H.264 video and AAC or Opus sound"));
     assert_eq!(peer.say(&raw), Err(Error::Closed));
 }
 

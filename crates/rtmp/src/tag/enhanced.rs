@@ -6,6 +6,7 @@ use super::{Coding, KEY, TagContent, TagError};
 
 const AVC: [u8; 4] = *b"avc1";
 const AAC: [u8; 4] = *b"mp4a";
+const OPUS: [u8; 4] = *b"Opus";
 /// The track that we take of several; encoders put the main one there.
 const MAIN_TRACK: u8 = 0;
 
@@ -120,7 +121,7 @@ pub fn read_video(body: &Bytes) -> Result<Option<(TagContent, Bytes)>, TagError>
 
 pub fn read_audio(body: &Bytes) -> Result<Option<(TagContent, Bytes)>, TagError> {
     let Some(packet) = open(body, audio::MULTITRACK, audio::MOD_EX)? else { return Ok(None) };
-    if packet.codec != AAC {
+    if packet.codec != AAC && packet.codec != OPUS {
         return Err(TagError::Unsupported(Coding::FourCc(packet.codec)));
     }
     let (content, aac_type) = match packet.packet_type {
@@ -129,6 +130,14 @@ pub fn read_audio(body: &Bytes) -> Result<Option<(TagContent, Bytes)>, TagError>
         audio::SEQUENCE_END | audio::MULTICHANNEL_CONFIG => return Ok(None),
         other => return Err(TagError::Unsupported(Coding::PacketType(other))),
     };
+    if packet.codec == OPUS {
+        // There is no older form. Extensions and other tracks are left out.
+        let mut plain = Vec::with_capacity(5 + packet.data.len());
+        plain.push(super::SOUND_ENHANCED << 4 | packet.packet_type);
+        plain.extend_from_slice(&OPUS);
+        plain.extend_from_slice(packet.data);
+        return Ok(Some((content, plain.into())));
+    }
     // AAC always says 44 kHz, 16 bits, stereo here; its header has the truth (FLV 10.1, E.4.2.1).
     let mut classic = Vec::with_capacity(2 + packet.data.len());
     classic.extend_from_slice(&[super::SOUND_AAC << 4 | 0x0f, aac_type]);

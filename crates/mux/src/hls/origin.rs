@@ -182,6 +182,28 @@ impl Origin {
         }
     }
 
+    /// Makes a rendition begin segments only where others do, whatever key frames it has besides.
+    pub fn follow(&mut self, track: TrackName) {
+        self.segmenter.follow(track);
+    }
+
+    /// Undoes [`Origin::follow`].
+    pub fn lead(&mut self, track: TrackName) {
+        self.segmenter.lead(track);
+    }
+
+    /// Takes a rendition and its files away; the others go on. Should it come back, it begins with other file
+    /// names.
+    pub fn remove(&mut self, track: TrackName) {
+        self.segmenter.remove_track(track);
+        self.renditions.remove(&track);
+    }
+
+    /// Whether a player could begin with this rendition.
+    pub fn is_playable(&self, track: TrackName) -> bool {
+        self.renditions.get(&track).is_some_and(|rendition| rendition.playlist.is_playable())
+    }
+
     /// Takes a packet. What became ready is already served; it is returned for whoever stores it elsewhere.
     pub fn push(&mut self, track: TrackName, packet: &Packet) -> Vec<Output> {
         let outputs = self.segmenter.push(track, packet);
@@ -247,18 +269,25 @@ impl Origin {
     /// The multivariant playlist; `folder` goes in front of the media playlists' names. `None` until
     /// every rendition can be played.
     pub fn master(&self, folder: &str) -> Option<String> {
-        if self.renditions.is_empty() || !self.renditions.values().all(|r| r.playlist.is_playable()) {
+        if !self.renditions.values().all(|r| r.playlist.is_playable()) {
             return None;
         }
+        self.master_of_playable(folder)
+    }
+
+    /// The same of the renditions that can be played by now; `None` where there is none.
+    pub fn master_of_playable(&self, folder: &str) -> Option<String> {
+        let playable = || self.renditions.iter().filter(|(_, rendition)| rendition.playlist.is_playable());
+        playable().next()?;
         let uri = |track| format!("{folder}{}", Self::playlist_name(track));
-        let audio = self.renditions.get(&TrackName::Audio);
+        let audio = playable().find(|(track, _)| **track == TrackName::Audio).map(|(_, audio)| audio);
         let (sound_average, sound_peak) = audio.map_or((0, 0), Rendition::bits_per_second);
         let mut master = MasterPlaylist {
             sound_bits_per_second: sound_peak,
             sound_codec: audio.map_or_else(String::new, |audio| audio.codec.clone()),
             ..MasterPlaylist::default()
         };
-        for (track, rendition) in self.renditions.iter().rev() {
+        for (track, rendition) in playable().rev() {
             let (average, peak) = rendition.bits_per_second();
             match &rendition.about {
                 About::Audio(about) => {

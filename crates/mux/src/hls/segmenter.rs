@@ -1,6 +1,6 @@
 //! Packets of all renditions and the sound, cut into parts and segments that agree with each other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use media::{Packet, RenditionName, Timescale, Timestamp, WallTime};
@@ -70,6 +70,8 @@ struct Lane {
     /// The segment that grows, and how many parts it has; `None` until one begins.
     open: Option<(u64, usize)>,
     last_msn: Option<u64>,
+    /// The last segment that the track had before it was removed: none of its files is made again.
+    retired_msn: Option<u64>,
     part: Vec<Sample>,
     part_ticks: i64,
     /// Sound whose segment is not settled yet.
@@ -82,18 +84,51 @@ pub struct Segmenter {
     config: SegmenterConfig,
     plan: SegmentPlan,
     lanes: BTreeMap<TrackName, Lane>,
+    /// Video whose key frames begin no segments.
+    followers: BTreeSet<TrackName>,
+    /// Header and last segment of tracks that were removed.
+    retired: BTreeMap<TrackName, (u32, Option<u64>)>,
 }
 
 impl Segmenter {
     pub fn new(config: SegmenterConfig) -> Self {
         let plan = SegmentPlan::new(config.grid, config.target_seconds);
-        Self { config, plan, lanes: BTreeMap::new() }
+        Self { config, plan, lanes: BTreeMap::new(), followers: BTreeSet::new(), retired: BTreeMap::new() }
+    }
+
+    /// Makes a rendition begin segments only where others do: one that is made of another comes later, and
+    /// has key frames of its own for viewers that join.
+    pub fn follow(&mut self, track: TrackName) {
+        self.followers.insert(track);
+    }
+
+    /// Undoes [`Segmenter::follow`].
+    pub fn lead(&mut self, track: TrackName) {
+        self.followers.remove(&track);
+    }
+
+    fn leads(&self, track: TrackName) -> bool {
+        matches!(track, TrackName::Video(_)) && !self.followers.contains(&track)
+    }
+
+    /// Takes a track away. Should it come back, it begins with other file names.
+    pub fn remove_track(&mut self, track: TrackName) {
+        self.followers.remove(&track);
+        if let Some(lane) = self.lanes.remove(&track) {
+            self.retired.insert(track, (lane.init, lane.last_msn.or(lane.retired_msn)));
+        }
     }
 
     /// Adds a track, or gives it another header: after that belongs a [`Segmenter::discontinuity`] first.
     pub fn set_track(&mut self, track: TrackName, config: TrackConfig) -> Output {
         let before = self.lanes.remove(&track);
-        let init = before.as_ref().map_or(0, |lane| lane.init + 1);
+        let retired = self.retired.remove(&track);
+        let init = match (&before, retired) {
+            (Some(lane), _) => lane.init + 1,
+            (None, Some((init, _))) => init + 1,
+            (None, None) => 0,
+        };
+        let retired_msn = before.as_ref().map_or(retired.and_then(|(_, last)| last), |lane| lane.retired_msn);
         let writer = PartWriter::new(config.clone());
         let bytes = writer.init_segment();
         let lane = Lane {
@@ -102,6 +137,7 @@ impl Segmenter {
             init,
             open: None,
             last_msn: before.and_then(|lane| lane.last_msn),
+            retired_msn,
             part: Vec::new(),
             part_ticks: 0,
             waiting: VecDeque::new(),
@@ -113,9 +149,10 @@ impl Segmenter {
     /// Takes a packet; one of an unknown track is passed over.
     pub fn push(&mut self, track: TrackName, packet: &Packet) -> Vec<Output> {
         let mut out = Vec::new();
-        let has_video = self.lanes.keys().any(|name| matches!(name, TrackName::Video(_)));
+        let has_video = self.lanes.keys().any(|name| self.leads(*name));
+        let leads = self.leads(track) || (track == TrackName::Audio && !has_video);
         let Some(lane) = self.lanes.get_mut(&track) else { return out };
-        if matches!(track, TrackName::Video(_)) || !has_video {
+        if leads {
             let duration = Timestamp::new(packet.duration_ticks.into(), packet.pts.timescale());
             self.plan.observe(packet.pts, duration, packet.key);
         }
@@ -230,7 +267,8 @@ impl Segmenter {
         };
         match lane.open {
             Some((msn, _)) if msn >= boundary.msn => return,
-            None if !key || is_late || lane.last_msn.is_some_and(|last| last >= boundary.msn) => return,
+            None if !key || is_late => return,
+            None if lane.last_msn.max(lane.retired_msn).is_some_and(|last| last >= boundary.msn) => return,
             _ => {}
         }
         lane.flush(track, out);

@@ -172,6 +172,72 @@ fn a_rendition_that_joins_later_takes_up_the_running_number() {
 }
 
 #[test]
+fn a_rendition_that_follows_begins_no_segment_with_a_key_frame_of_its_own() {
+    let mut origin = origin(live());
+    origin.follow(LOW);
+    for index in 0..305 {
+        origin.push(HIGH, &frame_30(index, &[]));
+        // A viewer of it joined at frames 70 and 131: the second lies in a new cell of the source's grid.
+        origin.push(LOW, &frame_30(index, &[70, 131]));
+    }
+    for track in [HIGH, LOW] {
+        let lengths: Vec<_> = read(&origin, track).segments.iter().map(|s| s.duration).collect();
+        assert_eq!(lengths, [2.0; 5]);
+    }
+    // Here the source's own grid has another phase, and the key frame at 2.1 s would cut its segment.
+    let mut origin = Origin::new(live());
+    origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), avc()).unwrap();
+    origin.set_video(video_track(RenditionName::Low, FrameRate::FPS_30), avc()).unwrap();
+    origin.follow(LOW);
+    for index in 15..320 {
+        let picture = |key| frame(Timestamp::new(index * 3000, Timescale::VIDEO), 3000, key);
+        origin.push(HIGH, &picture(index % 60 == 15));
+        origin.push(LOW, &picture(index % 60 == 15 || index == 63));
+    }
+    assert!(
+        read(&origin, HIGH)
+            .segments
+            .iter()
+            .all(|s| s.duration == 2.0 && s.parts.iter().all(|p| !p.0.is_empty()))
+    );
+}
+
+#[test]
+fn a_rendition_that_is_removed_and_comes_back_has_other_files() {
+    let mut origin = origin(live());
+    play(&mut origin, 0, 100, &[]);
+    let before = text_of(&origin, LOW, ReloadRequest::default());
+    let files = |text: &str| -> Vec<String> {
+        let names = text.split(['"', '\n']).filter(|word| word.ends_with(".m4s") || word.ends_with(".mp4"));
+        names.map(str::to_owned).collect()
+    };
+    origin.remove(LOW);
+    assert_eq!(origin.playlist(LOW, &ReloadRequest::default()), None);
+    assert!(files(&before).iter().all(|name| origin.file(name) == File::Missing));
+    for index in 100..110 {
+        origin.push(HIGH, &frame_30(index, &[]));
+        origin.push(LOW, &frame_30(index, &[]));
+    }
+    origin.set_video(video_track(RenditionName::Low, FrameRate::FPS_30), avc()).unwrap();
+    // Until the rendition can be played again the others are all there is.
+    assert_eq!(origin.master("f/"), None);
+    assert!(!origin.is_playable(LOW));
+    assert!(!origin.master_of_playable("f/").unwrap().contains("low.m3u8"));
+    play(&mut origin, 110, 200, &[]);
+    let after = text_of(&origin, LOW, ReloadRequest::default());
+    assert!(files(&after).len() > 3, "{after}");
+    // The part that was only hinted at before was never made.
+    let hinted = read_hint(&before);
+    let made: Vec<String> = files(&before).into_iter().filter(|name| Some(name) != hinted.as_ref()).collect();
+    assert!(files(&after).iter().all(|name| !made.contains(name)), "{before}{after}");
+    assert!(origin.master("f/").unwrap().contains("low.m3u8"));
+}
+
+fn read_hint(text: &str) -> Option<String> {
+    check(text, true).hint
+}
+
+#[test]
 fn without_key_frames_in_time_the_target_duration_is_kept() {
     let mut origin = Origin::new(live());
     origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), avc()).unwrap();

@@ -10,6 +10,8 @@ pub mod node;
 #[cfg(feature = "engine")]
 mod resources;
 mod stop;
+#[cfg(feature = "engine")]
+pub mod transcode;
 
 use std::io::Write;
 use std::process::ExitCode;

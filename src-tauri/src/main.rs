@@ -25,13 +25,17 @@ enum Command {
     #[cfg(feature = "engine")]
     Engine {
         /// A broadcast file in TOML; assets/broadcast.toml is a commented one.
-        file: PathBuf,
+        #[arg(required_unless_present = "transcode")]
+        file: Option<PathBuf>,
         /// Ends by itself after so many seconds.
         #[arg(long, value_name = "SECONDS")]
         seconds: Option<f64>,
         /// Outputs are on this machine: use the loopback interface alone.
         #[arg(long)]
         loopback: bool,
+        /// For a node's use: transcodes what standard input orders, and ends with it.
+        #[arg(long, conflicts_with_all = ["file", "seconds", "loopback"])]
+        transcode: bool,
     },
     /// The media server.
     #[cfg(feature = "node")]
@@ -54,7 +58,11 @@ fn main() -> ExitCode {
         #[cfg(all(feature = "engine", feature = "node"))]
         Command::Demo(options) => return tickcast::demo::run(&options),
         #[cfg(feature = "engine")]
-        Command::Engine { file, seconds, loopback } => tickcast::engine::run(&file, seconds, loopback),
+        Command::Engine { file: Some(file), seconds, loopback, .. } => {
+            tickcast::engine::run(&file, seconds, loopback)
+        }
+        #[cfg(feature = "engine")]
+        Command::Engine { file: None, .. } => tickcast::transcode::run(),
         #[cfg(feature = "node")]
         Command::Node { config, loopback } => tickcast::node::run(config.as_deref(), loopback),
     };

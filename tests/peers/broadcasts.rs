@@ -45,9 +45,9 @@ pub fn wait_for_renditions(node: &Node, stream: &CreatedStream, count: usize) ->
     shown.unwrap_or_else(|err| panic!("{err}\nthe node: {}", node.log()))
 }
 
-/// Waits until the largest rendition has a whole segment: ffmpeg knows no parts.
-pub fn wait_for_segment(node: &Node, stream: &CreatedStream) {
-    let path = format!("/live/{}/high.m3u8", stream.playback_id);
+/// Waits until a rendition has a whole segment: ffmpeg knows no parts.
+pub fn wait_for_segment(node: &Node, stream: &CreatedStream, rendition: &str) {
+    let path = format!("/live/{}/{rendition}.m3u8", stream.playback_id);
     let ready = wait_until("a segment", LIMIT, || {
         node.get(&path).ok().filter(|answer| answer.status == 200 && answer.text().contains("#EXTINF"))
     });
@@ -68,7 +68,8 @@ pub fn engine(folder: &Path, rest: &str) -> Engine {
     Engine::start(TICKCAST, &file(folder, rest)).expect("an engine")
 }
 
-fn file(folder: &Path, rest: &str) -> PathBuf {
+/// Writes its broadcast file.
+pub fn file(folder: &Path, rest: &str) -> PathBuf {
     let text = format!(
         r#"version = 1
 programme = {{ width = 640, height = 360, fps = 30 }}

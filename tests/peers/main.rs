@@ -12,3 +12,5 @@ mod obs;
 mod outputs;
 mod refusals;
 mod rtmp_and_hls;
+mod transcoding;
+mod viewer;

@@ -64,7 +64,7 @@ fn what_ffmpeg_publishes_by_rtmp_is_read_back_by_rtmp_picture_by_picture() {
 #[test]
 fn what_ffmpeg_publishes_by_rtmp_plays_by_hls_picture_by_picture() {
     let published = publish(0);
-    wait_for_segment(&published.node, &published.stream);
+    wait_for_segment(&published.node, &published.stream, "high");
     let read = ffmpeg::decode(&[], &published.stream.hls_url, Some(READ_SECONDS)).expect("it plays by HLS");
     assert_is_what_was_published(&read, &published);
     // The HLS port serves it too, under the path that is documented.
@@ -78,7 +78,7 @@ fn what_ffmpeg_publishes_by_rtmp_plays_by_hls_picture_by_picture() {
 fn a_stream_whose_timestamps_need_more_than_24_bits_plays_by_hls() {
     // 16 790 s are 16 790 000 ms, above the 16 777 215 that a chunk's own field holds.
     let published = publish(16_790);
-    wait_for_segment(&published.node, &published.stream);
+    wait_for_segment(&published.node, &published.stream, "high");
     let read = ffmpeg::decode(&[], &published.stream.hls_url, Some(READ_SECONDS)).expect("it plays by HLS");
     assert_is_what_was_published(&read, &published);
 }

@@ -9,6 +9,7 @@ pub mod picture;
 pub mod rendition;
 pub mod slot;
 pub mod time;
+pub mod transcode;
 pub mod worker;
 
 pub use audio::{AudioBlock, BLOCK_FRAMES, PROGRAMME_CHANNELS, PROGRAMME_RATE};
@@ -17,4 +18,5 @@ pub use picture::{ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, P
 pub use rendition::{Ladder, Rendition, RenditionName};
 pub use slot::Slot;
 pub use time::{FrameRate, StudioEpoch, Timescale, Timestamp, WallTime};
+pub use transcode::{KeyPlacement, LaneToken, Made, TranscodeCommand, TranscodeOrder};
 pub use worker::{StopSignal, Worker};

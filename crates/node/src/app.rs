@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sfu::SfuHandle;
 
@@ -12,6 +12,7 @@ use crate::server::Addresses;
 use crate::session::Sessions;
 use crate::store::{Store, StreamRow};
 use crate::stream::{self, Live, StreamHandle};
+use crate::transcode::Transcoding;
 
 pub struct App {
     config: NodeConfig,
@@ -19,6 +20,7 @@ pub struct App {
     store: Store,
     sfu: SfuHandle,
     sessions: Sessions,
+    transcoding: Option<Arc<Transcoding>>,
     streams: Mutex<BTreeMap<PlaybackId, StreamHandle>>,
     next_media_id: AtomicU64,
 }
@@ -29,12 +31,14 @@ pub struct TooManyStreams;
 
 impl App {
     pub fn new(config: NodeConfig, addresses: Addresses, store: Store, sfu: SfuHandle) -> Self {
+        let transcoding = Transcoding::new(&config.transcode, addresses.rtmp).map(Arc::new);
         Self {
             config,
             addresses,
             store,
             sfu,
             sessions: Sessions::default(),
+            transcoding,
             streams: Mutex::default(),
             next_media_id: AtomicU64::new(1),
         }
@@ -60,6 +64,11 @@ impl App {
         &self.sessions
     }
 
+    /// `None` where nothing is transcoded.
+    pub fn transcoding(&self) -> Option<&Transcoding> {
+        self.transcoding.as_deref()
+    }
+
     /// The running stream of `row`, started where there is none. Streams that nobody publishes to any more
     /// are put away to make room.
     pub fn stream(&self, row: StreamRow) -> Result<StreamHandle, TooManyStreams> {
@@ -75,7 +84,8 @@ impl App {
         }
         let media_id = sfu::StreamId(self.next_media_id.fetch_add(1, Ordering::Relaxed));
         let id = row.playback_id.clone();
-        let handle = stream::spawn(row, media_id, self.sfu.clone(), self.store.clone());
+        let handle =
+            stream::spawn(row, media_id, self.sfu.clone(), self.store.clone(), self.transcoding.clone());
         streams.insert(id, handle.clone());
         Ok(handle)
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::transcode::TranscodeConfig;
+
 /// A node's settings; [`NodeConfig::default`] is what an empty file means.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,6 +30,7 @@ pub struct NodeConfig {
     pub ice_servers: Vec<String>,
     pub max_peers: usize,
     pub max_streams: usize,
+    pub transcode: TranscodeConfig,
 }
 
 impl Default for NodeConfig {
@@ -44,6 +47,7 @@ impl Default for NodeConfig {
             ice_servers: Vec::new(),
             max_peers: 2000,
             max_streams: 200,
+            transcode: TranscodeConfig::default(),
         }
     }
 }

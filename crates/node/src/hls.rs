@@ -1,6 +1,6 @@
 //! LL-HLS of one stream: what its task pushes, requests read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::stream::Lane;
 /// What players are told of the sound's rate; only a hint for their first choice.
 const SOUND_KBPS: u32 = 128;
 
-/// Which codec the sound rendition carries: the first that came.
+/// Which codec the sound rendition carries: AAC; where nobody makes it, the first that came.
 struct Sound {
     codec: Codec,
 }
@@ -31,13 +31,52 @@ struct Broadcast {
 /// Playlists and files of the current broadcast, or of the last.
 pub struct HlsStream {
     broadcast: RwLock<Option<Broadcast>>,
+    /// Whether Opus becomes AAC here.
+    makes_aac: bool,
+    /// What will be there; `None` while that is not known.
+    expected: RwLock<Option<BTreeSet<Lane>>>,
     /// Counts changes: waiting requests look again.
     changes: watch::Sender<u64>,
 }
 
 impl HlsStream {
-    pub fn new() -> Self {
-        Self { broadcast: RwLock::new(None), changes: watch::Sender::new(0) }
+    /// `makes_aac`: whether Opus becomes AAC on this node; else HLS carries Opus.
+    pub fn new(makes_aac: bool) -> Self {
+        // Without transcoders there is nothing to wait for.
+        let expected = RwLock::new((!makes_aac).then(BTreeSet::new));
+        Self { broadcast: RwLock::new(None), makes_aac, expected, changes: watch::Sender::new(0) }
+    }
+
+    /// Lanes that will come, besides those that are there; `None` while that is not known.
+    pub fn expect(&self, lanes: Option<BTreeSet<Lane>>) {
+        let mut expected = self.expected.write().unwrap_or_else(PoisonError::into_inner);
+        if *expected != lanes {
+            *expected = lanes;
+            drop(expected);
+            self.changed();
+        }
+    }
+
+    /// A rendition begins segments only where others do.
+    pub fn follow(&self, name: RenditionName) {
+        if let Some(broadcast) = &mut *self.write() {
+            broadcast.origin.follow(TrackName::Video(name));
+        }
+    }
+
+    /// A rendition's key frames begin segments.
+    pub fn lead(&self, name: RenditionName) {
+        if let Some(broadcast) = &mut *self.write() {
+            broadcast.origin.lead(TrackName::Video(name));
+        }
+    }
+
+    /// Takes a lane away that nobody makes any more.
+    pub fn remove(&self, lane: Lane) {
+        if let Some(broadcast) = &mut *self.write() {
+            broadcast.remove(lane);
+        }
+        self.changed();
     }
 
     /// A broadcast begins, with file names of its own.
@@ -96,6 +135,7 @@ impl HlsStream {
         let Some(broadcast) = &mut *guard else { return };
         let outputs = match lane {
             Lane::Video(name) => broadcast.push_video(name, packet),
+            Lane::Audio(Codec::Opus) if self.makes_aac => 0,
             Lane::Audio(codec) => broadcast.push_sound(codec, packet),
         };
         drop(guard);
@@ -108,9 +148,23 @@ impl HlsStream {
         self.changes.subscribe()
     }
 
-    /// The multivariant playlist, with `folder` in front of what it names; `None` until it can be played.
+    /// The multivariant playlist, with `folder` in front of what it names; `None` until everything in it, and
+    /// everything that will be, can be played.
     pub fn master(&self, folder: &str) -> Option<String> {
-        self.read().as_ref()?.origin.master(folder)
+        let guard = self.read();
+        let origin = &guard.as_ref()?.origin;
+        let expected = self.expected.read().unwrap_or_else(PoisonError::into_inner);
+        let is_there = |lane: &Lane| match lane {
+            Lane::Video(name) => origin.is_playable(TrackName::Video(*name)),
+            Lane::Audio(_) => origin.is_playable(TrackName::Audio),
+        };
+        let complete = expected.as_ref()?.iter().all(is_there);
+        complete.then(|| origin.master(folder)).flatten()
+    }
+
+    /// The multivariant playlist of what can be played by now.
+    pub fn master_of_playable(&self, folder: &str) -> Option<String> {
+        self.read().as_ref()?.origin.master_of_playable(folder)
     }
 
     /// `None` where there is no such rendition.
@@ -139,6 +193,20 @@ impl HlsStream {
 }
 
 impl Broadcast {
+    fn remove(&mut self, lane: Lane) {
+        match lane {
+            Lane::Video(name) => {
+                self.headers.remove(&name);
+                self.origin.remove(TrackName::Video(name));
+            }
+            Lane::Audio(codec) => {
+                if self.sound.take_if(|sound| sound.codec == codec).is_some() {
+                    self.origin.remove(TrackName::Audio);
+                }
+            }
+        }
+    }
+
     /// How many pieces became ready.
     fn push_video(&mut self, name: RenditionName, packet: &Packet) -> usize {
         if packet.key

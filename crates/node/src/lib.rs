@@ -13,6 +13,8 @@ mod server;
 mod session;
 mod store;
 mod stream;
+mod transcode;
 
 pub use config::{ConfigError, NodeConfig};
 pub use server::{Addresses, Node, NodeError};
+pub use transcode::TranscodeConfig;

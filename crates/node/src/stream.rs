@@ -1,9 +1,12 @@
 //! One live stream: everything about it is owned by one task, which others reach by messages.
 
 mod actor;
+mod gop;
 mod lane;
 mod meter;
+mod presence;
 mod timeline;
+mod transcoded;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +18,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::hls::HlsStream;
 use crate::store::StreamRow;
+use crate::transcode::Job;
 
 pub use actor::spawn;
+pub use presence::{PlayerGuard, Presence};
 
 /// Messages waiting for a stream's task. Full: senders of media drop and count, all others wait.
 const MAILBOX: usize = 1024;
@@ -24,7 +29,7 @@ const MAILBOX: usize = 1024;
 const READ_AHEAD: usize = 1024;
 
 /// One source of media for a stream.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PublisherId(pub u64);
 
 /// How a source takes part.
@@ -92,6 +97,21 @@ pub enum Message {
         kind: PublisherKind,
         reply: oneshot::Sender<Result<PublishGrant, PublishRefused>>,
     },
+    /// A transcoder adds a lane to the broadcast. One that is the creator's goes on to be so.
+    Attach {
+        job: Job,
+        lane: Lane,
+        reply: oneshot::Sender<Result<PublishGrant, PublishRefused>>,
+    },
+    /// A transcoder wants a lane, from its last key frame on.
+    Feed {
+        lane: Lane,
+        reply: oneshot::Sender<Feed>,
+    },
+    /// Somebody asked for LL-HLS: answered once the stream knows what has to be made for it.
+    HlsAsked {
+        known: oneshot::Sender<()>,
+    },
     Unpublish {
         publisher: PublisherId,
         departure: Departure,
@@ -130,6 +150,14 @@ pub enum Message {
     ViewerLeft,
 }
 
+/// What a transcoder is fed with.
+pub struct Feed {
+    /// The lane since its last key frame.
+    pub begun: Vec<Arc<Unit>>,
+    /// Every packet of the stream after those.
+    pub units: broadcast::Receiver<Arc<Unit>>,
+}
+
 /// What others may read of a stream at any time.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
@@ -157,6 +185,7 @@ pub struct StreamHandle {
     /// The stream's name in the media plane.
     pub media_id: sfu::StreamId,
     pub hls: Arc<HlsStream>,
+    pub presence: Arc<Presence>,
     messages: mpsc::Sender<Message>,
     units: broadcast::Sender<Arc<Unit>>,
     live: watch::Receiver<Live>,
@@ -168,6 +197,35 @@ impl StreamHandle {
         let sent = self.messages.send(Message::Publish { kind, reply }).await;
         sent.map_err(|_| PublishRefused::Gone)?;
         answer.await.map_err(|_| PublishRefused::Gone)?
+    }
+
+    /// Adds a transcoder's lane to the broadcast.
+    pub async fn attach(&self, job: Job, lane: Lane) -> Result<PublishGrant, PublishRefused> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.messages.send(Message::Attach { job, lane, reply }).await;
+        sent.map_err(|_| PublishRefused::Gone)?;
+        answer.await.map_err(|_| PublishRefused::Gone)?
+    }
+
+    /// A lane for a transcoder; `None` once the stream's task has ended.
+    pub async fn feed(&self, lane: Lane) -> Option<Feed> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(Message::Feed { lane, reply }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Notes that somebody plays LL-HLS, and returns when it is known what has to be made for it.
+    pub async fn ask_hls(&self) {
+        let (known, answer) = oneshot::channel();
+        self.tell(Message::HlsAsked { known }).await;
+        // An error means that the task has ended: there is nothing to wait for.
+        let _ = answer.await;
+    }
+
+    /// A handle that does not keep the stream's task running.
+    pub fn downgrade(&self) -> WeakStream {
+        let Self { row, media_id, hls, presence, messages, units, live } = self.clone();
+        WeakStream { row, media_id, hls, presence, messages: messages.downgrade(), units, live }
     }
 
     /// Ends the broadcast, if there is one.
@@ -196,5 +254,25 @@ impl StreamHandle {
     /// Every packet from now on; a reader that falls behind is told how many it missed.
     pub fn read(&self) -> broadcast::Receiver<Arc<Unit>> {
         self.units.subscribe()
+    }
+}
+
+/// A stream's task, from its own supervisor.
+#[derive(Clone)]
+pub struct WeakStream {
+    row: Arc<StreamRow>,
+    media_id: sfu::StreamId,
+    hls: Arc<HlsStream>,
+    presence: Arc<Presence>,
+    messages: mpsc::WeakSender<Message>,
+    units: broadcast::Sender<Arc<Unit>>,
+    live: watch::Receiver<Live>,
+}
+
+impl WeakStream {
+    /// `None` once everybody else has let go of the stream.
+    pub fn upgrade(&self) -> Option<StreamHandle> {
+        let Self { row, media_id, hls, presence, messages, units, live } = self.clone();
+        Some(StreamHandle { row, media_id, hls, presence, messages: messages.upgrade()?, units, live })
     }
 }

@@ -16,6 +16,7 @@ pub mod snapshot;
 mod sound;
 mod sources;
 mod statistics;
+pub mod transcode;
 
 pub use broadcast::{BroadcastError, BroadcastFile};
 pub use engine::{Command, Engine, EngineError, SignallingFactory};

@@ -86,6 +86,11 @@ impl Node {
     pub fn stop(&mut self) -> Result<ExitStatus, SetupError> {
         self.child.terminate(END_LIMIT)
     }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
 }
 
 /// A studio engine without a window; ends when dropped.

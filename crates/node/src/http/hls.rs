@@ -31,7 +31,10 @@ async fn master(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result
     let id = name.strip_suffix(".m3u8").and_then(PlaybackId::parse).ok_or_else(Refusal::no_such_stream)?;
     let stream = live(&app, &id)?;
     let folder = format!("{id}/");
-    let text = waiting(&stream, || stream.hls.master(&folder)).await.ok_or_else(not_ready)?;
+    stream.ask_hls().await;
+    let whole = waiting(&stream, || stream.hls.master(&folder)).await;
+    // What does not come in time is left out: a picture without sound is better than nothing.
+    let text = whole.or_else(|| stream.hls.master_of_playable(&folder)).ok_or_else(not_ready)?;
     Ok(playlist(text, "no-cache"))
 }
 
@@ -42,6 +45,7 @@ async fn file(
 ) -> Result<Response, Refusal> {
     let id = PlaybackId::parse(&playback_id).ok_or_else(Refusal::no_such_stream)?;
     let stream = live(&app, &id)?;
+    stream.presence.hls_asked();
     if name.ends_with(".m3u8") {
         return media_playlist(&stream, &name, query.as_deref().unwrap_or_default()).await;
     }

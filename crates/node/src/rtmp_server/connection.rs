@@ -12,6 +12,7 @@ use super::publisher::Publishing;
 use crate::app::App;
 use crate::id::{PlaybackId, StreamKey};
 use crate::stream::{Departure, PublishRefused, PublisherKind};
+use crate::transcode::{Purpose, Ticket};
 
 /// The only application there is; the stream key follows it.
 const APP: &str = "live";
@@ -134,6 +135,10 @@ impl Connection {
         if application.split('?').next().unwrap_or_default().trim_end_matches('/') != APP {
             return Err(bad_name("Publish to rtmp://HOST/live/STREAM_KEY"));
         }
+        if let Some(Ticket { stream, purpose: Purpose::Publish(lane, job) }) = self.redeem(key) {
+            let grant = stream.attach(job, lane).await.map_err(|_| bad_name("The broadcast is over"))?;
+            return Ok(Publishing::made(stream, grant, lane));
+        }
         let name = StreamKey::presented(key.expose_name());
         let row = self.app.store().stream_by_key(&name).await.map_err(|err| {
             tracing::error!("the store failed: {err}");
@@ -151,6 +156,12 @@ impl Connection {
 
     async fn start_play(&mut self, application: &str, key: &rtmp::StreamKey) -> Result<(), ConnectionError> {
         let known = application.split('?').next().unwrap_or_default().trim_end_matches('/') == APP;
+        if let Some(Ticket { stream, purpose: Purpose::Play(lane) }) = self.redeem(key)
+            && let Some(feed) = stream.feed(lane).await
+        {
+            self.used_for = Use::Play(Playing::fed(stream, lane, feed));
+            return Ok(self.session.accept()?);
+        }
         let id = PlaybackId::parse(key.expose_name()).filter(|_| known);
         match id.and_then(|id| self.app.running(&id)).filter(|stream| stream.live().epoch.is_some()) {
             Some(stream) => {
@@ -162,6 +173,13 @@ impl Connection {
                 Ok(self.session.refuse(&refusal)?)
             }
         }
+    }
+
+    /// What a name stands for, where it is a transcoder's token. Those run on this machine alone.
+    fn redeem(&self, key: &rtmp::StreamKey) -> Option<Ticket> {
+        let (ours, theirs) = (self.socket.local_addr().ok()?.ip(), self.socket.peer_addr().ok()?.ip());
+        let is_here = theirs.is_loopback() || theirs == ours;
+        self.app.transcoding().filter(|_| is_here)?.redeem(key.expose_name())
     }
 
     fn play(&mut self, tags: impl IntoIterator<Item = rtmp::SharedTag>) -> Result<(), ConnectionError> {

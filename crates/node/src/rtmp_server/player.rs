@@ -11,10 +11,21 @@ use rtmp::{SharedTag, Tag, TagContent};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::stream::{Lane, StreamHandle, Unit};
+use crate::stream::{Feed, Lane, PlayerGuard, StreamHandle, Unit};
 
-/// One RTMP player of a stream: its best rendition and its AAC, from the next key frame on.
+/// What is played.
+enum Choice {
+    /// The best rendition and AAC.
+    Best { _player: PlayerGuard },
+    /// One lane, for a transcoder.
+    Lane(Lane),
+}
+
+/// One RTMP player of a stream: its best rendition and its AAC from the next key frame on, or one lane.
 pub struct Playing {
+    choice: Choice,
+    /// What comes before `units`.
+    begun: VecDeque<Arc<Unit>>,
     units: broadcast::Receiver<Arc<Unit>>,
     stream: StreamHandle,
     rendition: Option<RenditionName>,
@@ -25,11 +36,29 @@ pub struct Playing {
 
 impl Playing {
     pub fn new(stream: StreamHandle) -> Self {
-        Self { units: stream.read(), stream, rendition: None, config: None, sound: None, broken: true }
+        let choice = Choice::Best { _player: PlayerGuard::enter(&stream.presence) };
+        let feed = Feed { begun: Vec::new(), units: stream.read() };
+        Self::of(stream, choice, feed)
+    }
+
+    /// Feeds a transcoder with one lane. It is no player: nothing is made for it.
+    pub fn fed(stream: StreamHandle, lane: Lane, feed: Feed) -> Self {
+        Self::of(stream, Choice::Lane(lane), feed)
+    }
+
+    fn of(stream: StreamHandle, choice: Choice, Feed { begun, units }: Feed) -> Self {
+        let begun = begun.into();
+        Self { choice, begun, units, stream, rendition: None, config: None, sound: None, broken: true }
     }
 
     /// The tags of the next packet that this player gets; `None` once the stream's task has ended.
     pub async fn next(&mut self) -> Option<VecDeque<SharedTag>> {
+        while let Some(unit) = self.begun.pop_front() {
+            let tags = self.tags(&unit);
+            if !tags.is_empty() {
+                return Some(tags);
+            }
+        }
         loop {
             match self.units.recv().await {
                 Ok(unit) => {
@@ -52,16 +81,30 @@ impl Playing {
 
     fn tags(&mut self, unit: &Unit) -> VecDeque<SharedTag> {
         let mut tags = VecDeque::new();
-        match unit.lane {
-            Lane::Video(name) => self.video(name, &unit.packet, &mut tags),
-            Lane::Audio(Codec::Aac) => self.audio(&unit.packet, &mut tags),
-            Lane::Audio(_) => {}
+        if matches!(self.choice, Choice::Lane(lane) if lane != unit.lane) {
+            return tags;
+        }
+        match (unit.lane, &self.choice) {
+            (Lane::Video(name), _) => self.video(name, &unit.packet, &mut tags),
+            (Lane::Audio(Codec::Aac), _) => self.audio(&unit.packet, &mut tags),
+            (Lane::Audio(Codec::Opus), Choice::Lane(_)) => {
+                let frame = AudioBody::Frame { codec: AudioCodec::Opus, frame: unit.packet.payload.clone() };
+                tags.push_back(tag(TagContent::AudioFrame, &unit.packet, frame.to_bytes()));
+            }
+            (Lane::Audio(_), _) => {}
         }
         tags
     }
 
+    fn wanted_rendition(&self) -> Option<RenditionName> {
+        match self.choice {
+            Choice::Best { .. } => self.stream.live().best_rendition(),
+            Choice::Lane(lane) => lane.rendition(),
+        }
+    }
+
     fn video(&mut self, name: RenditionName, packet: &Packet, tags: &mut VecDeque<SharedTag>) {
-        let best = self.stream.live().best_rendition();
+        let best = self.wanted_rendition();
         if self.rendition.is_none_or(|mine| Some(mine) != best) && packet.key && Some(name) == best {
             self.rendition = best;
             self.config = None;
@@ -92,7 +135,7 @@ impl Playing {
     fn audio(&mut self, packet: &Packet, tags: &mut VecDeque<SharedTag>) {
         let live = self.stream.live();
         // Sound waits for the picture: a player takes its first packet for the beginning of both.
-        if self.rendition.is_none() && live.best_rendition().is_some() {
+        if self.rendition.is_none() && self.wanted_rendition().is_some() {
             return;
         }
         let Some(config) = live.aac_config else { return };

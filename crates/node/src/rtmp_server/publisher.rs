@@ -9,12 +9,19 @@ use mux::h264::AvcConfig;
 
 use crate::stream::{Departure, Lane, Message, PublishGrant, StreamHandle};
 
+/// Whose tags they are.
+enum Origin {
+    /// The creator's: what is added to its times, once that is known.
+    Creator { offset: Option<Timestamp> },
+    /// A transcoder's: its times are the stream's, and it has one lane.
+    Transcoder { lane: Lane },
+}
+
 /// One RTMP publisher of a stream.
 pub struct Publishing {
-    pub stream: StreamHandle,
+    stream: StreamHandle,
     grant: PublishGrant,
-    /// Added to the publisher's times.
-    offset: Option<Timestamp>,
+    origin: Origin,
     config: Option<AvcConfig>,
     sound: Option<mux::aac::AudioSpecificConfig>,
     /// After damage or a drop no picture is handed on before the next key frame.
@@ -23,7 +30,16 @@ pub struct Publishing {
 
 impl Publishing {
     pub fn new(stream: StreamHandle, grant: PublishGrant) -> Self {
-        Self { stream, grant, offset: None, config: None, sound: None, broken: true }
+        Self::of(stream, grant, Origin::Creator { offset: None })
+    }
+
+    /// A transcoder's lane.
+    pub fn made(stream: StreamHandle, grant: PublishGrant, lane: Lane) -> Self {
+        Self::of(stream, grant, Origin::Transcoder { lane })
+    }
+
+    fn of(stream: StreamHandle, grant: PublishGrant, origin: Origin) -> Self {
+        Self { stream, grant, origin, config: None, sound: None, broken: true }
     }
 
     /// Takes one tag. A damaged one is passed over, and video goes on at the next key frame.
@@ -57,8 +73,12 @@ impl Publishing {
                 let dts = self.place(tag.timestamp).rescale(Timescale::VIDEO);
                 let pts = dts.plus(Timestamp::new(i64::from(*composition_ms), Timescale::MILLIS));
                 let packet = Packet { pts, dts, duration_ticks: 0, key: *key, payload };
-                // One rendition without a name is the best there is.
-                self.hand_on(Lane::Video(RenditionName::High), packet).await;
+                let lane = match self.origin {
+                    // One rendition without a name is the best there is.
+                    Origin::Creator { .. } => Lane::Video(RenditionName::High),
+                    Origin::Transcoder { lane } => lane,
+                };
+                self.hand_on(lane, packet).await;
             }
             VideoBody::EndOfSequence | VideoBody::Ignored => {}
         }
@@ -83,6 +103,12 @@ impl Publishing {
                 )
                 .await;
             }
+            AudioBody::Frame { codec, frame } if Codec::from(codec) == Codec::Opus => {
+                let pts = self.place(tag.timestamp).rescale(Timescale::AUDIO);
+                let duration_ticks = mux::opus::packet_samples(&frame).ok_or("the Opus packet is damaged")?;
+                let packet = Packet { pts, dts: pts, duration_ticks, key: true, payload: frame };
+                self.hand_on(Lane::Audio(Codec::Opus), packet).await;
+            }
             AudioBody::SequenceHeader { .. } | AudioBody::Frame { .. } | AudioBody::Ignored => {}
         }
         Ok(())
@@ -101,8 +127,10 @@ impl Publishing {
         let epoch: StudioEpoch = self.grant.epoch;
         // The first tag is at the time at which it came.
         let arrived = || epoch.stamp(Instant::now(), Timescale::MILLIS).minus(time);
-        let offset = *self.offset.get_or_insert_with(arrived);
-        time.plus(offset)
+        match &mut self.origin {
+            Origin::Creator { offset } => time.plus(*offset.get_or_insert_with(arrived)),
+            Origin::Transcoder { .. } => time,
+        }
     }
 
     pub async fn end(self, departure: Departure) {

@@ -13,14 +13,17 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
+use super::gop::Gop;
 use super::lane::{Assembler, Splitter};
 use super::meter::Meter;
+use super::transcoded::Transcoded;
 use super::{
-    Departure, Lane, Layers, Live, MAILBOX, Message, PublishGrant, PublishRefused, PublisherId,
+    Departure, Lane, Layers, Live, MAILBOX, Message, Presence, PublishGrant, PublishRefused, PublisherId,
     PublisherKind, READ_AHEAD, StreamHandle, Unit,
 };
 use crate::hls::HlsStream;
 use crate::store::{Store, StreamRow};
+use crate::transcode::{Supervisor, Transcoding};
 
 /// How often what others read of a stream is made anew.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
@@ -29,23 +32,44 @@ const KEY_INTERVAL: Duration = Duration::from_millis(500);
 /// A primary publisher that left may come back within this and go on with the same broadcast.
 const RETURN_GRACE: Duration = Duration::from_secs(10);
 
-/// Starts the task of `row`'s stream; it runs until every handle is dropped.
-pub fn spawn(row: StreamRow, media_id: sfu::StreamId, sfu: SfuHandle, store: Store) -> StreamHandle {
+/// Starts the task of `row`'s stream; it runs until every handle is dropped. Without `transcoding`, subscribers
+/// get what the publisher sends.
+pub fn spawn(
+    row: StreamRow,
+    media_id: sfu::StreamId,
+    sfu: SfuHandle,
+    store: Store,
+    transcoding: Option<Arc<Transcoding>>,
+) -> StreamHandle {
     let (messages, mailbox) = mpsc::channel(MAILBOX);
     let (units, _) = broadcast::channel(READ_AHEAD);
     let (report, live) = watch::channel(Live::default());
     let row = Arc::new(row);
-    let hls = Arc::new(HlsStream::new());
+    let hls = Arc::new(HlsStream::new(transcoding.is_some()));
+    let presence = Arc::new(Presence::new());
+    let handle = StreamHandle {
+        row: Arc::clone(&row),
+        media_id,
+        hls: Arc::clone(&hls),
+        presence: Arc::clone(&presence),
+        messages,
+        units: units.clone(),
+        live,
+    };
+    let supervisor = transcoding.map(|shared| Supervisor::start(shared, handle.downgrade()));
     let actor = Actor {
         row: Arc::clone(&row),
         media_id,
         sfu,
         store,
-        hls: Arc::clone(&hls),
-        units: units.clone(),
+        hls,
+        presence,
+        units,
         report,
         publisher: None,
+        transcoded: Transcoded::new(supervisor),
         lanes: BTreeMap::new(),
+        splitters: BTreeMap::new(),
         next_publisher: 0,
         viewers: 0,
         broadcast: None,
@@ -53,38 +77,64 @@ pub fn spawn(row: StreamRow, media_id: sfu::StreamId, sfu: SfuHandle, store: Sto
         key_asked: BTreeMap::new(),
     };
     tokio::spawn(actor.run(mailbox));
-    StreamHandle { row, media_id, hls, messages, units, live }
+    handle
 }
 
-struct Publisher {
-    id: PublisherId,
-    peer: Option<(sfu::PeerId, Arc<Layers>)>,
+/// The creator's own.
+pub(super) struct Publisher {
+    pub(super) id: PublisherId,
+    pub(super) kind: PublisherKind,
+    pub(super) peer: Option<(sfu::PeerId, Arc<Layers>)>,
     assemblers: BTreeMap<Lane, Assembler>,
-    splitters: BTreeMap<Lane, Splitter>,
+    /// When its first packet came.
+    pub(super) begun: Option<Instant>,
+    /// Of its only rendition; of several nothing is made.
+    pub(super) gop: Gop,
+}
+
+impl Publisher {
+    /// Whether it sends one rendition; not known of WebRTC before it is connected.
+    pub(super) fn is_single(&self) -> bool {
+        match self.kind {
+            PublisherKind::Rtmp => true,
+            PublisherKind::Whip => self.peer.as_ref().is_some_and(|(_, layers)| layers.len() <= 1),
+        }
+    }
+}
+
+/// A lane that has carried a packet, and whose it is.
+pub(super) struct OpenLane {
+    pub(super) meter: Meter,
+    pub(super) owner: PublisherId,
 }
 
 /// From a publisher's coming until it stayed away.
-struct Broadcast {
-    epoch: StudioEpoch,
+pub(super) struct Broadcast {
+    pub(super) epoch: StudioEpoch,
     session: Option<Uuid>,
     /// When the publisher left; `None` while there is one.
     alone_since: Option<Instant>,
 }
 
-struct Actor {
-    row: Arc<StreamRow>,
+pub(super) struct Actor {
+    pub(super) row: Arc<StreamRow>,
     media_id: sfu::StreamId,
     sfu: SfuHandle,
     store: Store,
-    hls: Arc<HlsStream>,
-    units: broadcast::Sender<Arc<Unit>>,
+    pub(super) hls: Arc<HlsStream>,
+    pub(super) presence: Arc<Presence>,
+    pub(super) units: broadcast::Sender<Arc<Unit>>,
     report: watch::Sender<Live>,
-    publisher: Option<Publisher>,
-    lanes: BTreeMap<Lane, Meter>,
+    pub(super) publisher: Option<Publisher>,
+    /// What transcoders add.
+    pub(super) transcoded: Transcoded,
+    pub(super) lanes: BTreeMap<Lane, OpenLane>,
+    /// One a lane, whoever sends it: viewers' numbering goes on.
+    splitters: BTreeMap<Lane, Splitter>,
     next_publisher: u64,
-    viewers: u32,
-    broadcast: Option<Broadcast>,
-    aac_config: Option<Bytes>,
+    pub(super) viewers: u32,
+    pub(super) broadcast: Option<Broadcast>,
+    pub(super) aac_config: Option<Bytes>,
     /// When a key frame was last asked for by us, as readers inside the node need it.
     key_asked: BTreeMap<RenditionName, Instant>,
 }
@@ -114,16 +164,33 @@ impl Actor {
                     self.unpublish(grant.publisher, Departure::Lost).await;
                 }
             }
+            Message::Attach { job, lane, reply } => {
+                if let Err(Ok(grant)) = reply.send(self.attach(job, lane)) {
+                    // Nobody waits for it any more.
+                    self.detach(grant.publisher);
+                }
+            }
+            Message::Feed { lane, reply } => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.feed(lane));
+            }
+            Message::HlsAsked { known } => {
+                self.presence.hls_asked();
+                self.review();
+                // Whoever asked may have gone.
+                let _ = known.send(());
+            }
             Message::Unpublish { publisher, departure } => self.unpublish(publisher, departure).await,
             Message::Connected { publisher, peer, layers } => {
                 if let Some(publisher) = self.publisher(publisher) {
                     publisher.peer = Some((peer, layers));
+                    self.review();
                 }
             }
             Message::Rtp { publisher, lane, packet } => self.rtp(publisher, lane, packet),
             Message::Packet { publisher, lane, packet } => self.packet(publisher, lane, packet),
             Message::AacConfig { publisher, config } => {
-                if self.publisher(publisher).is_some() {
+                if self.publisher(publisher).is_some() || self.makes(publisher, Lane::Audio(Codec::Aac)) {
                     if !self.hls.set_aac(&config) {
                         tracing::warn!(stream = %self.row.playback_id, "LL-HLS goes without this AAC");
                     }
@@ -138,8 +205,14 @@ impl Actor {
                 let _ = done.send(());
             }
             Message::KeyframeNeeded { layer } => self.ask_keyframe(layer),
-            Message::ViewerJoined => self.viewers += 1,
-            Message::ViewerLeft => self.viewers = self.viewers.saturating_sub(1),
+            Message::ViewerJoined => {
+                self.viewers += 1;
+                self.review();
+            }
+            Message::ViewerLeft => {
+                self.viewers = self.viewers.saturating_sub(1);
+                self.review();
+            }
         }
     }
 
@@ -149,11 +222,15 @@ impl Actor {
             return Err(PublishRefused::AlreadyLive);
         }
         let epoch = self.begin_or_resume().await;
-        let id = PublisherId(self.next_publisher);
-        self.next_publisher += 1;
-        let (assemblers, splitters) = (BTreeMap::new(), BTreeMap::new());
-        self.publisher = Some(Publisher { id, peer: None, assemblers, splitters });
+        let id = self.new_publisher();
+        let (assemblers, gop) = (BTreeMap::new(), Gop::default());
+        self.publisher = Some(Publisher { id, kind, peer: None, assemblers, begun: None, gop });
         Ok(PublishGrant { publisher: id, epoch })
+    }
+
+    pub(super) fn new_publisher(&mut self) -> PublisherId {
+        self.next_publisher += 1;
+        PublisherId(self.next_publisher)
     }
 
     fn publisher(&mut self, id: PublisherId) -> Option<&mut Publisher> {
@@ -164,6 +241,7 @@ impl Actor {
         if let Some(broadcast) = &mut self.broadcast {
             broadcast.alone_since = None;
             let epoch = broadcast.epoch;
+            self.splitters.clear();
             self.order(self.sfu.restart_stream(self.media_id));
             self.hls.mark_discontinuity();
             return epoch;
@@ -179,15 +257,17 @@ impl Actor {
 
     async fn unpublish(&mut self, publisher: PublisherId, departure: Departure) {
         if self.publisher(publisher).is_none() {
+            self.detach(publisher);
             return;
         }
         self.publisher = None;
-        self.lanes.clear();
+        self.lanes.retain(|_, lane| lane.owner != publisher);
         match (&mut self.broadcast, departure) {
             (Some(broadcast), Departure::Lost) => broadcast.alone_since = Some(Instant::now()),
             (Some(_), Departure::Ended) => self.end_broadcast().await,
             (None, _) => {}
         }
+        self.review();
         self.tell();
     }
 
@@ -196,11 +276,12 @@ impl Actor {
         if alone.is_some_and(|since| since.elapsed() > RETURN_GRACE) {
             self.end_broadcast().await;
         }
+        self.review();
         self.tell();
     }
 
-    fn tell(&self) {
-        let renditions = self.lanes.iter().filter_map(|(lane, meter)| match lane {
+    pub(super) fn tell(&self) {
+        let renditions = self.lanes.iter().filter_map(|(lane, OpenLane { meter, .. })| match lane {
             Lane::Video(name) => {
                 let size = meter.size();
                 Some(RenditionInfo {
@@ -227,6 +308,8 @@ impl Actor {
             self.order(self.sfu.close(peer));
         }
         self.lanes.clear();
+        self.splitters.clear();
+        self.transcoded.end();
         self.aac_config = None;
         self.order(self.sfu.close_stream(self.media_id));
         self.hls.end();
@@ -244,7 +327,7 @@ impl Actor {
         if self.publisher(id).is_none() {
             return;
         }
-        self.open_lane(lane);
+        self.open_lane(lane, id);
         let Some(publisher) = self.publisher(id) else { return };
         let assembler = publisher.assemblers.entry(lane).or_insert_with(|| match lane {
             Lane::Video(_) => Assembler::video(),
@@ -261,6 +344,7 @@ impl Actor {
         }
         self.sfu.forward(self.media_id, vec![(forwarded(lane), packet)]);
         for packet in whole {
+            self.note_source(lane, &packet);
             self.hand_on(lane, packet);
         }
     }
@@ -269,54 +353,77 @@ impl Actor {
     fn packet(&mut self, id: PublisherId, lane: Lane, packet: Packet) {
         let Some(epoch) = self.broadcast.as_ref().map(|b| b.epoch) else { return };
         if self.publisher(id).is_none() {
+            self.made_packet(id, lane, packet, epoch);
             return;
         }
-        self.open_lane(lane);
-        let Some(publisher) = self.publisher(id) else { return };
-        // WebRTC carries no AAC, and no pictures out of order.
-        let splitter = match lane {
-            Lane::Video(_) if packet.pts == packet.dts => Some(Splitter::video as fn() -> Splitter),
-            Lane::Audio(Codec::Opus) => Some(Splitter::audio as fn() -> Splitter),
-            _ => None,
-        };
-        if let Some(make) = splitter {
-            let rtp = publisher.splitters.entry(lane).or_insert_with(make).push(&packet, epoch);
-            let rtp = rtp.into_iter().map(|packet| (forwarded(lane), packet));
-            self.sfu.forward(self.media_id, rtp.collect());
+        self.open_lane(lane, id);
+        self.note_source(lane, &packet);
+        if self.goes_out(lane, packet.key) {
+            self.forward(lane, &packet, epoch);
         }
         self.hand_on(lane, packet);
     }
 
+    /// To WebRTC viewers.
+    pub(super) fn forward(&mut self, lane: Lane, packet: &Packet, epoch: StudioEpoch) {
+        let make = match lane {
+            Lane::Video(_) => Splitter::video,
+            Lane::Audio(_) => Splitter::audio,
+        };
+        let rtp = self.splitters.entry(lane).or_insert_with(make).push(packet, epoch);
+        let rtp = rtp.into_iter().map(|packet| (forwarded(lane), packet));
+        self.sfu.forward(self.media_id, rtp.collect());
+        self.transcoded.forwarded.insert(lane, packet.pts);
+    }
+
     /// The first packet of a lane is here: the media plane drops what it does not know, so it is told first.
-    fn open_lane(&mut self, lane: Lane) {
-        if let Entry::Vacant(place) = self.lanes.entry(lane) {
-            place.insert(Meter::new());
-            self.tell_layers();
-            self.tell();
+    pub(super) fn open_lane(&mut self, lane: Lane, owner: PublisherId) {
+        match self.lanes.entry(lane) {
+            Entry::Occupied(open) if open.get().owner == owner => return,
+            Entry::Occupied(mut open) => drop(open.insert(OpenLane { meter: Meter::new(), owner })),
+            Entry::Vacant(place) => drop(place.insert(OpenLane { meter: Meter::new(), owner })),
         }
+        if let (Some(_), Lane::Video(name)) = (self.publisher(owner), lane) {
+            self.hls.lead(name);
+        }
+        self.tell_layers();
+        self.tell();
     }
 
-    fn hand_on(&mut self, lane: Lane, packet: Packet) {
-        if let (Lane::Video(_), Some(meter)) = (lane, self.lanes.get_mut(&lane)) {
-            meter.push(Instant::now(), &packet);
+    /// To everybody but WebRTC viewers.
+    pub(super) fn hand_on(&mut self, lane: Lane, packet: Packet) {
+        let Some(open) = self.lanes.get_mut(&lane) else { return };
+        if let Lane::Video(_) = lane {
+            open.meter.push(Instant::now(), &packet);
         }
+        let owner = open.owner;
         self.hls.push(lane, &packet);
+        let unit = Arc::new(Unit { lane, packet });
+        if let (true, Lane::Video(_)) = (self.transcoded.is_possible(), lane)
+            && let Some(publisher) = self.publisher(owner)
+            && publisher.is_single()
+        {
+            publisher.gop.keep(&unit);
+        }
         // Without readers there is nobody to tell.
-        let _ = self.units.send(Arc::new(Unit { lane, packet }));
+        let _ = self.units.send(unit);
     }
 
-    fn ask_keyframe(&self, layer: RenditionName) {
-        if let Some((peer, layers)) = self.publisher.as_ref().and_then(|publisher| publisher.peer.as_ref()) {
+    pub(super) fn ask_keyframe(&self, layer: RenditionName) {
+        if self.is_made(layer) {
+            self.transcoded.ask_keyframe(layer);
+        } else if let Some((peer, layers)) =
+            self.publisher.as_ref().and_then(|publisher| publisher.peer.as_ref())
+        {
             let rid = layers.iter().find(|(_, name)| **name == layer).map(|(rid, _)| &**rid);
             self.order(self.sfu.request_keyframe(*peer, rid));
         }
     }
 
-    /// What viewers can choose from.
-    fn tell_layers(&self) {
-        let layers = self.lanes.keys().filter_map(|lane| lane.rendition());
-        let layers = layers.map(|name| sfu::Layer { name, kbps: name.default_kbps() }).collect();
-        self.order(self.sfu.set_layers(self.media_id, layers));
+    /// What WebRTC viewers can choose from.
+    pub(super) fn tell_layers(&self) {
+        let layers = self.layers().into_iter().map(|name| sfu::Layer { name, kbps: name.default_kbps() });
+        self.order(self.sfu.set_layers(self.media_id, layers.collect()));
     }
 
     /// A media plane that is too busy for a command is asked again by what comes next: key frames, layers

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::{AudioTrack, Packet, Timescale, VideoTrack};
+use media::{AudioTrack, Codec, Packet, Timescale, VideoTrack};
 use mux::flv::{AudioBody, AudioCodec, VideoBody};
 use mux::h264::AvcConfig;
 use rtmp::{Client, ClientConfig, ClientEvent, Metadata, Role, RtmpUrl, Scheme, Tag, TagContent};
@@ -34,8 +34,16 @@ pub struct RtmpParts {
     pub sound: AudioTrack,
 }
 
+/// The tracks of one connection.
+#[derive(Clone, Debug)]
+pub struct Tracks {
+    pub video: Option<VideoTrack>,
+    pub sound: Option<AudioTrack>,
+}
+
+/// Why a connection ended, or never began.
 #[derive(Debug, Error)]
-enum OutputError {
+pub enum OutputError {
     #[error("the server could not be reached: {0}")]
     Unreachable(#[from] std::io::Error),
     #[error("the server did not answer in time")]
@@ -51,7 +59,7 @@ enum OutputError {
 }
 
 /// How one connection ended, where it did not fail.
-enum End {
+pub enum End {
     /// The broadcast is over.
     Broadcast,
 }
@@ -66,11 +74,12 @@ pub async fn run(
 ) {
     let rendition = parts.video.rendition;
     let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
+    let tracks = Tracks { video: Some(parts.video), sound: Some(parts.sound) };
     let mut backoff = BACKOFF_FIRST;
     let mut attempts = 0u64;
     loop {
         let begun = Instant::now();
-        let connection = publish(&parts, &packets, &status, &want_key);
+        let connection = publish(&parts.url, &tracks, &packets, &status, &want_key);
         let ended = tokio::select! {
             ended = connection => ended,
             // Dropping the connection closes it; the server sees the end of the stream.
@@ -100,22 +109,23 @@ pub async fn run(
     status.change(|figures| figures.state = "closed");
 }
 
-async fn publish(
-    parts: &RtmpParts,
+/// One connection, from its making to its end.
+pub async fn publish(
+    url: &RtmpUrl,
+    tracks: &Tracks,
     packets: &Subscription,
     status: &Status,
     want_key: &(impl Fn() + Send),
 ) -> Result<End, OutputError> {
-    let url = &parts.url;
     let connecting = TcpStream::connect((url.host(), url.port()));
     let socket = timeout(CONNECT_LIMIT, connecting).await.map_err(|_| OutputError::Late)??;
     socket.set_nodelay(true)?;
     match url.scheme() {
-        Scheme::Rtmp => Session::new(parts, socket, status)?.run(packets, want_key).await,
+        Scheme::Rtmp => Session::new(url, tracks, socket, status)?.run(packets, want_key).await,
         Scheme::Rtmps => {
             let encrypted = timeout(CONNECT_LIMIT, encrypt(url.host(), socket)).await;
             let socket = encrypted.map_err(|_| OutputError::Late)??;
-            Session::new(parts, socket, status)?.run(packets, want_key).await
+            Session::new(url, tracks, socket, status)?.run(packets, want_key).await
         }
     }
 }
@@ -138,7 +148,7 @@ async fn encrypt(
 
 /// One connection.
 struct Session<'a, S> {
-    parts: &'a RtmpParts,
+    tracks: &'a Tracks,
     socket: S,
     client: Client,
     status: &'a Status,
@@ -150,16 +160,14 @@ struct Session<'a, S> {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
-    fn new(parts: &'a RtmpParts, socket: S, status: &'a Status) -> Result<Self, OutputError> {
+    fn new(url: &RtmpUrl, tracks: &'a Tracks, socket: S, status: &'a Status) -> Result<Self, OutputError> {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
-        let config = ClientConfig {
-            seed: u64::from_le_bytes(seed),
-            ..ClientConfig::new(parts.url.clone(), Role::Publish)
-        };
+        let config =
+            ClientConfig { seed: u64::from_le_bytes(seed), ..ClientConfig::new(url.clone(), Role::Publish) };
         let client = Client::new(config, Instant::now());
         let sent_before = status.get().bytes;
-        Ok(Self { parts, socket, client, status, config: None, sent_before, sent: 0, broken: true })
+        Ok(Self { tracks, socket, client, status, config: None, sent_before, sent: 0, broken: true })
     }
 
     async fn run(
@@ -223,33 +231,39 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     }
 
     fn announce(&mut self) -> Result<(), OutputError> {
-        let (video, sound) = (&self.parts.video, &self.parts.sound);
+        let (video, sound) = (self.tracks.video.as_ref(), self.tracks.sound.as_ref());
         let metadata = Metadata {
-            width: Some(f64::from(video.size.width)),
-            height: Some(f64::from(video.size.height)),
-            frame_rate: Some(video.frame_rate.as_f64()),
-            video_kbps: Some(f64::from(video.bitrate_kbps)),
-            audio_kbps: Some(f64::from(sound.bitrate_kbps)),
-            sample_rate: Some(f64::from(sound.rate)),
-            stereo: Some(sound.channels == 2),
+            width: video.map(|video| f64::from(video.size.width)),
+            height: video.map(|video| f64::from(video.size.height)),
+            frame_rate: video.map(|video| video.frame_rate.as_f64()),
+            video_kbps: video.map(|video| f64::from(video.bitrate_kbps)),
+            audio_kbps: sound.map(|sound| f64::from(sound.bitrate_kbps)),
+            sample_rate: sound.map(|sound| f64::from(sound.rate)),
+            stereo: sound.map(|sound| sound.channels == 2),
             encoder: Some("Tickcast".to_owned()),
         };
         let zero = media::Timestamp::zero(Timescale::MILLIS);
         let tag = |content, body| Tag { content, timestamp: zero, body };
         self.client.send(&tag(TagContent::Metadata, metadata.to_body()))?;
-        let header = AudioBody::SequenceHeader { codec: AudioCodec::Aac, config: sound.config.clone() };
-        Ok(self.client.send(&tag(TagContent::AudioHeader, header.to_bytes().into()))?)
+        // Opus needs none.
+        if let Some(sound) = sound.filter(|sound| sound.codec == Codec::Aac) {
+            let header = AudioBody::SequenceHeader { codec: AudioCodec::Aac, config: sound.config.clone() };
+            self.client.send(&tag(TagContent::AudioHeader, header.to_bytes().into()))?;
+        }
+        Ok(())
     }
 
     fn send(&mut self, lane: Lane, packet: &Packet) -> Result<(), OutputError> {
         match lane {
             Lane::Video(_) => self.send_video(packet),
-            Lane::Aac => {
-                let frame = AudioBody::Frame { codec: AudioCodec::Aac, frame: packet.payload.clone() };
-                self.push(TagContent::AudioFrame, packet, frame.to_bytes())
-            }
-            Lane::Opus => Ok(()),
+            Lane::Aac => self.send_sound(AudioCodec::Aac, packet),
+            Lane::Opus => self.send_sound(AudioCodec::Opus, packet),
         }
+    }
+
+    fn send_sound(&mut self, codec: AudioCodec, packet: &Packet) -> Result<(), OutputError> {
+        let frame = AudioBody::Frame { codec, frame: packet.payload.clone() };
+        self.push(TagContent::AudioFrame, packet, frame.to_bytes())
     }
 
     fn send_video(&mut self, packet: &Packet) -> Result<(), OutputError> {
@@ -272,6 +286,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
 
     fn push(&mut self, content: TagContent, packet: &Packet, body: Vec<u8>) -> Result<(), OutputError> {
         let timestamp = packet.dts.rescale(Timescale::MILLIS);
+        // RTMP has no times before zero: an encoder's first packet may lie there.
+        if timestamp.ticks() < 0 {
+            return Ok(());
+        }
         match self.client.send(&Tag { content, timestamp, body: body.into() }) {
             Err(rtmp::Error::OutputFull { .. }) => {
                 self.broken = true;

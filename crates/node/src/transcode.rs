@@ -1,0 +1,85 @@
+//! Transcoding in child processes: which are needed, what they may do, and that they run.
+//!
+//! The node decodes nothing itself: foreign pictures and sound are decoded in a child, whose crash costs one
+//! transcode.
+
+mod child;
+pub mod need;
+mod supervisor;
+mod ticket;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+pub use need::{Job, Work};
+pub use supervisor::{Supervisor, Wanted};
+pub use ticket::{Purpose, Ticket};
+
+use ticket::Tickets;
+
+/// How a node transcodes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TranscodeConfig {
+    pub enabled: bool,
+    /// What is run as `EXECUTABLE engine --transcode`; empty: this very program.
+    pub executable: PathBuf,
+    /// Children at once, of all streams together; further ones wait.
+    pub max_children: usize,
+}
+
+impl Default for TranscodeConfig {
+    fn default() -> Self {
+        Self { enabled: true, executable: PathBuf::new(), max_children: 8 }
+    }
+}
+
+/// What all streams' supervisors share.
+pub struct Transcoding {
+    executable: PathBuf,
+    /// Where children find the node.
+    node: SocketAddr,
+    room: Arc<Semaphore>,
+    tickets: Tickets,
+}
+
+impl Transcoding {
+    /// `None` where it is switched off, or where there is no program to run. `rtmp` is where the node listens.
+    pub fn new(config: &TranscodeConfig, rtmp: SocketAddr) -> Option<Self> {
+        if !config.enabled {
+            return None;
+        }
+        let executable = if config.executable.as_os_str().is_empty() {
+            match std::env::current_exe() {
+                Ok(path) => path,
+                Err(err) => {
+                    tracing::error!("nothing is transcoded: this program's own file is unknown: {err}");
+                    return None;
+                }
+            }
+        } else {
+            config.executable.clone()
+        };
+        let room = Arc::new(Semaphore::new(config.max_children.min(Semaphore::MAX_PERMITS)));
+        Some(Self { executable, node: reachable(rtmp), room, tickets: Tickets::default() })
+    }
+
+    /// What a name that was played or published stands for, where it is a token of a child's. It works once.
+    pub fn redeem(&self, name: &str) -> Option<Ticket> {
+        self.tickets.redeem(name)
+    }
+}
+
+/// Where a socket that is bound to `address` is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

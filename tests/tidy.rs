@@ -22,7 +22,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rtmp", &["media"]),
     ("node", &["api", "media", "mux", "sfu", "rtmp"]),
     ("studio", &["capture", "codec", "compose", "media", "mixer", "mux", "rtc", "rtmp", "sim"]),
+    ("stage", &["media", "studio", "widgets"]),
     ("watch", &["api", "codec", "media", "rtc"]),
+    ("widgets", &["media"]),
     ("xtask", &[]),
 ];
 
@@ -32,6 +34,8 @@ const HOLDERS: &[(&str, &[&str])] = &[
     ("cosmic-text", &["compose"]),
     ("cpal", &["speaker"]),
     ("ebur128", &["mixer"]),
+    ("eframe", &["widgets"]),
+    ("egui", &["widgets"]),
     ("ffmpeg-next", &["codec"]),
     ("nokhwa", &["capture"]),
     ("quinn-udp", &["sfu"]),
@@ -40,13 +44,16 @@ const HOLDERS: &[(&str, &[&str])] = &[
     ("rubato", &["mixer"]),
     ("sqlx", &["node"]),
     ("str0m", &["sfu"]),
+    // The executable's own package.
+    ("tauri", &[]),
     ("webrtc", &["rtc"]),
     ("wgpu", &["compose", "sim"]),
     ("xcap", &["capture"]),
 ];
 
 /// What a node without a studio must not contain.
-const NOT_IN_NODE: &[&str] = &["ffmpeg-next", "wgpu", "gtk", "webkit2gtk", "cpal", "nokhwa", "webrtc"];
+const NOT_IN_NODE: &[&str] =
+    &["ffmpeg-next", "wgpu", "egui", "gtk", "webkit2gtk", "tauri", "wry", "cpal", "nokhwa", "webrtc"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -231,6 +238,17 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
+/// Single packages under others: the MPL asks for changes to their own files alone, which we do not make, and the
+/// last one's are fonts of the windows.
+const LICENCE_EXCEPTIONS: &[(&str, &str)] = &[
+    ("cssparser", "MPL-2.0"),
+    ("cssparser-macros", "MPL-2.0"),
+    ("dtoa-short", "MPL-2.0"),
+    ("option-ext", "MPL-2.0"),
+    ("selectors", "MPL-2.0"),
+    ("epaint_default_fonts", "(MIT OR Apache-2.0) AND OFL-1.1 AND Ubuntu-font-1.0"),
+];
+
 /// Whether an SPDX expression can be satisfied with [`LICENCES`]. AND binds tighter than OR; exceptions
 /// (WITH) only permit more; the older "A/B" means OR.
 fn is_allowed(expression: &str) -> bool {
@@ -284,7 +302,8 @@ fn licence_expressions_are_read_as_spdx_has_them() {
 fn every_dependency_may_be_used() {
     for package in metadata(&[])["packages"].as_array().expect("a list of packages") {
         let (name, licence) = (text(package, "name"), text(package, "license"));
-        assert!(is_allowed(licence), "{name} is under \"{licence}\"");
+        let excepted = LICENCE_EXCEPTIONS.contains(&(name, licence));
+        assert!(excepted || is_allowed(licence), "{name} is under \"{licence}\"");
     }
 }
 

@@ -9,7 +9,11 @@ pub mod log;
 pub mod node;
 #[cfg(feature = "engine")]
 mod resources;
+#[cfg(feature = "windows")]
+pub mod stage;
 mod stop;
+#[cfg(feature = "windows")]
+mod supervised;
 #[cfg(feature = "engine")]
 pub mod transcode;
 

@@ -37,6 +37,9 @@ enum Command {
         #[arg(long, conflicts_with_all = ["file", "seconds", "loopback"])]
         transcode: bool,
     },
+    /// The creator's window: previews the programme, goes live and records.
+    #[cfg(feature = "windows")]
+    Stage(tickcast::stage::Options),
     /// The media server.
     #[cfg(feature = "node")]
     Node {
@@ -63,6 +66,8 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "engine")]
         Command::Engine { file: None, .. } => tickcast::transcode::run(),
+        #[cfg(feature = "windows")]
+        Command::Stage(options) => tickcast::stage::run(&options),
         #[cfg(feature = "node")]
         Command::Node { config, loopback } => tickcast::node::run(config.as_deref(), loopback),
     };

@@ -7,6 +7,8 @@ use media::{FrameRate, Ladder, Rendition, RenditionName, Size};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::graphics::Choice;
+
 /// The version that this build reads.
 const VERSION: u32 = 1;
 /// Above this a programme cannot be composed in real time anywhere that was tried.
@@ -35,6 +37,8 @@ pub struct BroadcastFile {
     pub version: u32,
     #[serde(default)]
     pub programme: Programme,
+    #[serde(default)]
+    pub graphics: Choice,
     #[serde(default)]
     pub sources: Vec<Source>,
     #[serde(default)]

@@ -1,9 +1,10 @@
 //! The engine: starts every thread of a broadcast, and ends them in order.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use compose::Scene;
+use compose::{CompositorConfig, Scene};
 use media::{Codec, Picture, Slot, StudioEpoch, Timescale, WallTime};
 use rtc::{Network, Signalling};
 use rtmp::RtmpUrl;
@@ -12,16 +13,17 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::broadcast::{BroadcastError, BroadcastFile, Output, Source};
+use crate::broadcast::{self, BroadcastError, BroadcastFile, Output, Source};
+use crate::graphics::{Graphics, Programme};
 use crate::hub::Hub;
 use crate::ladder::{self, Encoder, EncoderError};
-use crate::output::recording::{Recording, RecordingError};
+use crate::output::recording::{Recording, RecordingError, Told};
 use crate::output::rtmp::RtmpParts;
 use crate::output::whip::WhipParts;
 use crate::output::{self, Status};
 use crate::programme::{ProgrammeCommand, ProgrammeParts, ProgrammeThread};
-use crate::simulation::{SimulationStage, SimulationThread};
-use crate::snapshot::{OutputFigures, Snapshot};
+use crate::simulation::{AnySimulation, SimulationStage, SimulationThread, Touch};
+use crate::snapshot::{OnAir, OutputFigures, Snapshot};
 use crate::sound::{SoundError, SoundThread};
 use crate::sources::{open_picture, open_sound};
 
@@ -52,6 +54,8 @@ pub enum EngineError {
     Whip(#[from] rtc::SignallingError),
     #[error("the RTMP output: {0}")]
     Rtmp(#[from] rtmp::UrlError),
+    #[error("the last broadcast is still ending")]
+    StillEnding,
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -61,33 +65,105 @@ fn presets() -> String {
 }
 
 /// What may be asked of a running engine. Each takes effect with the next frame or block.
+#[derive(Clone, Debug)]
 pub enum Command {
     Scene(Scene),
     Simulation(sim::Action),
+    /// A hand on the picture, where the particles are drawn now.
+    Touch(Touch),
     /// Silences every sound source, or lets them be heard again.
     Mute(bool),
+    /// One sound source by its name.
+    MuteSource {
+        name: String,
+        muted: bool,
+    },
+    /// One sound source's gain in decibels, at most 24.
+    Gain {
+        name: String,
+        gain_db: f32,
+    },
     /// A key frame in all renditions at once.
     KeyFrame,
 }
 
-/// A running broadcast. Dropping it ends it at once, [`Engine::stop`] in order.
+/// Outputs that are on air, and what ends them.
+struct Live {
+    since: Instant,
+    outputs: Vec<(Status, JoinHandle<()>)>,
+    hub: Hub,
+    stop: watch::Sender<bool>,
+}
+
+impl Live {
+    fn figures(&self) -> Vec<OutputFigures> {
+        self.outputs.iter().map(|(status, _)| status.get()).collect()
+    }
+
+    /// Lets each output finish what it has and say goodbye, within a limit.
+    async fn end(self) {
+        self.hub.close();
+        for (status, task) in self.outputs {
+            if tokio::time::timeout(GOODBYE, task).await.is_err() {
+                tracing::warn!("an output did not end in time: {}", status.get().url);
+            }
+        }
+        self.stop.send_replace(true);
+    }
+}
+
+/// What leaves the studio now.
+#[derive(Default)]
+struct Air {
+    live: Option<Live>,
+    /// The end of the last broadcast, with what its outputs tell meanwhile.
+    ending: Option<(Vec<Status>, JoinHandle<()>)>,
+    recording: Option<Recording>,
+    /// The newest recording's figures, also after its end.
+    recorded: Option<Told>,
+    /// Recordings that are made whole.
+    finalising: Vec<JoinHandle<()>>,
+}
+
+/// A running studio. Dropping it ends it at once, [`Engine::stop`] in order.
 pub struct Engine {
     epoch: StudioEpoch,
     // The order of dropping: first what makes frames, then what encodes, then what takes packets.
     programme: Arc<ProgrammeThread>,
     sound: SoundThread,
     encoders: Arc<Vec<Encoder>>,
-    outputs: Vec<(Status, JoinHandle<()>)>,
-    recording: Option<Recording>,
+    air: Mutex<Air>,
     hub: Hub,
-    stop: watch::Sender<bool>,
+    graphics: Graphics,
+    outputs: Vec<Output>,
+    recording: Option<broadcast::Recording>,
+    network: Network,
+    signalling: SignallingFactory,
+    runtime: Handle,
 }
 
 impl Engine {
-    /// Starts what `file` describes; outputs run on `runtime`. Returns once everything that can be refused
-    /// was accepted; devices and connections follow in their own time.
+    /// Starts what `file` describes, and goes live with it at once: its outputs, and its recording.
     pub fn start(
         file: &BroadcastFile,
+        network: Network,
+        signalling: &SignallingFactory,
+        runtime: &Handle,
+    ) -> Result<Self, EngineError> {
+        let graphics = Graphics::find(file.graphics);
+        let engine = Self::open(file, &graphics, network, signalling, runtime)?;
+        if let Some(recording) = &file.recording {
+            engine.start_recording(&recording.path)?;
+        }
+        engine.go_live()?;
+        Ok(engine)
+    }
+
+    /// Starts sources, programme and encoders; nothing leaves yet. Outputs will run on `runtime`. Returns once
+    /// everything that can be refused was accepted; devices follow in their own time.
+    pub fn open(
+        file: &BroadcastFile,
+        graphics: &Graphics,
         network: Network,
         signalling: &SignallingFactory,
         runtime: &Handle,
@@ -96,12 +172,17 @@ impl Engine {
         let (size, rate) = (file.size(), file.programme.fps.0);
         let hub = Hub::default();
         let encoders = Arc::new(ladder::start(&ladder, rate, &hub)?);
-        let simulation = simulation(file)?.map(SimulationThread::start).transpose()?;
+        let config = CompositorConfig {
+            programme: size,
+            renditions: encoders.iter().map(|encoder| encoder.rendition().size).collect(),
+        };
+        let Programme { compositor, backend } = graphics.compositor(config)?;
+        let simulation = simulation(file, graphics)?.map(SimulationThread::start).transpose()?;
         // Everything slow is behind: media time starts here.
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
         let sounds = file.sounds.clone();
         let open = move || sounds.iter().map(|sound| open_sound(sound, epoch)).collect();
-        let sound = SoundThread::start(epoch, hub.clone(), open)?;
+        let sound = SoundThread::start(epoch, hub.clone(), &file.sounds, open)?;
         let sources = file.sources.clone();
         let programme = ProgrammeThread::start(
             ProgrammeParts {
@@ -111,71 +192,119 @@ impl Engine {
                 scene: Scene::new(file.layers.clone()),
                 simulation,
                 encoders: Arc::clone(&encoders),
+                compositor,
+                backend,
             },
             move || sources.iter().filter_map(|source| open_picture(source, size, rate, epoch)).collect(),
         )?;
-        let (stop, _) = watch::channel(false);
-        let mut engine = Self {
+        Ok(Self {
             epoch,
             programme: Arc::new(programme),
             sound,
             encoders,
-            outputs: Vec::new(),
-            recording: None,
+            air: Mutex::default(),
             hub,
-            stop,
-        };
-        engine.start_recording(file)?;
-        for output in &file.outputs {
-            engine.start_output(output, network, signalling, runtime)?;
-        }
-        Ok(engine)
+            graphics: graphics.clone(),
+            outputs: file.outputs.clone(),
+            recording: file.recording.clone(),
+            network,
+            signalling: Arc::clone(signalling),
+            runtime: runtime.clone(),
+        })
     }
 
-    fn start_recording(&mut self, file: &BroadcastFile) -> Result<(), EngineError> {
-        if let (Some(recording), Some(sound)) = (&file.recording, self.sound.track(Codec::Aac)) {
-            let rendition = self.rendition(&recording.rendition).track().rendition;
-            self.recording = Some(Recording::start(&recording.path, rendition, sound.clone(), &self.hub)?);
+    fn air(&self) -> MutexGuard<'_, Air> {
+        // Whoever panicked left outputs that still run and end.
+        self.air.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts every output of the file. Does nothing while they run, and is refused while the last broadcast ends.
+    pub fn go_live(&self) -> Result<(), EngineError> {
+        let mut air = self.air();
+        if air.live.is_some() {
+            return Ok(());
+        }
+        if air.ending.as_ref().is_some_and(|(_, end)| !end.is_finished()) {
+            return Err(EngineError::StillEnding);
+        }
+        air.ending = None;
+        let hub = self.hub.branch();
+        let (stop, _) = watch::channel(false);
+        let mut live = Live { since: Instant::now(), outputs: Vec::new(), hub, stop };
+        for output in &self.outputs {
+            if let Some(started) = self.start_output(output, &live)? {
+                live.outputs.push(started);
+            }
+        }
+        air.live = Some(live);
+        Ok(())
+    }
+
+    /// Ends the outputs while the programme goes on. They say goodbye in their own time; a snapshot shows when.
+    pub fn end_live(&self) {
+        let mut air = self.air();
+        if let Some(live) = air.live.take() {
+            let statuses = live.outputs.iter().map(|(status, _)| status.clone()).collect();
+            air.ending = Some((statuses, self.runtime.spawn(live.end())));
+        }
+    }
+
+    /// Records into `path`, over what is there, from the next key frame on. Does nothing while one is made.
+    pub fn start_recording(&self, path: &Path) -> Result<(), EngineError> {
+        let mut air = self.air();
+        let wanted = self.recording.as_ref().map_or("", |recording| recording.rendition.as_str());
+        if let (None, Some(sound)) = (&air.recording, self.sound.track(Codec::Aac)) {
+            let rendition = self.rendition(wanted).track().rendition;
+            let recording = Recording::start(path, rendition, sound.clone(), &self.hub)?;
+            self.programme.want_key();
+            air.recorded = Some(recording.told());
+            air.recording = Some(recording);
         }
         Ok(())
     }
 
+    /// Ends the recording while the programme goes on; it is made whole in its own time.
+    pub fn end_recording(&self) {
+        let mut air = self.air();
+        if let Some(recording) = air.recording.take() {
+            air.finalising.retain(|task| !task.is_finished());
+            air.finalising.push(self.runtime.spawn_blocking(move || drop(recording)));
+        }
+    }
+
     fn start_output(
-        &mut self,
+        &self,
         output: &Output,
-        network: Network,
-        signalling: &SignallingFactory,
-        runtime: &Handle,
-    ) -> Result<(), EngineError> {
-        let (hub, stop) = (self.hub.clone(), self.stop.subscribe());
+        live: &Live,
+    ) -> Result<Option<(Status, JoinHandle<()>)>, EngineError> {
+        let (hub, stop) = (live.hub.clone(), live.stop.subscribe());
         let programme = Arc::clone(&self.programme);
         let want_key = move || programme.want_key();
-        let (status, task) = match output {
+        let started = match output {
             Output::Whip { url, token } => {
                 let parts = WhipParts {
                     renditions: self.encoders.iter().map(|encoder| encoder.track().clone()).collect(),
                     sound: self.sound.track(Codec::Opus).cloned(),
                     epoch: self.epoch,
-                    network,
-                    signalling: signalling(url, token)?,
+                    network: self.network,
+                    signalling: (self.signalling)(url, token)?,
                 };
                 let status = Status::new("whip", url.clone());
                 let task = output::whip::run(parts, hub, status.clone(), stop, want_key);
-                (status, runtime.spawn(task))
+                (status, self.runtime.spawn(task))
             }
             Output::Rtmp { url, rendition } => {
                 let url = RtmpUrl::parse(url)?;
                 // Without the stream key.
                 let status = Status::new("rtmp", url.tc_url());
                 let video = self.rendition(rendition).track().clone();
-                let Some(sound) = self.sound.track(Codec::Aac).cloned() else { return Ok(()) };
+                let Some(sound) = self.sound.track(Codec::Aac).cloned() else { return Ok(None) };
                 let parts = RtmpParts { url, video, sound };
                 let task = output::rtmp::run(parts, hub, status.clone(), stop, want_key);
-                (status, runtime.spawn(task))
+                (status, self.runtime.spawn(task))
             }
         };
-        self.outputs.push((status, task));
-        Ok(())
+        Ok(Some(started))
     }
 
     /// The rendition called `name`, or the largest. The file's check saw to it that the name is known.
@@ -188,11 +317,14 @@ impl Engine {
         self.epoch
     }
 
-    /// `false` where too many commands wait already.
+    /// `false` where too many commands wait already, or a source is not known.
     pub fn command(&self, command: Command) -> bool {
         match command {
             Command::Scene(scene) => self.programme.command(ProgrammeCommand::Scene(scene)),
             Command::Simulation(action) => self.programme.command(ProgrammeCommand::Simulation(action)),
+            Command::Touch(touch) => self.programme.command(ProgrammeCommand::Touch(touch)),
+            Command::MuteSource { name, muted } => self.sound.set_source_muted(&name, muted),
+            Command::Gain { name, gain_db } => self.sound.set_source_gain(&name, gain_db),
             Command::Mute(muted) => {
                 self.sound.set_muted(muted);
                 true
@@ -212,31 +344,42 @@ impl Engine {
     pub fn snapshot(&self) -> Snapshot {
         let mut sources = self.programme.sources();
         sources.extend(self.sound.sources());
+        let air = self.air();
+        let ending = air.ending.as_ref().filter(|(_, end)| !end.is_finished());
+        let (on_air, outputs) = match (&air.live, ending) {
+            (Some(live), _) => (OnAir::Live, live.figures()),
+            (None, Some((statuses, _))) => (OnAir::Ending, statuses.iter().map(Status::get).collect()),
+            (None, None) => (OnAir::Preview, self.outputs.iter().map(idle).collect()),
+        };
         Snapshot {
             seconds: self.epoch.stamp(Instant::now(), Timescale::NANOS).as_secs_f64(),
+            on_air,
+            graphics: self.graphics.name().map(str::to_owned),
+            live_seconds: air.live.as_ref().map(|live| live.since.elapsed().as_secs_f64()),
             simulation: self.programme.simulation(),
             programme: self.programme.programme(),
             renditions: self.encoders.iter().map(Encoder::figures).collect(),
             sound: self.sound.figures(),
             sources,
-            outputs: self.outputs.iter().map(|(status, _)| status.get()).collect(),
-            recording: self.recording.as_ref().map(Recording::figures),
+            outputs,
+            recording: air.recorded.as_ref().map(Told::get),
         }
     }
 
     /// What went wrong for good: encoders and the recording.
     pub fn failures(&self) -> Vec<String> {
         let encoders = self.encoders.iter().filter_map(Encoder::failure);
-        let recording = self.recording.as_ref().and_then(|recording| recording.figures().message);
+        let recording = self.air().recorded.as_ref().and_then(|recorded| recorded.get().message);
         encoders.chain(recording).collect()
     }
 
     /// Ends in order: frames, encoders, outputs with a goodbye, the recording finalised. Returns the last
     /// snapshot, in which outputs show the state they had while live.
     pub async fn stop(self) -> Snapshot {
-        let mut last = self.snapshot();
-        let outputs: Vec<OutputFigures> = last.outputs.clone();
-        let Self { programme, sound, encoders, outputs: tasks, recording, hub, stop, .. } = self;
+        let last = self.snapshot();
+        let Self { programme, sound, encoders, air, hub, .. } = self;
+        let Air { live, ending, recording, finalising, .. } =
+            air.into_inner().unwrap_or_else(PoisonError::into_inner);
         let finished = tokio::task::spawn_blocking(move || {
             // The last clone of the programme lives in the outputs; stopping it is what counts here.
             programme.stop();
@@ -248,18 +391,28 @@ impl Engine {
         });
         // Its panic would have been printed; there is nothing more to end.
         let _ = finished.await;
-        for (status, task) in tasks {
-            if tokio::time::timeout(GOODBYE, task).await.is_err() {
-                tracing::warn!("an output did not end in time: {}", status.get().url);
-            }
+        if let Some(live) = live {
+            live.end().await;
         }
-        stop.send_replace(true);
-        last.outputs = outputs;
+        let before = ending.map(|(_, end)| end).into_iter().chain(finalising);
+        for task in before {
+            let _ = task.await;
+        }
         last
     }
 }
 
-fn simulation(file: &BroadcastFile) -> Result<Option<SimulationStage>, EngineError> {
+/// An output that is not on air.
+fn idle(output: &Output) -> OutputFigures {
+    let (kind, url) = match output {
+        Output::Whip { url, .. } => ("whip", url.clone()),
+        // Without the stream key.
+        Output::Rtmp { url, .. } => ("rtmp", RtmpUrl::parse(url).map(|url| url.tc_url()).unwrap_or_default()),
+    };
+    OutputFigures { kind, url, state: "idle", ..OutputFigures::default() }
+}
+
+fn simulation(file: &BroadcastFile, graphics: &Graphics) -> Result<Option<SimulationStage>, EngineError> {
     let described = file.sources.iter().find_map(|source| match source {
         Source::Simulation { name, preset, count, seed } => Some((name, preset, *count, *seed)),
         _ => None,
@@ -267,6 +420,6 @@ fn simulation(file: &BroadcastFile) -> Result<Option<SimulationStage>, EngineErr
     let Some((name, preset, count, seed)) = described else { return Ok(None) };
     let found = sim::Preset::from_name(preset).ok_or_else(|| EngineError::UnknownPreset(preset.clone()))?;
     let config = sim::SimConfig { seed, count, preset: found, ..sim::SimConfig::default() };
-    let simulation = sim::Simulation::new(config)?;
+    let simulation: AnySimulation = graphics.simulation(config, file.size())?;
     Ok(Some(SimulationStage::new(name.clone(), simulation, count)))
 }

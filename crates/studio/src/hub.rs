@@ -28,6 +28,8 @@ struct State {
 }
 
 struct Queue {
+    /// The hub that it was subscribed through.
+    branch: u64,
     lanes: Box<dyn Fn(Lane) -> bool + Send + Sync>,
     state: Mutex<State>,
     ready: Condvar,
@@ -137,15 +139,28 @@ impl Drop for Subscription {
     }
 }
 
+/// The hub itself; branches count from there.
+const TRUNK: u64 = 0;
+
 /// Takes every packet once and hands it to whoever asked for its lane. Clones are the same hub.
 #[derive(Clone, Default)]
 pub struct Hub {
     queues: Arc<Mutex<Vec<Arc<Queue>>>>,
+    branches: Arc<AtomicU64>,
+    branch: u64,
 }
 
 impl Hub {
+    /// The same packets for some outputs that end together, before the rest: what is subscribed through it
+    /// ends when it is closed, or when the whole hub is.
+    pub fn branch(&self) -> Self {
+        let branch = self.branches.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { branch, ..self.clone() }
+    }
+
     pub fn subscribe(&self, lanes: impl Fn(Lane) -> bool + Send + Sync + 'static) -> Subscription {
         let queue = Arc::new(Queue {
+            branch: self.branch,
             lanes: Box::new(lanes),
             state: Mutex::default(),
             ready: Condvar::new(),
@@ -163,9 +178,10 @@ impl Hub {
         }
     }
 
-    /// Ends the broadcast: outputs finish what they have.
+    /// Ends the broadcast, or this branch of it: outputs finish what they have.
     pub fn close(&self) {
-        for queue in self.queues.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        for queue in queues.iter().filter(|queue| self.branch == TRUNK || queue.branch == self.branch) {
             queue.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
             queue.ready.notify_all();
             queue.notify.notify_one();
@@ -222,6 +238,21 @@ mod tests {
         hub.close();
         assert!(output.next_within(Duration::ZERO).unwrap().is_some());
         assert_eq!(output.next_within(Duration::from_secs(1)).unwrap_err(), Ended);
+    }
+
+    #[test]
+    fn a_branch_ends_alone_and_the_whole_hub_ends_every_branch() {
+        let hub = Hub::default();
+        let (first, second) = (hub.branch(), hub.branch());
+        let (ending, going) = (first.subscribe(|_| true), second.subscribe(|_| true));
+        first.close();
+        hub.publish(HIGH, &packet(1, true));
+        assert_eq!(drain(&going), [1]);
+        assert_eq!(drain(&ending), [1]);
+        assert_eq!(ending.next_within(Duration::ZERO).unwrap_err(), Ended);
+        assert!(going.next_within(Duration::ZERO).unwrap().is_none());
+        hub.close();
+        assert_eq!(going.next_within(Duration::ZERO).unwrap_err(), Ended);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod broadcast;
 pub mod engine;
 mod file_source;
 mod frame_queue;
+pub mod graphics;
 mod hub;
 mod ladder;
 mod output;
@@ -20,4 +21,7 @@ pub mod transcode;
 
 pub use broadcast::{BroadcastError, BroadcastFile};
 pub use engine::{Command, Engine, EngineError, SignallingFactory};
+pub use graphics::Graphics;
+pub use sim::{Action, Parameter, Preset};
+pub use simulation::{Hand, Touch};
 pub use snapshot::Snapshot;

@@ -1,17 +1,18 @@
 //! The compose thread: at each tick of the programme it takes every source's picture for this instant,
 //! composes, and hands each rendition to its encoder.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use compose::{Compositor, CompositorConfig, CpuCompositor, Scene};
+use compose::{ComposeError, Composed, Compositor, CpuCompositor, Scene};
 use media::{FrameRate, Picture, Size, Slot, StopSignal, StudioEpoch, Timescale, Timestamp, Worker};
 
 use crate::frame_queue::Frame;
 use crate::ladder::{Encoder, KEY_INTERVAL_SECONDS};
-use crate::simulation::SimulationThread;
+use crate::simulation::{SimulationThread, Touch};
 use crate::snapshot::{ProgrammeFigures, SimulationFigures, SourceFigures};
 use crate::sources::{NamedPicture, figures};
 use crate::statistics::Window;
@@ -20,11 +21,18 @@ use crate::statistics::Window;
 const KEY_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Commands waiting for the next tick. Full: the sender is told.
 const COMMANDS: usize = 256;
+/// How often finished frames are looked for while one is due later: a GPU tells nobody.
+const POLL: Duration = Duration::from_millis(2);
+/// The share of a frame that composing may take before the preview gives way.
+const BUSY_SHARE: f32 = 0.7;
+/// What a preview gives way to, so that it never stands still for good.
+const PREVIEW_LEAST: Duration = Duration::from_millis(500);
 
 /// What may be changed while the programme runs.
 pub enum ProgrammeCommand {
     Scene(Scene),
     Simulation(sim::Action),
+    Touch(Touch),
 }
 
 #[derive(Default)]
@@ -52,6 +60,9 @@ pub struct ProgrammeParts {
     pub scene: Scene,
     pub simulation: Option<SimulationThread>,
     pub encoders: Arc<Vec<Encoder>>,
+    pub compositor: Box<dyn Compositor>,
+    /// What the compositor runs on: `cpu` or `gpu`.
+    pub backend: &'static str,
 }
 
 impl ProgrammeThread {
@@ -71,13 +82,8 @@ impl ProgrammeThread {
             preview_interval_ms: Arc::clone(&preview_interval_ms),
             report: Arc::clone(&report),
         };
-        let config = CompositorConfig {
-            programme: parts.size,
-            renditions: parts.encoders.iter().map(|encoder| encoder.rendition().size).collect(),
-        };
-        let compositor = CpuCompositor::new(config).map_err(std::io::Error::other)?;
         let worker = Worker::spawn("compose", move |stop| {
-            Programme::new(parts, compositor, open(), incoming, shared).run(stop);
+            Programme::new(parts, open(), incoming, shared).run(stop);
         })?;
         let worker = Mutex::new(Some(worker));
         Ok(Self { commands, key_wanted, preview, preview_interval_ms, report, worker })
@@ -126,6 +132,13 @@ struct Shared {
     report: Arc<Mutex<Report>>,
 }
 
+/// A frame that was handed to the compositor and has not come back.
+struct Submitted {
+    at: Timestamp,
+    key: bool,
+    begun: Instant,
+}
+
 struct Programme {
     epoch: StudioEpoch,
     rate: FrameRate,
@@ -134,7 +147,12 @@ struct Programme {
     simulation: Option<SimulationThread>,
     encoders: Arc<Vec<Encoder>>,
     sources: Vec<NamedPicture>,
-    compositor: CpuCompositor,
+    compositor: Box<dyn Compositor>,
+    backend: &'static str,
+    /// In order; as many as a GPU may be behind.
+    submitted: VecDeque<Submitted>,
+    /// A frame that should have been a key frame was lost: the next one is.
+    key_owed: bool,
     incoming: Receiver<ProgrammeCommand>,
     shared: Shared,
     last_key: Option<Instant>,
@@ -151,12 +169,11 @@ struct Programme {
 impl Programme {
     fn new(
         parts: ProgrammeParts,
-        compositor: CpuCompositor,
         sources: Vec<NamedPicture>,
         incoming: Receiver<ProgrammeCommand>,
         shared: Shared,
     ) -> Self {
-        let ProgrammeParts { epoch, rate, size, scene, simulation, encoders } = parts;
+        let ProgrammeParts { epoch, rate, size, scene, simulation, encoders, compositor, backend } = parts;
         Self {
             epoch,
             rate,
@@ -166,6 +183,9 @@ impl Programme {
             encoders,
             sources,
             compositor,
+            backend,
+            submitted: VecDeque::new(),
+            key_owed: false,
             incoming,
             shared,
             last_key: None,
@@ -185,7 +205,9 @@ impl Programme {
             let due = self.epoch.instant_of(self.rate.timestamp_of(next, Timescale::VIDEO));
             let now = Instant::now();
             if let Some(wait) = due.checked_duration_since(now).filter(|wait| !wait.is_zero()) {
+                let wait = if self.submitted.is_empty() { wait } else { wait.min(POLL) };
                 std::thread::park_timeout(wait);
+                self.deliver();
                 continue;
             }
             // Late by a frame or more: what is due now is shown, what was due before is lost.
@@ -227,22 +249,68 @@ impl Programme {
         }
         let find = |name: &str| pictures.iter().find(|(known, _)| known == name).map(|(_, p)| p.clone());
         if self.preview_due(begun) {
+            self.last_preview = Some(begun);
             self.compositor.request_preview(self.size);
         }
-        let composed = self.compositor.compose(&self.scene, &find, at);
         let key = self.key_due(index, begun);
-        for (encoder, picture) in self.encoders.iter().zip(composed.renditions) {
-            encoder.push(Frame { picture, key, begun });
+        if let Err(err) = self.compositor.submit(&self.scene, &find, at) {
+            self.compose_without_gpu(&err);
+            // What was under way is lost with it; the CPU takes this frame.
+            if let Err(err) = self.compositor.submit(&self.scene, &find, at) {
+                tracing::error!("a frame was not composed: {err}");
+            }
         }
-        if let Some(picture) = composed.preview {
-            self.last_preview = Some(begun);
-            self.shared.preview.put(picture);
-        }
+        self.submitted.push_back(Submitted { at, key, begun });
+        self.deliver();
         self.frames += 1;
         self.spent = begun.elapsed();
         self.compose_ms.push(self.spent.as_secs_f32() * 1e3);
         if self.frames.is_multiple_of(6) {
             self.tell();
+        }
+    }
+
+    /// Hands on what the compositor has finished, in order.
+    fn deliver(&mut self) {
+        loop {
+            match self.compositor.poll() {
+                Ok(Some(composed)) => self.hand_on(composed),
+                Ok(None) => return,
+                Err(err) => return self.compose_without_gpu(&err),
+            }
+        }
+    }
+
+    fn hand_on(&mut self, composed: Composed) {
+        while let Some(frame) = self.submitted.pop_front() {
+            if frame.at != composed.timestamp {
+                // Given up by the compositor.
+                self.dropped += 1;
+                self.key_owed |= frame.key;
+                continue;
+            }
+            let key = frame.key || std::mem::take(&mut self.key_owed);
+            for (encoder, picture) in self.encoders.iter().zip(composed.renditions) {
+                encoder.push(Frame { picture, key, begun: frame.begun });
+            }
+            break;
+        }
+        if let Some(picture) = composed.preview {
+            self.shared.preview.put(picture);
+        }
+    }
+
+    /// A graphics device that fails does not end the broadcast.
+    fn compose_without_gpu(&mut self, err: &ComposeError) {
+        tracing::error!("the graphics device failed, and the programme goes on without it: {err}");
+        match CpuCompositor::new(self.compositor.config().clone()) {
+            Ok(compositor) => {
+                self.compositor = Box::new(compositor);
+                self.backend = "cpu";
+                self.dropped += self.submitted.len() as u64;
+                self.key_owed |= self.submitted.drain(..).any(|frame| frame.key);
+            }
+            Err(err) => tracing::error!("nor could it be composed on the CPU: {err}"),
         }
     }
 
@@ -255,13 +323,22 @@ impl Programme {
                         thread.act(action);
                     }
                 }
+                ProgrammeCommand::Touch(touch) => {
+                    if let Some(thread) = &self.simulation {
+                        thread.touch(touch);
+                    }
+                }
             }
         }
     }
 
+    /// The preview is the first to give way where the machine is slow.
     fn preview_due(&self, now: Instant) -> bool {
         let ms = self.shared.preview_interval_ms.load(Ordering::Relaxed);
-        ms > 0 && self.last_preview.is_none_or(|last| now - last >= Duration::from_millis(ms))
+        let asked = Duration::from_millis(ms);
+        let busy = self.spent.as_secs_f32() > self.rate.interval().as_secs_f32() * BUSY_SHARE;
+        let interval = if busy { asked.max(PREVIEW_LEAST) } else { asked };
+        ms > 0 && self.last_preview.is_none_or(|last| now - last >= interval)
     }
 
     /// On the grid, or asked for. The grid is by frame index, so that a request moves nothing.
@@ -284,6 +361,7 @@ impl Programme {
         report.programme = ProgrammeFigures {
             width: self.size.width,
             height: self.size.height,
+            backend: self.backend,
             fps: self.frames as f64 / (seconds - first).max(1e-3),
             frames: self.frames,
             dropped: self.dropped,

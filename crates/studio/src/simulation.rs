@@ -27,6 +27,23 @@ const ORDERS: usize = 64;
 enum Order {
     Draw { at: Timestamp, size: Size, interval: Duration, busy: Duration },
     Act(Action),
+    Touch(Touch),
+}
+
+/// What a hand on the programme does to the particles behind it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touch {
+    /// Across and down, each from 0 to 1 over the programme.
+    pub at: [f32; 2],
+    pub hand: Hand,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Hand {
+    /// Takes them along; in programme widths and heights a second, across and down.
+    Push([f32; 2]),
+    Attract,
+    Repel,
 }
 
 /// The thread that draws ahead, as the compose thread sees it.
@@ -71,6 +88,12 @@ impl SimulationThread {
         if !self.order(Order::Act(action)) {
             tracing::warn!("the simulation is too busy for a command");
         }
+    }
+
+    /// Acts where the particles are drawn now.
+    pub fn touch(&self, touch: Touch) {
+        // One of many that follow each other: a lost one is not missed.
+        let _ = self.order(Order::Touch(touch));
     }
 
     /// The picture that was drawn for this frame, and has the one for `next` begun. Waits at most a quarter
@@ -123,6 +146,7 @@ fn draw_ahead(
     while let Ok(order) = orders.recv() {
         match order {
             Order::Act(action) => stage.act(action),
+            Order::Touch(touch) => stage.touch(touch),
             Order::Draw { at, size, interval, busy } => {
                 let begun = Instant::now();
                 if drawn.send(stage.picture_at(at, size)).is_err() {
@@ -135,9 +159,14 @@ fn draw_ahead(
     }
 }
 
+/// On whichever backend the machine has.
+pub type AnySimulation = Simulation<Box<dyn Backend>>;
+
 pub struct SimulationStage {
     name: String,
-    simulation: Simulation,
+    simulation: AnySimulation,
+    size: Size,
+    capacity: u32,
     full_count: u32,
     active: u32,
     /// The step that media time zero is at: rises where time was skipped.
@@ -160,10 +189,12 @@ struct SecondOfLoad {
 }
 
 impl SimulationStage {
-    pub fn new(name: String, simulation: Simulation, full_count: u32) -> Self {
+    pub fn new(name: String, simulation: AnySimulation, full_count: u32) -> Self {
         Self {
             name,
             simulation,
+            size: Size::new(1280, 720),
+            capacity: full_count,
             full_count,
             active: full_count,
             skipped: 0,
@@ -178,6 +209,11 @@ impl SimulationStage {
     }
 
     fn act(&mut self, action: Action) {
+        // What a person sets is what shedding starts from.
+        if let Action::Active { count } = action {
+            self.full_count = count.clamp(1, self.capacity);
+            self.active = self.full_count;
+        }
         if self.simulation.steps() < HASHED_STEP {
             self.touched = true;
         }
@@ -186,8 +222,16 @@ impl SimulationStage {
         }
     }
 
+    fn touch(&mut self, touch: Touch) {
+        let Ok(frame) = self.simulation.frame(self.size) else { return };
+        if let Some(action) = reach(&frame.view, self.size, touch) {
+            self.act(action);
+        }
+    }
+
     /// Steps to `at` and renders.
     fn picture_at(&mut self, at: Timestamp, size: Size) -> Option<Picture> {
+        self.size = size;
         let due = u64::try_from(at.rescale(Timescale::of(sim::STEPS_PER_SECOND)).ticks()).unwrap_or(0);
         let behind = due.saturating_sub(self.skipped + self.simulation.steps());
         if behind > CATCH_UP_MAX_STEPS {
@@ -278,9 +322,125 @@ impl SimulationStage {
             particles: u64::from(self.active),
             steps,
             steps_per_second: rate,
+            settings: sim::Parameter::ALL
+                .map(|parameter| (parameter, self.simulation.parameter(parameter)))
+                .into(),
+            full_count: u64::from(self.full_count),
+            capacity: u64::from(self.capacity),
             step_ms_p50: self.step_ms.percentile(0.5),
             render_ms_p50: self.render_ms.percentile(0.5),
             hash_at_step_600: self.hash.clone(),
+        }
+    }
+}
+
+/// The share of the distance to the camera's target that a hand reaches over.
+const REACH: f32 = 0.14;
+/// A pull, over the square of that distance: in m/s² it then feels the same in every preset.
+const PULL: f32 = 0.9;
+/// How long one touch pulls: somewhat longer than the next one takes to come.
+const PULL_STEPS: u32 = 8;
+/// Pushes faster than this are a jump of the pointer, in metres a second at a distance of one metre.
+const PUSH_MAX: f32 = 3.0;
+
+/// The touch as an action in the world: at the depth of the camera's target, where a preset has its middle.
+/// `None` where it lies outside the picture.
+fn reach(view: &sim::View, size: Size, touch: Touch) -> Option<Action> {
+    let [across, down] = touch.at;
+    if !(0.0..=1.0).contains(&across) || !(0.0..=1.0).contains(&down) {
+        return None;
+    }
+    let distance = view.eye[3].sqrt();
+    let (width, height) = (size.width as f32, size.height as f32);
+    // Both axes are unit vectors times the focal length in pixels.
+    let focal_squared: f32 = view.right[..3].iter().map(|v| v * v).sum();
+    // Metres at the target's depth, along right and up.
+    let in_world = |right: f32, up: f32| -> [f32; 3] {
+        std::array::from_fn(|axis| {
+            (view.right[axis] * right * width - view.up[axis] * up * height) * distance / focal_squared
+        })
+    };
+    let aside = in_world(across - 0.5, down - 0.5);
+    let at: [f32; 3] =
+        std::array::from_fn(|axis| view.eye[axis] + view.forward[axis] * distance + aside[axis]);
+    let pull =
+        |sign: f32| Action::Attract { at, strength: sign * PULL * distance * distance, steps: PULL_STEPS };
+    Some(match touch.hand {
+        Hand::Attract => pull(1.0),
+        Hand::Repel => pull(-1.0),
+        Hand::Push([right, down]) => {
+            let most = PUSH_MAX * distance;
+            let velocity = in_world(right, down).map(|v| v.clamp(-most, most));
+            Action::Push { at, radius: REACH * distance, velocity }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size::new(1280, 720);
+
+    fn view() -> sim::View {
+        let camera = sim::Camera {
+            target: [1.0, 2.0, 3.0],
+            distance: 8.0,
+            height: 2.0,
+            bob: 0.0,
+            focal: 1.2,
+            orbit: 0.0,
+            start: 0.0,
+        };
+        camera.view(0, 0.3, SIZE)
+    }
+
+    /// Where a point is drawn, by the definition of [`sim::View`]: across and down in pixels.
+    fn drawn(view: &sim::View, at: [f32; 3]) -> [f32; 2] {
+        let along = |axis: [f32; 4]| (0..3).map(|n| axis[n] * (at[n] - view.eye[n])).sum::<f32>();
+        let depth = along(view.forward);
+        [view.right[3] + along(view.right) / depth, view.up[3] - along(view.up) / depth]
+    }
+
+    #[test]
+    fn a_hand_reaches_what_is_drawn_under_it() {
+        let view = view();
+        for at in [[0.5, 0.5], [0.1, 0.9], [0.8, 0.25]] {
+            let Some(Action::Attract { at: point, strength, .. }) =
+                reach(&view, SIZE, Touch { at, hand: Hand::Attract })
+            else {
+                panic!("no attraction")
+            };
+            let [x, y] = drawn(&view, point);
+            assert!(
+                (x - at[0] * 1280.0).abs() < 0.1 && (y - at[1] * 720.0).abs() < 0.1,
+                "{x} {y} for {at:?}"
+            );
+            assert!(strength > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_push_goes_where_the_hand_goes() {
+        let view = view();
+        let touch = Touch { at: [0.5, 0.5], hand: Hand::Push([0.2, 0.1]) };
+        let Some(Action::Push { at, velocity, radius }) = reach(&view, SIZE, touch) else {
+            panic!("no push")
+        };
+        assert!(radius > 0.0);
+        let moved = drawn(&view, std::array::from_fn(|axis| at[axis] + velocity[axis]));
+        // A second later it is a fifth of the width and a tenth of the height further.
+        assert!(
+            (moved[0] - (640.0 + 256.0)).abs() < 0.1 && (moved[1] - (360.0 + 72.0)).abs() < 0.1,
+            "{moved:?}"
+        );
+    }
+
+    #[test]
+    fn a_hand_beside_the_picture_does_nothing() {
+        let view = view();
+        for at in [[-0.1, 0.5], [0.5, 1.1], [f32::NAN, 0.5]] {
+            assert_eq!(reach(&view, SIZE, Touch { at, hand: Hand::Repel }), None);
         }
     }
 }

@@ -2,11 +2,28 @@
 
 use serde::Serialize;
 
+/// Whether anything leaves the studio.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnAir {
+    /// Composed and encoded for its own sake.
+    #[default]
+    Preview,
+    Live,
+    /// Outputs say goodbye.
+    Ending,
+}
+
 /// Numbers are measured; `None` where nothing was.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Snapshot {
     /// Since the epoch, in seconds.
     pub seconds: f64,
+    pub on_air: OnAir,
+    /// The graphics adapter in use; `None` where the CPU simulates and composes.
+    pub graphics: Option<String>,
+    /// Since the broadcast went live, in seconds.
+    pub live_seconds: Option<f64>,
     pub simulation: Option<SimulationFigures>,
     pub programme: ProgrammeFigures,
     pub renditions: Vec<RenditionFigures>,
@@ -22,18 +39,27 @@ pub struct SimulationFigures {
     pub backend: &'static str,
     pub preset: String,
     pub particles: u64,
+    /// What was asked for; `particles` is less while load is shed.
+    pub full_count: u64,
+    /// What there is room for.
+    pub capacity: u64,
     pub steps: u64,
     pub steps_per_second: f64,
     pub step_ms_p50: Option<f64>,
     pub render_ms_p50: Option<f64>,
     /// Hex, of the state at step 600; `None` before it, or when a command came first.
     pub hash_at_step_600: Option<String>,
+    /// Each slider's present value.
+    #[serde(skip)]
+    pub settings: Vec<(sim::Parameter, f32)>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ProgrammeFigures {
     pub width: u32,
     pub height: u32,
+    /// What composes it: `cpu` or `gpu`.
+    pub backend: &'static str,
     pub fps: f64,
     /// Composed.
     pub frames: u64,
@@ -68,6 +94,26 @@ pub struct SoundFigures {
     /// Peak of the programme in dBFS since the last snapshot; `None` for silence.
     pub peak_dbfs: Option<f64>,
     pub lufs: Option<f64>,
+    /// Of the programme, after the limiter.
+    pub level: LevelFigures,
+    pub sources: Vec<SoundSourceFigures>,
+}
+
+/// The highest levels since the last figures, left and right, in dBFS; `None` for silence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LevelFigures {
+    pub peak_dbfs: [Option<f64>; 2],
+    pub rms_dbfs: [Option<f64>; 2],
+}
+
+/// One strip of the mixer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SoundSourceFigures {
+    pub name: String,
+    pub gain_db: f64,
+    pub muted: bool,
+    /// After gain, before mute: one sees that a muted microphone still hears.
+    pub level: LevelFigures,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -86,7 +132,7 @@ pub struct OutputFigures {
     pub kind: &'static str,
     /// Without any secret.
     pub url: String,
-    /// `connecting`, `up`, `lost` or `closed`.
+    /// `idle`, `connecting`, `up`, `lost` or `closed`.
     pub state: &'static str,
     pub reconnects: u64,
     pub bytes: u64,
@@ -100,6 +146,8 @@ pub struct OutputFigures {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RecordingFigures {
     pub path: String,
+    /// `recording`, `finalising`, `finished` or `failed`.
+    pub state: &'static str,
     pub bytes: u64,
     pub dropped: u64,
     /// Why it ended, where it did.

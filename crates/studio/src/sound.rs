@@ -1,6 +1,6 @@
 //! The sound thread: sources to mixer to encoders, ten milliseconds at a time.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -8,10 +8,11 @@ use codec::{AudioEncoder, AudioEncoderConfig, CodecError};
 use media::{
     AudioBlock, AudioTrack, BLOCK_FRAMES, Codec, StopSignal, StudioEpoch, Timescale, Timestamp, Worker,
 };
-use mixer::{InputId, InputSettings, MIN_LATENCY, Mixer, Mute, ProgrammeMeters};
+use mixer::{InputId, InputSettings, Level, MIN_LATENCY, Mixer, Mute, ProgrammeMeters, SILENCE_DB};
 
+use crate::broadcast::Sound;
 use crate::hub::{Hub, Lane};
-use crate::snapshot::{SoundFigures, SourceFigures};
+use crate::snapshot::{LevelFigures, SoundFigures, SoundSourceFigures, SourceFigures};
 use crate::sources::{NamedSound, figures};
 
 const OPUS_KBPS: u32 = 128;
@@ -21,6 +22,10 @@ const DEVICE_LATENCY: Timestamp = Timestamp::new(60, Timescale::MILLIS);
 /// Behind by more than this (a suspended machine), the thread starts anew at the present; what is missing
 /// is filled by the encoders and counted.
 const CATCH_UP_MAX_BLOCKS: i64 = 100;
+/// Meters are read this often: twenty times a second.
+const BLOCKS_A_REPORT: i64 = 5;
+/// Gains beyond this are no wish, in decibels.
+const GAIN_DB_MAX: f32 = 24.0;
 
 #[derive(Default)]
 struct Report {
@@ -28,9 +33,34 @@ struct Report {
     sources: Vec<SourceFigures>,
 }
 
+/// What a person sets on a source; read by the sound thread without a lock.
+struct Fader {
+    name: String,
+    muted: AtomicBool,
+    /// An `f32`, in decibels.
+    gain_db: AtomicU32,
+}
+
+impl Fader {
+    fn new(sound: &Sound) -> Self {
+        let (gain_db, muted) = sound.fader();
+        Self {
+            name: sound.name().to_owned(),
+            muted: AtomicBool::new(muted),
+            gain_db: AtomicU32::new(gain_db.to_bits()),
+        }
+    }
+
+    fn settings(&self) -> InputSettings {
+        let mute = if self.muted.load(Ordering::Relaxed) { Mute::Muted } else { Mute::Heard };
+        InputSettings { gain_db: f32::from_bits(self.gain_db.load(Ordering::Relaxed)), mute }
+    }
+}
+
 /// The programme's sound.
 pub struct SoundThread {
     report: Arc<Mutex<Report>>,
+    faders: Arc<[Fader]>,
     muted: Arc<AtomicBool>,
     tracks: Vec<AudioTrack>,
     _worker: Worker,
@@ -49,6 +79,7 @@ impl SoundThread {
     pub fn start(
         epoch: StudioEpoch,
         hub: Hub,
+        sounds: &[Sound],
         open: impl FnOnce() -> Vec<NamedSound> + Send + 'static,
     ) -> Result<Self, SoundError> {
         let encoders = [
@@ -58,11 +89,12 @@ impl SoundThread {
         let tracks = encoders.iter().map(AudioEncoder::track).collect();
         let report = Arc::new(Mutex::new(Report::default()));
         let muted = Arc::new(AtomicBool::new(false));
-        let (told, silenced) = (Arc::clone(&report), Arc::clone(&muted));
+        let faders: Arc<[Fader]> = sounds.iter().map(Fader::new).collect();
+        let (told, silenced, moved) = (Arc::clone(&report), Arc::clone(&muted), Arc::clone(&faders));
         let worker = Worker::spawn("sound", move |stop| {
-            Desk::new(epoch, hub, encoders, open(), silenced).run(stop, &told);
+            Desk::new(epoch, hub, encoders, open(), moved, silenced).run(stop, &told);
         })?;
-        Ok(Self { report, muted, tracks, _worker: worker })
+        Ok(Self { report, faders, muted, tracks, _worker: worker })
     }
 
     pub fn track(&self, codec: Codec) -> Option<&AudioTrack> {
@@ -74,6 +106,21 @@ impl SoundThread {
         self.muted.store(muted, Ordering::Relaxed);
     }
 
+    /// `false` where no source is called so.
+    pub fn set_source_muted(&self, name: &str, muted: bool) -> bool {
+        let fader = self.faders.iter().find(|fader| fader.name == name);
+        fader.map(|fader| fader.muted.store(muted, Ordering::Relaxed)).is_some()
+    }
+
+    /// In decibels. `false` where no source is called so, or the gain is out of range.
+    pub fn set_source_gain(&self, name: &str, gain_db: f32) -> bool {
+        if !(-150.0..=GAIN_DB_MAX).contains(&gain_db) {
+            return false;
+        }
+        let fader = self.faders.iter().find(|fader| fader.name == name);
+        fader.map(|fader| fader.gain_db.store(gain_db.to_bits(), Ordering::Relaxed)).is_some()
+    }
+
     pub fn figures(&self) -> SoundFigures {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).figures.clone()
     }
@@ -83,17 +130,38 @@ impl SoundThread {
     }
 }
 
+/// A source with what it is set to now, and its highest level since it was last told.
+struct Strip {
+    id: InputId,
+    sound: NamedSound,
+    settings: InputSettings,
+    level: Level,
+}
+
 struct Desk {
     epoch: StudioEpoch,
     hub: Hub,
     encoders: [AudioEncoder; 2],
     mixer: Mixer,
-    inputs: Vec<(InputId, NamedSound)>,
+    strips: Vec<Strip>,
+    /// In the order of `strips`.
+    faders: Arc<[Fader]>,
     muted: Arc<AtomicBool>,
-    was_muted: bool,
     blocks: Vec<AudioBlock>,
     mixed: u64,
     meters: Option<ProgrammeMeters>,
+    level: Level,
+}
+
+/// The higher of both in every value.
+fn higher(a: Level, b: Level) -> Level {
+    let each = |a: [f32; 2], b: [f32; 2]| [a[0].max(b[0]), a[1].max(b[1])];
+    Level { peak_dbfs: each(a.peak_dbfs, b.peak_dbfs), rms_dbfs: each(a.rms_dbfs, b.rms_dbfs) }
+}
+
+fn level_figures(level: Level) -> LevelFigures {
+    let heard = |db: f32| (db > SILENCE_DB).then(|| f64::from(db));
+    LevelFigures { peak_dbfs: level.peak_dbfs.map(heard), rms_dbfs: level.rms_dbfs.map(heard) }
 }
 
 impl Desk {
@@ -102,23 +170,31 @@ impl Desk {
         hub: Hub,
         encoders: [AudioEncoder; 2],
         sounds: Vec<NamedSound>,
+        faders: Arc<[Fader]>,
         muted: Arc<AtomicBool>,
     ) -> Self {
         // A device hands over every twenty milliseconds, and late where the machine is busy.
         let from_device = sounds.iter().any(|sound| sound.kind == "microphone");
         let mut mixer = Mixer::new(if from_device { DEVICE_LATENCY } else { MIN_LATENCY });
-        let inputs = sounds.into_iter().map(|sound| (mixer.add_input(sound.settings), sound)).collect();
+        let strips = sounds.into_iter().map(|sound| Strip {
+            id: mixer.add_input(sound.settings),
+            settings: sound.settings,
+            sound,
+            level: Level::SILENCE,
+        });
+        let strips = strips.collect();
         Self {
             epoch,
             hub,
             encoders,
             mixer,
-            inputs,
+            strips,
+            faders,
             muted,
-            was_muted: false,
             blocks: Vec::new(),
             mixed: 0,
             meters: None,
+            level: Level::SILENCE,
         }
     }
 
@@ -137,7 +213,7 @@ impl Desk {
             }
             self.mix(at(next));
             next += 1;
-            if next % 10 == 0 {
+            if next % BLOCKS_A_REPORT == 0 {
                 self.tell(report);
             }
         }
@@ -150,24 +226,30 @@ impl Desk {
 
     fn mix(&mut self, start: Timestamp) {
         let muted = self.muted.load(Ordering::Relaxed);
-        for (id, sound) in &mut self.inputs {
-            if muted != self.was_muted {
-                let mute = if muted { Mute::Muted } else { sound.settings.mute };
+        for (strip, fader) in self.strips.iter_mut().zip(self.faders.iter()) {
+            let wanted = fader.settings();
+            let wanted = InputSettings { mute: if muted { Mute::Muted } else { wanted.mute }, ..wanted };
+            if wanted != strip.settings {
+                strip.settings = wanted;
                 // The input was made by this mixer and is never removed.
-                let _ = self.mixer.set_input(*id, InputSettings { mute, ..sound.settings });
+                let _ = self.mixer.set_input(strip.id, wanted);
             }
             self.blocks.clear();
-            sound.source.read(start, &mut self.blocks);
+            strip.sound.source.read(start, &mut self.blocks);
             for block in &self.blocks {
-                if let Err(err) = self.mixer.push(*id, block) {
-                    tracing::debug!("{} was not mixed: {err}", sound.name);
+                if let Err(err) = self.mixer.push(strip.id, block) {
+                    tracing::debug!("{} was not mixed: {err}", strip.sound.name);
                 }
             }
         }
-        self.was_muted = muted;
         let mixed = self.mixer.mix(start);
         self.mixed += 1;
         self.meters = Some(mixed.meters);
+        self.level = higher(self.level, mixed.meters.level);
+        for strip in &mut self.strips {
+            let heard = self.mixer.input(strip.id).map_or(Level::SILENCE, |state| state.level);
+            strip.level = higher(strip.level, heard);
+        }
         // What is heard here was captured that long ago; so stamped, it meets its picture again.
         let timestamp = start.minus(self.mixer.latency());
         if timestamp.ticks() < 0 {
@@ -195,18 +277,30 @@ impl Desk {
         }
     }
 
-    fn tell(&self, report: &Mutex<Report>) {
-        let gap = |(id, _): &(InputId, NamedSound)| self.mixer.input(*id).map_or(0, |state| state.counts.gap);
-        let level = self.meters.map_or(mixer::Level::SILENCE, |meters| meters.level);
-        let peak = level.peak_dbfs.into_iter().fold(mixer::SILENCE_DB, f32::max);
-        let sources = self.inputs.iter().map(|(_, s)| figures(&s.name, s.kind, s.source.status())).collect();
-        let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
-        report.figures = SoundFigures {
+    fn tell(&mut self, report: &Mutex<Report>) {
+        let gap = |strip: &Strip| self.mixer.input(strip.id).map_or(0, |state| state.counts.gap);
+        let level = std::mem::replace(&mut self.level, Level::SILENCE);
+        let peak = level.peak_dbfs.into_iter().fold(SILENCE_DB, f32::max);
+        let filled = self.strips.iter().map(gap).sum();
+        let strips = self.strips.iter_mut().map(|strip| SoundSourceFigures {
+            name: strip.sound.name.clone(),
+            gain_db: f64::from(strip.settings.gain_db),
+            muted: strip.settings.mute == Mute::Muted,
+            level: level_figures(std::mem::replace(&mut strip.level, Level::SILENCE)),
+        });
+        let figures_of = SoundFigures {
             blocks: self.mixed,
-            filled: self.inputs.iter().map(gap).sum(),
-            peak_dbfs: (peak > mixer::SILENCE_DB).then(|| f64::from(peak)),
+            filled,
+            peak_dbfs: (peak > SILENCE_DB).then(|| f64::from(peak)),
             lufs: self.meters.and_then(|meters| meters.loudness.short_term_lufs).map(f64::from),
+            level: level_figures(level),
+            sources: strips.collect(),
         };
-        report.sources = sources;
+        let sources = self.strips.iter().map(|strip| {
+            let sound = &strip.sound;
+            figures(&sound.name, sound.kind, sound.source.status())
+        });
+        let sources = sources.collect();
+        *report.lock().unwrap_or_else(PoisonError::into_inner) = Report { figures: figures_of, sources };
     }
 }

@@ -3,8 +3,25 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::process::{OwnedChild, SetupError};
+use crate::process::{OwnedChild, SetupError, wait_until};
+
+/// A picture of the screen.
+#[derive(Clone, Debug)]
+pub struct Screenshot {
+    width: usize,
+    /// Red, green and blue of each pixel, row by row.
+    pixels: Vec<u8>,
+}
+
+impl Screenshot {
+    /// The colours in a rectangle, row by row.
+    pub fn part(&self, x: usize, y: usize, width: usize, height: usize) -> Vec<[u8; 3]> {
+        let rows = self.pixels.chunks_exact(self.width * 3).skip(y).take(height);
+        rows.flat_map(|row| row.as_chunks::<3>().0[x..x + width].iter().copied()).collect()
+    }
+}
 
 /// The display; ends when dropped, and everything shown on it.
 #[derive(Debug)]
@@ -45,6 +62,58 @@ impl Xvfb {
             ("WAYLAND_DISPLAY".into(), "".into()),
             ("XDG_SESSION_TYPE".into(), "x11".into()),
         ]
+    }
+
+    /// What is on the screen now.
+    pub fn screenshot(&self) -> Result<Screenshot, SetupError> {
+        let pixels = self.ask("import", &["-window", "root", "-depth", "8", "rgb:-"])?;
+        let sized = self.ask("xdotool", &["getdisplaygeometry"])?;
+        let sized = String::from_utf8_lossy(&sized);
+        let mut edges = sized.split_whitespace().map_while(|edge| edge.parse::<usize>().ok());
+        let width = edges.next().unwrap_or_default();
+        match edges.next().unwrap_or_default() * width * 3 {
+            bytes if bytes > 0 && bytes == pixels.len() => Ok(Screenshot { width, pixels }),
+            _ => {
+                Err(SetupError::Ended { what: "import".into(), output: format!("{sized}: {}", pixels.len()) })
+            }
+        }
+    }
+
+    /// The window whose title holds `title`, once there is one; its id.
+    pub fn window(&self, title: &str, limit: Duration) -> Result<String, SetupError> {
+        wait_until(&format!("a window called \"{title}\""), limit, || {
+            let found = self.ask("xdotool", &["search", "--onlyvisible", "--name", title]).ok()?;
+            String::from_utf8_lossy(&found).lines().next().map(str::to_owned)
+        })
+    }
+
+    /// Clicks at a place on the screen, in pixels.
+    pub fn click(&self, x: u32, y: u32) -> Result<(), SetupError> {
+        let (x, y) = (x.to_string(), y.to_string());
+        self.ask("xdotool", &["mousemove", &x, &y, "click", "1"]).map(drop)
+    }
+
+    /// Presses keys in a window, each as xdotool names them: `ctrl+l`. Without a window manager nobody else
+    /// gives it the focus.
+    pub fn keys(&self, window: &str, keys: &[&str]) -> Result<(), SetupError> {
+        self.ask("xdotool", &["windowfocus", "--sync", window])?;
+        let mut words = vec!["key", "--delay", "60"];
+        words.extend(keys);
+        self.ask("xdotool", &words).map(drop)
+    }
+
+    /// Runs a program on this display and takes its output.
+    fn ask(&self, program: &str, words: &[&str]) -> Result<Vec<u8>, SetupError> {
+        let failed = |source| SetupError::Program { program: program.to_owned(), source };
+        let asked = Command::new(program).args(words).envs(self.environment()).stdin(Stdio::null()).output();
+        let asked = asked.map_err(failed)?;
+        match asked.status.success() {
+            true => Ok(asked.stdout),
+            false => Err(SetupError::Ended {
+                what: program.to_owned(),
+                output: String::from_utf8_lossy(&asked.stderr).into_owned(),
+            }),
+        }
     }
 
     /// Fills the screen with a colour, `#rrggbb`.

@@ -103,10 +103,11 @@ pub fn screenshots() -> Result {
     let data = target_dir().join("screenshots");
     let failed = |err: std::io::Error| Outcome::failed(format!("{}: {err}", data.display()));
     std::fs::create_dir_all(&data).map_err(failed)?;
-    run(Command::new(tickcast).args(["demo", "--seconds", "14", "--data"]).arg(&data))?;
+    run(Command::new(&tickcast).args(["demo", "--seconds", "14", "--data"]).arg(&data))?;
     let folder = root().join("assets/screenshots");
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-y", "-ss", "12.5", "-i"]).arg(data.join("recording.mp4"));
-    run(ffmpeg.args(["-frames:v", "1"]).arg(folder.join("programme.png")))
+    run(ffmpeg.args(["-frames:v", "1"]).arg(folder.join("programme.png")))?;
+    crate::screenshots::stage(&tickcast, &data, &folder)
 }

@@ -4,6 +4,7 @@
 mod build;
 mod command;
 mod jobs;
+mod screenshots;
 mod setup;
 
 use std::process::ExitCode;

@@ -29,10 +29,25 @@ pub enum RecordingError {
     Nothing,
 }
 
-/// A recording in progress; dropping it after the hub was closed waits until the file is whole.
+/// A recording in progress; dropping it ends it and waits until the file is whole, which takes time for a long one.
 pub struct Recording {
-    figures: Arc<Mutex<RecordingFigures>>,
+    figures: Told,
+    hub: Hub,
     _worker: Worker,
+}
+
+/// What a recording tells, also after its end.
+#[derive(Clone)]
+pub struct Told(Arc<Mutex<RecordingFigures>>);
+
+impl Told {
+    pub fn get(&self) -> RecordingFigures {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut RecordingFigures)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 impl Recording {
@@ -49,22 +64,37 @@ impl Recording {
         }
         // Opened here, so that a place that cannot be written is known before going live.
         let file = File::options().write(true).create(true).truncate(true).open(path).map_err(failed)?;
-        let figures = RecordingFigures { path: path.display().to_string(), ..RecordingFigures::default() };
-        let figures = Arc::new(Mutex::new(figures));
+        let figures = RecordingFigures {
+            path: path.display().to_string(),
+            state: "recording",
+            ..RecordingFigures::default()
+        };
+        let figures = Told(Arc::new(Mutex::new(figures)));
+        let hub = hub.branch();
         let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
-        let (told, path) = (Arc::clone(&figures), path.to_owned());
-        let worker = Worker::spawn("record", move |_| {
-            if let Err(err) = record(&path, file, sound, &packets, &told) {
+        let (told, path) = (figures.clone(), path.to_owned());
+        let worker = Worker::spawn("record", move |_| match record(&path, file, sound, &packets, &told) {
+            Ok(()) => told.change(|figures| figures.state = "finished"),
+            Err(err) => {
                 tracing::error!("{err}");
-                told.lock().unwrap_or_else(PoisonError::into_inner).message = Some(err.to_string());
+                told.change(|figures| {
+                    figures.state = "failed";
+                    figures.message = Some(err.to_string());
+                });
             }
         })
         .map_err(failed)?;
-        Ok(Self { figures, _worker: worker })
+        Ok(Self { figures, hub, _worker: worker })
     }
 
-    pub fn figures(&self) -> RecordingFigures {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn told(&self) -> Told {
+        self.figures.clone()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.hub.close();
     }
 }
 
@@ -73,7 +103,7 @@ fn record(
     file: File,
     sound: AudioTrack,
     packets: &Subscription,
-    figures: &Mutex<RecordingFigures>,
+    told: &Told,
 ) -> Result<(), RecordingError> {
     let failed = |source| RecordingError::Io { path: path.to_owned(), source };
     let first = wait_for_key(packets).ok_or(RecordingError::Nothing)?;
@@ -90,10 +120,12 @@ fn record(
                 Lane::Opus => {}
             }
         }
-        let mut figures = figures.lock().unwrap_or_else(PoisonError::into_inner);
-        figures.bytes = writer.bytes_written();
-        figures.dropped = packets.dropped();
+        told.change(|figures| {
+            figures.bytes = writer.bytes_written();
+            figures.dropped = packets.dropped();
+        });
     }
+    told.change(|figures| figures.state = "finalising");
     writer.finish().map_err(failed)?;
     make_plain(path)
 }

@@ -1,0 +1,381 @@
+//! The engine on a thread of its own: the window's thread never waits for it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use media::{Picture, Slot, StopSignal, Worker};
+use studio::snapshot::OnAir;
+use studio::{Engine, EngineError, Snapshot};
+use tokio::runtime::Handle;
+use widgets::egui::ColorImage;
+
+use crate::rates::History;
+use crate::view::{Order, Phase, Summary, View};
+
+/// Orders that wait for the thread. Full: the person's next click is lost, which a stuck thread explains.
+const ORDERS: usize = 256;
+/// How often the thread looks for a picture.
+const TURN: Duration = Duration::from_millis(15);
+/// How often figures are taken: what meters need.
+const FIGURES: Duration = Duration::from_millis(60);
+/// The preview's own rate, fifteen pictures a second; under load it is halved down to the last.
+const PREVIEW: Duration = Duration::from_millis(66);
+const PREVIEW_LEAST: Duration = Duration::from_millis(266);
+/// Frames lost beyond this share cost the preview half its rate.
+const DROPS_FELT: f64 = 0.01;
+const QUIET: Duration = Duration::from_secs(10);
+/// Files beside a recording whose name is taken.
+const NAMES_MAX: u32 = 10_000;
+
+/// An engine that was started without going live.
+pub struct Opened {
+    pub engine: Engine,
+    /// Where recordings go; a number is added where there is one already.
+    pub recording: PathBuf,
+    /// Whether going live records too.
+    pub records_live: bool,
+}
+
+/// What the thread runs.
+pub struct Studio {
+    pub title: String,
+    /// Called on the thread, and again after a failure; what it says then is for a person.
+    pub open: Box<dyn Fn() -> Result<Opened, String> + Send>,
+    /// Told whether anything leaves the studio, at first and at each change.
+    pub told: Box<dyn Fn(OnAir) + Send>,
+    /// What outputs run on.
+    pub runtime: Handle,
+    pub leave: Leave,
+}
+
+/// The wish to end, from outside the window. Clones are the same wish.
+#[derive(Clone, Debug, Default)]
+pub struct Leave(Arc<AtomicU8>);
+
+impl Leave {
+    const WHEN_IDLE: u8 = 1;
+    const NOW: u8 = 2;
+
+    /// As soon as nothing leaves the studio.
+    pub fn when_idle(&self) {
+        self.0.fetch_max(Self::WHEN_IDLE, Ordering::Relaxed);
+    }
+
+    /// In order, but now.
+    pub fn now(&self) {
+        self.0.fetch_max(Self::NOW, Ordering::Relaxed);
+    }
+
+    fn wanted(&self, idle: bool) -> bool {
+        match self.0.load(Ordering::Relaxed) {
+            Self::NOW => true,
+            Self::WHEN_IDLE => idle,
+            _ => false,
+        }
+    }
+}
+
+/// The window's end of the thread. Dropping it ends the engine in order.
+pub struct Control {
+    orders: SyncSender<Order>,
+    view: Arc<Mutex<Arc<View>>>,
+    frames: Slot<ColorImage>,
+    _worker: Worker,
+}
+
+impl Control {
+    /// `renew` is called on the thread whenever there is something new to show.
+    pub fn start(studio: Studio, renew: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let (orders, taken) = sync_channel(ORDERS);
+        let first = View { title: studio.title.clone(), ..View::default() };
+        let view = Arc::new(Mutex::new(Arc::new(first.clone())));
+        let frames = Slot::new();
+        let (told, shown) = (Arc::clone(&view), frames.clone());
+        let worker = Worker::spawn("stage-engine", move |stop| {
+            let desk = Desk { studio, orders: taken, told, shown, renew: Box::new(renew), view: first };
+            desk.run(stop);
+        })?;
+        Ok(Self { orders, view, frames, _worker: worker })
+    }
+
+    /// `false` where the thread is stuck.
+    pub fn order(&self, order: Order) -> bool {
+        self.orders.try_send(order).is_ok()
+    }
+
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The programme's picture, where there is a new one.
+    pub fn frame(&self) -> Option<ColorImage> {
+        self.frames.take()
+    }
+}
+
+struct Desk {
+    studio: Studio,
+    orders: Receiver<Order>,
+    told: Arc<Mutex<Arc<View>>>,
+    shown: Slot<ColorImage>,
+    renew: Box<dyn Fn() + Send>,
+    view: View,
+}
+
+/// What `serve` keeps between its turns.
+struct Course {
+    history: History,
+    preview: Slot<Picture>,
+    pace: Pace,
+    newest_figures: Option<Instant>,
+    /// While live: its latest snapshot, and the frames that had been dropped before.
+    live: Option<(Snapshot, u64)>,
+}
+
+impl Desk {
+    fn run(mut self, stop: &StopSignal) {
+        loop {
+            self.show(Phase::Opening);
+            match (self.studio.open)() {
+                Ok(opened) => {
+                    self.serve(&opened, stop);
+                    self.show(Phase::Closing);
+                    self.studio.runtime.block_on(opened.engine.stop());
+                    return self.show(Phase::Closed);
+                }
+                Err(reason) => {
+                    tracing::error!("the studio could not start: {reason}");
+                    self.show(Phase::Failed(reason));
+                    if !self.wait_for_retry(stop) {
+                        return self.show(Phase::Closed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, phase: Phase) {
+        self.view.phase = phase;
+        self.tell();
+    }
+
+    fn tell(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.view.clone());
+        (self.renew)();
+    }
+
+    fn wait_for_retry(&self, stop: &StopSignal) -> bool {
+        while !stop.is_set() && !self.studio.leave.wanted(true) {
+            match self.orders.recv_timeout(FIGURES) {
+                Ok(Order::Retry) => return true,
+                Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        false
+    }
+
+    /// Until the window, or whoever started us, wants to end.
+    fn serve(&mut self, opened: &Opened, stop: &StopSignal) {
+        let engine = &opened.engine;
+        let mut course = Course {
+            history: History::default(),
+            preview: engine.preview(PREVIEW),
+            pace: Pace::new(Instant::now()),
+            newest_figures: None,
+            live: None,
+        };
+        while !stop.is_set() && !self.studio.leave.wanted(self.is_idle()) {
+            match self.orders.recv_timeout(TURN) {
+                Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(order) => self.follow(opened, order),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(image) = course.preview.take().as_ref().and_then(image) {
+                self.shown.put(image);
+                (self.renew)();
+            }
+            let now = Instant::now();
+            if course.newest_figures.is_none_or(|newest| now - newest >= FIGURES) {
+                course.newest_figures = Some(now);
+                self.renew_figures(engine, &mut course, now);
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let recording = self.view.snapshot.recording.as_ref().is_some_and(|r| r.state == "recording");
+        self.view.phase == Phase::Running && self.view.snapshot.on_air == OnAir::Preview && !recording
+    }
+
+    fn renew_figures(&mut self, engine: &Engine, course: &mut Course, now: Instant) {
+        let snapshot = engine.snapshot();
+        self.view.rates = course.history.take(now, &snapshot);
+        if let Some(interval) = course.pace.after(now, self.view.rates.dropped) {
+            course.preview = engine.preview(interval);
+        }
+        match (snapshot.on_air, &course.live) {
+            (OnAir::Live, None) => course.live = Some((snapshot.clone(), snapshot.programme.dropped)),
+            (OnAir::Live, Some((_, before))) => course.live = Some((snapshot.clone(), *before)),
+            (OnAir::Ending, _) | (OnAir::Preview, None) => {}
+            (OnAir::Preview, Some((last, before))) => {
+                let number = self.view.summary.as_ref().map_or(0, |(number, _)| number + 1);
+                self.view.summary = Some((number, summary(last, *before)));
+                course.live = None;
+            }
+        }
+        if self.view.phase != Phase::Running || self.view.snapshot.on_air != snapshot.on_air {
+            (self.studio.told)(snapshot.on_air);
+        }
+        self.view.snapshot = snapshot;
+        self.view.phase = Phase::Running;
+        self.tell();
+    }
+
+    fn follow(&mut self, opened: &Opened, order: Order) {
+        let engine = &opened.engine;
+        let followed = match order {
+            Order::GoLive => {
+                let recording = if opened.records_live { record(opened) } else { Ok(()) };
+                recording.and_then(|()| engine.go_live())
+            }
+            Order::End => {
+                engine.end_live();
+                if opened.records_live {
+                    engine.end_recording();
+                }
+                Ok(())
+            }
+            Order::Record => record(opened),
+            Order::EndRecording => {
+                engine.end_recording();
+                Ok(())
+            }
+            Order::Command(command) => {
+                if !engine.command(command) {
+                    tracing::warn!("a command was not taken");
+                }
+                return;
+            }
+            Order::Retry | Order::Close => return,
+        };
+        self.view.refused = followed.err().map(|err| err.to_string());
+        self.tell();
+    }
+}
+
+fn record(opened: &Opened) -> Result<(), EngineError> {
+    let recording = opened.engine.snapshot().recording;
+    if recording.is_some_and(|recording| recording.state == "recording") {
+        return Ok(());
+    }
+    opened.engine.start_recording(&free_name(&opened.recording))
+}
+
+fn summary(last: &Snapshot, dropped_before: u64) -> Summary {
+    Summary {
+        seconds: last.live_seconds.unwrap_or_default(),
+        bytes: last.outputs.iter().map(|output| output.bytes).sum(),
+        dropped: last.programme.dropped - dropped_before,
+        recording: last.recording.as_ref().map(|recording| PathBuf::from(&recording.path)),
+    }
+}
+
+/// The preview's rate: the first to give way where frames are lost, and slow to come back.
+struct Pace {
+    interval: Duration,
+    changed: Instant,
+    /// Since when no frame was lost.
+    quiet: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { interval: PREVIEW, changed: now, quiet: now }
+    }
+
+    /// The new interval, where it changes.
+    fn after(&mut self, now: Instant, dropped: Option<f64>) -> Option<Duration> {
+        let felt = dropped.is_some_and(|share| share > DROPS_FELT);
+        if felt {
+            self.quiet = now;
+        }
+        // A change needs as long to show in the rates as they are taken over.
+        let settled = now - self.changed >= Duration::from_secs(2);
+        let wanted = match felt {
+            true => (self.interval * 2).min(PREVIEW_LEAST),
+            false if now - self.quiet >= QUIET => (self.interval / 2).max(PREVIEW),
+            false => self.interval,
+        };
+        if !settled || wanted == self.interval {
+            return None;
+        }
+        (self.interval, self.changed, self.quiet) = (wanted, now, now);
+        Some(wanted)
+    }
+}
+
+/// `None` for a picture that is not RGBA: a preview always is.
+fn image(picture: &Picture) -> Option<ColorImage> {
+    let (bytes, plane) = (picture.format() == media::PixelFormat::Rgba8).then(|| picture.plane(0))?;
+    let size = [picture.size().width as usize, picture.size().height as usize];
+    let packed = plane.stride == size[0] * 4;
+    // Opaque, so straight alpha is premultiplied already.
+    packed.then(|| ColorImage::from_rgba_premultiplied(size, &bytes[..size[0] * size[1] * 4]))
+}
+
+/// `path`, or the first of `path 2`, `path 3` … that is not there.
+fn free_name(path: &Path) -> PathBuf {
+    let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let named = |number: u32| {
+        let name = format!("{} {number}.{}", stem.to_string_lossy(), ending.to_string_lossy());
+        path.with_file_name(name.trim_end_matches('.'))
+    };
+    let mut candidates = std::iter::once(path.to_owned()).chain((2..NAMES_MAX).map(named));
+    candidates.find(|candidate| !candidate.exists()).unwrap_or_else(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_never_takes_the_name_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("show.mp4");
+        assert_eq!(free_name(&wanted), wanted);
+        std::fs::write(&wanted, b"").unwrap();
+        assert_eq!(free_name(&wanted), folder.path().join("show 2.mp4"));
+        std::fs::write(folder.path().join("show 2.mp4"), b"").unwrap();
+        assert_eq!(free_name(&wanted), folder.path().join("show 3.mp4"));
+    }
+
+    #[test]
+    fn the_preview_gives_way_at_once_and_comes_back_after_ten_quiet_seconds() {
+        let begin = Instant::now();
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        let mut pace = Pace::new(begin);
+        assert_eq!(pace.after(at(1), Some(0.2)), None);
+        assert_eq!(pace.after(at(2), Some(0.2)), Some(PREVIEW * 2));
+        assert_eq!(pace.after(at(3), Some(0.2)), None);
+        assert_eq!(pace.after(at(5), Some(0.2)), Some(PREVIEW_LEAST.min(PREVIEW * 4)));
+        assert_eq!(pace.after(at(14), Some(0.0)), None);
+        assert_eq!(pace.after(at(15), Some(0.0)), Some(PREVIEW * 2));
+        assert_eq!(pace.after(at(25), Some(0.0)), Some(PREVIEW));
+        assert_eq!(pace.after(at(90), Some(0.0)), None);
+    }
+
+    #[test]
+    fn a_supervised_window_leaves_when_nothing_is_on_air_and_a_told_one_at_once() {
+        let leave = Leave::default();
+        assert!(!leave.wanted(true));
+        leave.when_idle();
+        assert!(leave.wanted(true) && !leave.wanted(false));
+        leave.now();
+        leave.when_idle();
+        assert!(leave.wanted(false));
+    }
+}

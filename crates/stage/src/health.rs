@@ -1,0 +1,144 @@
+//! One sentence on how the studio is doing: what happened, what it means, what to do.
+
+use studio::snapshot::OnAir;
+use widgets::number::grouped;
+use widgets::text::Tone;
+
+use crate::view::View;
+
+/// A share of frames lost that nobody sees.
+const DROPS_UNSEEN: f64 = 0.01;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub tone: Tone,
+    pub sentence: String,
+}
+
+fn health(tone: Tone, sentence: impl Into<String>) -> Health {
+    Health { tone, sentence: sentence.into() }
+}
+
+/// What needs the creator most; `All well` where nothing does.
+pub fn of(view: &View) -> Health {
+    refused(view)
+        .or_else(|| recording(view))
+        .or_else(|| output(view))
+        .or_else(|| source(view))
+        .or_else(|| load(view))
+        .unwrap_or_else(|| health(Tone::Good, "All well"))
+}
+
+fn refused(view: &View) -> Option<Health> {
+    view.refused.as_ref().map(|reason| health(Tone::Bad, sentence(reason)))
+}
+
+fn recording(view: &View) -> Option<Health> {
+    let message = view.snapshot.recording.as_ref()?.message.as_ref()?;
+    Some(health(Tone::Bad, format!("{} The broadcast goes on without it.", sentence(message))))
+}
+
+fn output(view: &View) -> Option<Health> {
+    if view.snapshot.on_air != OnAir::Live {
+        return None;
+    }
+    let lost = view.snapshot.outputs.iter().find(|output| matches!(output.state, "lost" | "closed"))?;
+    let place = lost.url.split_once("://").map_or(lost.url.as_str(), |(_, place)| place);
+    let host = place.split('/').next().unwrap_or(place);
+    // The system's number for it helps nobody here.
+    let plain = |why: &str| why.split(" (os error").next().unwrap_or(why).trim_end_matches('.').to_owned();
+    let why = lost.message.as_deref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
+    let then = match lost.state {
+        "lost" => "It connects again by itself; your other outputs and the recording go on.",
+        _ => "Your other outputs and the recording go on. End and go live again to try once more.",
+    };
+    Some(health(Tone::Bad, format!("{host} gets no picture{why}. {then}")))
+}
+
+fn source(view: &View) -> Option<Health> {
+    let lost = view.snapshot.sources.iter().find(|source| source.state == "lost")?;
+    let why =
+        lost.message.as_deref().map_or_else(String::new, |why| format!(": {}", why.trim_end_matches('.')));
+    Some(health(Tone::Warn, format!("{} is not there{why}. Your stream goes on without it.", lost.name)))
+}
+
+fn load(view: &View) -> Option<Health> {
+    if view.rates.dropped.is_some_and(|share| share > DROPS_UNSEEN) {
+        let text = "This computer is too busy: pictures are being left out. Close other programs, or use fewer particles.";
+        return Some(health(Tone::Warn, text));
+    }
+    let simulation = view.snapshot.simulation.as_ref()?;
+    (simulation.particles < simulation.full_count).then(|| {
+        let text =
+            format!("Showing {} particles for now, to keep every picture.", grouped(simulation.particles));
+        health(Tone::Warn, text)
+    })
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use studio::snapshot::{OutputFigures, RecordingFigures, SimulationFigures, SourceFigures};
+
+    use super::*;
+
+    fn view() -> View {
+        View::default()
+    }
+
+    #[test]
+    fn nothing_to_say_is_said_in_two_words() {
+        assert_eq!(of(&view()), health(Tone::Good, "All well"));
+    }
+
+    #[test]
+    fn an_output_that_is_lost_matters_while_live_alone_and_more_than_a_source() {
+        let mut view = view();
+        let message = Some("the server closed the connection".to_owned());
+        let url = "rtmp://a.example/live".to_owned();
+        view.snapshot.outputs = vec![OutputFigures { url, state: "lost", message, ..Default::default() }];
+        view.snapshot.sources = vec![SourceFigures {
+            name: "Camera".into(),
+            kind: "camera",
+            state: "lost",
+            message: Some("It is used by another program.".into()),
+        }];
+        assert_eq!(
+            of(&view).sentence,
+            "Camera is not there: It is used by another program. Your stream goes on without it."
+        );
+        view.snapshot.on_air = OnAir::Live;
+        let said = of(&view);
+        assert_eq!(said.tone, Tone::Bad);
+        assert!(
+            said.sentence
+                .starts_with("a.example gets no picture: the server closed the connection. It connects")
+        );
+    }
+
+    #[test]
+    fn a_recording_that_failed_is_said_first() {
+        let mut view = view();
+        view.rates.dropped = Some(0.5);
+        assert_eq!(of(&view).tone, Tone::Warn);
+        view.snapshot.recording =
+            Some(RecordingFigures { message: Some("no space left".into()), ..Default::default() });
+        assert_eq!(of(&view), health(Tone::Bad, "No space left. The broadcast goes on without it."));
+    }
+
+    #[test]
+    fn shed_particles_are_told() {
+        let mut view = view();
+        view.snapshot.simulation =
+            Some(SimulationFigures { particles: 320_000, full_count: 500_000, ..Default::default() });
+        assert_eq!(of(&view).sentence, "Showing 320\u{2009}000 particles for now, to keep every picture.");
+    }
+}

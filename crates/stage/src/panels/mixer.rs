@@ -1,0 +1,115 @@
+//! The mixer: a strip for each source, and the programme's.
+
+use std::collections::BTreeMap;
+
+use studio::Command;
+use studio::snapshot::{LevelFigures, SoundSourceFigures};
+use widgets::egui::{self, Align, FontId, Layout, RichText, Slider, Ui, vec2};
+use widgets::number::tabular;
+use widgets::text::{Tone, note, section};
+use widgets::{Meter, Palette, PeakHold, button};
+
+use crate::view::{Order, View};
+
+const NAME: f32 = 104.0;
+const READING: f32 = 64.0;
+const GAIN: f32 = 88.0;
+const MUTE: f32 = 64.0;
+/// The gains that a fader offers, in decibels.
+const GAINS: std::ops::RangeInclusive<f64> = -40.0..=12.0;
+
+pub fn show(ui: &mut Ui, view: &View, holds: &mut BTreeMap<String, PeakHold>, orders: &mut Vec<Order>) {
+    section(ui, "Mixer");
+    let sound = &view.snapshot.sound;
+    egui::ScrollArea::vertical().id_salt("mixer").auto_shrink(false).show(ui, |ui| {
+        if sound.sources.is_empty() {
+            note(ui, "No sound sources. Viewers hear silence.", Tone::Quiet);
+        }
+        for source in &sound.sources {
+            let hold = holds.entry(source.name.clone()).or_default();
+            strip(ui, source, hold, orders);
+        }
+        programme(ui, sound.level, sound.lufs, holds.entry(String::new()).or_default());
+    });
+}
+
+fn cell(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
+    let size = vec2(width, 28.0);
+    ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
+        ui.set_min_size(size);
+        add(ui);
+    });
+}
+
+fn meter_width(ui: &Ui) -> f32 {
+    let gaps = 4.0 * ui.spacing().item_spacing.x;
+    (ui.available_width() - READING - GAIN - MUTE - gaps).max(60.0)
+}
+
+fn strip(ui: &mut Ui, source: &SoundSourceFigures, hold: &mut PeakHold, orders: &mut Vec<Order>) {
+    ui.horizontal(|ui| {
+        cell(ui, NAME, |ui| {
+            ui.add(egui::Label::new(RichText::new(&source.name).color(Palette::of(ui).text_high)).truncate())
+                .on_hover_text(&source.name);
+        });
+        meter(ui, &source.name, source.level, hold, source.muted);
+        cell(ui, GAIN, |ui| {
+            let mut gain = source.gain_db;
+            ui.spacing_mut().slider_width = GAIN;
+            ui.spacing_mut().interact_size.y = 16.0;
+            let slider = ui.add(Slider::new(&mut gain, GAINS).show_value(false));
+            let said = format!("Gain of {}", source.name);
+            slider.widget_info(|| egui::WidgetInfo::slider(true, gain, &said));
+            let slider = slider.on_hover_text(format!("{said}: {gain:+.1} dB"));
+            if slider.changed() {
+                let (name, gain_db) = (source.name.clone(), gain as f32);
+                orders.push(Order::Command(Command::Gain { name, gain_db }));
+            }
+        });
+        cell(ui, MUTE, |ui| {
+            let word = if source.muted { "Muted" } else { "Mute" };
+            let pressed = button::toggle(ui, source.muted, word);
+            let said = format!("Mute {}", source.name);
+            pressed
+                .widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, source.muted, &said));
+            if pressed.on_hover_text(said).clicked() {
+                let (name, muted) = (source.name.clone(), !source.muted);
+                orders.push(Order::Command(Command::MuteSource { name, muted }));
+            }
+        });
+    });
+}
+
+fn programme(ui: &mut Ui, level: LevelFigures, lufs: Option<f64>, hold: &mut PeakHold) {
+    let palette = Palette::of(ui);
+    ui.horizontal(|ui| {
+        cell(ui, NAME, |ui| {
+            ui.label(RichText::new("Programme").color(palette.text_high));
+        });
+        meter(ui, "Programme", level, hold, false);
+        let text = lufs.map_or_else(|| "– LUFS".to_owned(), |lufs| format!("{} LUFS", signed(lufs)));
+        cell(ui, GAIN, |ui| {
+            tabular(ui, &text, FontId::proportional(13.0), palette.text_mid)
+                .on_hover_text("Loudness of the last three seconds");
+        });
+    });
+}
+
+/// The bar and its reading.
+fn meter(ui: &mut Ui, name: &str, level: LevelFigures, hold: &mut PeakHold, muted: bool) {
+    let now = ui.input(|input| input.time);
+    hold.hear(now, level.peak_dbfs);
+    let width = meter_width(ui);
+    Meter { name, peak_dbfs: level.peak_dbfs, hold, now, muted }.show(ui, width);
+    let loudest = level.peak_dbfs.into_iter().flatten().reduce(f64::max).filter(|db| *db > -60.0);
+    let text = loudest.map_or_else(|| "silent".to_owned(), |db| format!("{} dB", signed(db)));
+    let colour = Palette::of(ui).text_mid;
+    cell(ui, READING, |ui| {
+        tabular(ui, &text, FontId::proportional(13.0), colour);
+    });
+}
+
+/// With a real minus.
+fn signed(value: f64) -> String {
+    format!("{value:.1}").replace('-', "\u{2212}")
+}

@@ -1,0 +1,253 @@
+//! The panels as a person meets them: by the names that a screen reader says.
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use studio::snapshot::{
+    LevelFigures, OnAir, OutputFigures, ProgrammeFigures, RecordingFigures, SimulationFigures,
+    SoundSourceFigures, SourceFigures,
+};
+use studio::{Action, Command, Parameter, Preset};
+use widgets::egui::{self, Key, Modifiers, vec2};
+
+use super::Panels;
+use crate::view::{Order, Phase, Summary, View};
+
+struct State {
+    panels: Panels,
+    view: View,
+    orders: Vec<Order>,
+}
+
+fn window(view: View) -> Harness<'static, State> {
+    let state = State { panels: Panels::default(), view, orders: Vec::new() };
+    let mut harness = Harness::builder()
+        .with_size(vec2(1280.0, 800.0))
+        .with_context_setup(widgets::install)
+        .with_accessibility_check(true)
+        .build_ui_state(
+            |ui: &mut egui::Ui, state: &mut State| {
+                state.panels.show(ui, &state.view, None, &mut state.orders);
+            },
+            state,
+        );
+    harness.run_steps(3);
+    harness
+}
+
+/// Everything that a studio may have, in preview.
+fn preview() -> View {
+    let mut view = View { title: "show.toml".into(), phase: Phase::Running, ..View::default() };
+    let snapshot = &mut view.snapshot;
+    snapshot.programme = ProgrammeFigures { width: 1280, height: 720, fps: 30.0, ..Default::default() };
+    snapshot.simulation = Some(SimulationFigures {
+        preset: "galaxy".into(),
+        particles: 500_000,
+        full_count: 500_000,
+        capacity: 500_000,
+        settings: Parameter::ALL.map(|parameter| (parameter, parameter.range().1)).into(),
+        ..Default::default()
+    });
+    snapshot.sources =
+        vec![SourceFigures { name: "Camera".into(), kind: "camera", state: "live", message: None }];
+    let level = LevelFigures { peak_dbfs: [Some(-12.0); 2], rms_dbfs: [Some(-20.0); 2] };
+    snapshot.sound.sources = vec![SoundSourceFigures { name: "Voice".into(), level, ..Default::default() }];
+    let url = "rtmp://server.example/live".to_owned();
+    snapshot.outputs = vec![OutputFigures { kind: "rtmp", url, state: "idle", ..Default::default() }];
+    view
+}
+
+fn live() -> View {
+    let mut view = preview();
+    view.snapshot.on_air = OnAir::Live;
+    view.snapshot.live_seconds = Some(761.0);
+    view.snapshot.outputs[0].state = "up";
+    view
+}
+
+#[test]
+fn go_live_is_one_click_and_one_key() {
+    let mut window = window(preview());
+    window.get_by_label("Go live").click();
+    window.run_steps(2);
+    assert!(matches!(window.state().orders[..], [Order::GoLive]));
+    window.key_press_modifiers(Modifiers::COMMAND, Key::L);
+    window.run_steps(2);
+    assert!(matches!(window.state().orders[..], [Order::GoLive, Order::GoLive]));
+}
+
+#[test]
+fn without_an_output_going_live_is_refused_and_the_first_step_is_told() {
+    let mut view = preview();
+    view.snapshot.outputs.clear();
+    let mut window = window(view);
+    window.get_by_label("Go live").click();
+    window.key_press_modifiers(Modifiers::COMMAND, Key::L);
+    window.run_steps(2);
+    assert!(window.state().orders.is_empty());
+    window.get_by_label_contains("Name one in a broadcast file");
+}
+
+#[test]
+fn ending_asks_first_and_escape_goes_on() {
+    let mut window = window(live());
+    window.get_by_label("End").click();
+    window.run_steps(3);
+    window.get_by_label_contains("End the broadcast?");
+    window.key_press(Key::Escape);
+    window.run_steps(3);
+    assert!(window.query_by_label_contains("End the broadcast?").is_none());
+    assert!(window.state().orders.is_empty());
+    window.key_press_modifiers(Modifiers::COMMAND, Key::L);
+    window.run_steps(3);
+    window.get_by_label("End the broadcast").click();
+    window.run_steps(3);
+    assert!(matches!(window.state().orders[..], [Order::End]));
+    assert!(window.query_by_label_contains("End the broadcast?").is_none());
+}
+
+#[test]
+fn enter_on_the_question_ends_nothing() {
+    let mut window = window(live());
+    window.get_by_label("End").click();
+    window.run_steps(3);
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert!(window.state().orders.is_empty());
+    assert!(window.query_by_label_contains("End the broadcast?").is_none());
+}
+
+#[test]
+fn closing_the_window_while_live_asks_and_in_preview_does_not() {
+    let mut orders = Vec::new();
+    let mut panels = Panels::default();
+    panels.close(&preview(), &mut orders);
+    assert!(matches!(orders[..], [Order::Close]));
+    orders.clear();
+    panels.close(&live(), &mut orders);
+    assert!(orders.is_empty() && panels.question.is_some());
+    let mut recording = preview();
+    recording.snapshot.recording = Some(RecordingFigures { state: "recording", ..Default::default() });
+    let mut panels = Panels::default();
+    panels.close(&recording, &mut orders);
+    assert!(orders.is_empty() && panels.question.is_some());
+}
+
+#[test]
+fn a_failure_is_told_in_full_and_can_be_tried_again() {
+    let mut view = preview();
+    view.phase = Phase::Failed("show.toml: there is no preset \"milk\"".into());
+    let mut window = window(view);
+    window.get_by_label_contains("there is no preset \"milk\"");
+    window.get_by_label("Try again").click();
+    window.run_steps(2);
+    assert!(matches!(window.state().orders[..], [Order::Retry]));
+}
+
+#[test]
+fn a_lost_output_is_said_where_it_is_seen() {
+    let mut view = live();
+    view.snapshot.outputs[0].state = "lost";
+    view.snapshot.outputs[0].message = Some("the server closed the connection".into());
+    let window = window(view);
+    window.get_by_label_contains("server.example gets no picture: the server closed the connection.");
+    window.get_by_label("Lost");
+}
+
+#[test]
+fn muting_one_source_says_which() {
+    let mut window = window(preview());
+    window.get_by_label("Mute Voice").click();
+    window.run_steps(2);
+    let [Order::Command(Command::MuteSource { name, muted: true })] = &window.state().orders[..] else {
+        panic!("{:?}", window.state().orders)
+    };
+    assert_eq!(name, "Voice");
+}
+
+#[test]
+fn a_preset_and_a_slider_reach_the_simulation() {
+    let mut window = window(preview());
+    window.get_by_label("Embers").click();
+    window.run_steps(2);
+    let embers = Action::Preset { preset: Preset::Embers };
+    let [Order::Command(Command::Simulation(action))] = &window.state().orders[..] else {
+        panic!("no order")
+    };
+    assert_eq!(*action, embers);
+    window.state_mut().orders.clear();
+    window.get_by_role_and_label(egui::Role::Slider, "Gravity").set_value_accesskit(2.0);
+    window.run_steps(2);
+    let [Order::Command(Command::Simulation(Action::Set { parameter, value }))] = &window.state().orders[..]
+    else {
+        panic!("{:?}", window.state().orders)
+    };
+    assert_eq!((*parameter, *value), (Parameter::Gravity, 2.0));
+}
+
+#[test]
+fn reset_sets_back_what_was_changed_and_nothing_else() {
+    let mut view = preview();
+    if let Some(simulation) = &mut view.snapshot.simulation {
+        simulation.settings[4].1 = 3.0;
+    }
+    let mut window = window(view);
+    window.get_by_label("Reset").click();
+    window.run_steps(2);
+    let [Order::Command(Command::Simulation(Action::Set { parameter, value }))] = &window.state().orders[..]
+    else {
+        panic!("{:?}", window.state().orders)
+    };
+    assert_eq!((*parameter, *value), (Parameter::ALL[4], Parameter::ALL[4].range().1));
+}
+
+#[test]
+fn dragging_over_the_preview_pushes_particles() {
+    let mut window = window(preview());
+    let picture = window.get_by_label("Programme preview").rect();
+    window.drag_at(picture.center());
+    window.run_steps(2);
+    window.hover_at(picture.center() + vec2(30.0, 0.0));
+    window.run_steps(2);
+    let pushed = window.state().orders.iter().find_map(|order| match order {
+        Order::Command(Command::Touch(studio::Touch { at, hand: studio::Hand::Push(way) })) => {
+            Some((*at, *way))
+        }
+        _ => None,
+    });
+    let (at, way) = pushed.expect("a push");
+    assert!((at[0] - 0.5 - 30.0 / picture.width()).abs() < 0.01 && (at[1] - 0.5).abs() < 0.01, "{at:?}");
+    assert!(way[0] > 0.0 && way[1].abs() < 1e-3, "{way:?}");
+}
+
+#[test]
+fn how_it_went_is_told_once() {
+    let mut view = preview();
+    let recording = Some("/films/show 2.mp4".into());
+    view.summary = Some((0, Summary { seconds: 761.0, bytes: 2_500_000, dropped: 0, recording }));
+    let mut window = window(view);
+    window.get_by_label("0:12:41");
+    window.get_by_label("2.5 MB");
+    window.get_by_label("show 2.mp4");
+    window.get_by_label("Done").click();
+    window.run_steps(3);
+    assert!(window.query_by_label("0:12:41").is_none());
+}
+
+#[test]
+fn every_control_is_reached_by_the_keyboard() {
+    let mut window = window(preview());
+    let mut reached = std::collections::BTreeSet::new();
+    for _ in 0..60 {
+        window.key_press(Key::Tab);
+        window.run_steps(1);
+        let names =
+            ["Go live", "Record", "Mute Voice", "Gain of Voice", "Galaxy", "Silk", "Count", "Drag", "Orbit"];
+        for name in names {
+            reached.extend(window.query_all_by_label(name).find(|node| node.is_focused()).map(|_| name));
+        }
+    }
+    let missing = ["Go live", "Record", "Mute Voice", "Gain of Voice", "Galaxy", "Silk", "Count", "Drag"];
+    for name in missing {
+        assert!(reached.contains(name), "{name} was not reached: {reached:?}");
+    }
+}

@@ -1,0 +1,160 @@
+//! The strip on top: on air or not, how the programme does, and the two buttons that matter.
+
+use studio::snapshot::OnAir;
+use widgets::egui::{self, Align2, CornerRadius, FontId, Frame, Margin, Panel, Sense, Ui, vec2};
+use widgets::number::{duration, tabular};
+use widgets::text::{self, Tone, row, value};
+use widgets::theme::strong;
+use widgets::{Palette, button};
+
+use super::{GO_LIVE_KEY, Question, RECORD_KEY};
+use crate::health;
+use crate::view::{Order, Phase, View};
+
+/// Above this the encoders fall behind a picture at 30 a second.
+const LAG_WARN_MS: f64 = 33.0;
+
+pub fn show(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &mut Vec<Order>) {
+    row(
+        ui,
+        48.0,
+        |ui| {
+            ui.spacing_mut().item_spacing.x = 12.0;
+            if view.phase == Phase::Running {
+                on_air(ui, view);
+                separator(ui);
+                figures(ui, view);
+            } else {
+                ui.label(egui::RichText::new(&view.title).font(strong(13.0)));
+            }
+        },
+        |ui| {
+            if view.phase == Phase::Running {
+                buttons(ui, view, question, orders);
+            }
+        },
+    );
+}
+
+/// What needs the creator, under the strip; nothing where all is well.
+pub fn notice(ui: &mut Ui, view: &View) {
+    let health = health::of(view);
+    if health.tone == Tone::Good {
+        return;
+    }
+    let palette = Palette::of(ui);
+    let frame = Frame::new().fill(palette.raised).inner_margin(Margin::symmetric(12, 6));
+    Panel::top("notice").resizable(false).frame(frame).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            text::dot(ui, health.tone);
+            ui.add(egui::Label::new(egui::RichText::new(&health.sentence).color(palette.text_high)).wrap());
+        });
+    });
+}
+
+fn separator(ui: &mut Ui) {
+    let (rect, _) = ui.allocate_exact_size(vec2(1.0, 20.0), Sense::hover());
+    ui.painter().rect_filled(rect, CornerRadius::ZERO, Palette::of(ui).line);
+}
+
+fn on_air(ui: &mut Ui, view: &View) {
+    let palette = Palette::of(ui);
+    match view.snapshot.on_air {
+        OnAir::Live => {
+            let (rect, response) = ui.allocate_exact_size(vec2(56.0, 24.0), Sense::hover());
+            ui.painter().rect_filled(rect, CornerRadius::same(6), palette.live);
+            let ink = Palette::on(palette.live);
+            ui.painter().circle_filled(rect.left_center() + vec2(12.0, 0.0), 4.0, ink);
+            let at = rect.left_center() + vec2(21.0, 0.0);
+            ui.painter().text(at, Align2::LEFT_CENTER, "LIVE", strong(12.0), ink);
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, "Live"));
+            let seconds = view.snapshot.live_seconds.unwrap_or_default();
+            tabular(ui, &duration(seconds), strong(15.0), palette.text_high)
+                .on_hover_text("Time since you went live");
+        }
+        OnAir::Preview => {
+            text::status(ui, Tone::Quiet, "Preview").on_hover_text("Nobody sees this yet");
+        }
+        OnAir::Ending => {
+            ui.spinner();
+            ui.label("Ending");
+        }
+    }
+}
+
+fn figures(ui: &mut Ui, view: &View) {
+    let (programme, rates) = (&view.snapshot.programme, &view.rates);
+    let dash = || "–".to_owned();
+    let fps = rates.fps.map_or_else(dash, |fps| format!("{fps:.0}"));
+    value(ui, "fps", &fps, Tone::Quiet).on_hover_text("Programme pictures a second");
+    let lag = programme.lag_ms_p50;
+    let tone = if lag.is_some_and(|ms| ms > LAG_WARN_MS) { Tone::Warn } else { Tone::Quiet };
+    value(ui, "encode", &lag.map_or_else(dash, |ms| format!("{ms:.0} ms")), tone)
+        .on_hover_text("From composing a picture to its last encoded rendition, median");
+    let losing = rates.dropped.is_some_and(|share| share > 0.01);
+    let settled = programme.dropped - programme.dropped_at_start.min(programme.dropped);
+    value(ui, "dropped", &settled.to_string(), if losing { Tone::Warn } else { Tone::Quiet })
+        .on_hover_text("Pictures that were due and left out, since two seconds after the start");
+    if view.snapshot.on_air == OnAir::Live {
+        let mbps = rates.sent_kbps.map_or_else(dash, |kbps| format!("{:.1} Mbps", kbps / 1e3));
+        value(ui, "sending", &mbps, Tone::Quiet).on_hover_text("To all outputs together");
+        let rtt = view.snapshot.outputs.iter().filter_map(|output| output.rtt_ms).reduce(f64::max);
+        if let Some(ms) = rtt {
+            value(ui, "there and back", &format!("{ms:.0} ms"), Tone::Quiet)
+                .on_hover_text("Round trip to the farthest WHIP server");
+        }
+    }
+    let health = health::of(view);
+    if health.tone == Tone::Good {
+        separator(ui);
+        text::status(ui, health.tone, &health.sentence);
+    }
+}
+
+/// Where there is anybody to send to.
+pub fn may_go_live(view: &View) -> bool {
+    !view.snapshot.outputs.is_empty()
+}
+
+fn is_recording(view: &View) -> bool {
+    view.snapshot.recording.as_ref().is_some_and(|recording| recording.state == "recording")
+}
+
+pub fn record_order(view: &View) -> Order {
+    if is_recording(view) { Order::EndRecording } else { Order::Record }
+}
+
+/// From the right.
+fn buttons(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &mut Vec<Order>) {
+    let key = |shortcut| ui.ctx().format_shortcut(shortcut);
+    let (live_key, record_key) = (key(&GO_LIVE_KEY), key(&RECORD_KEY));
+    match view.snapshot.on_air {
+        OnAir::Preview if may_go_live(view) => {
+            let hint = format!("Starts every output ({live_key})");
+            if button::live(ui, "Go live").on_hover_text(hint).clicked() {
+                orders.push(Order::GoLive);
+            }
+        }
+        OnAir::Preview => {
+            let hint = "There is no output yet. Open a broadcast file that names one: tickcast stage FILE";
+            ui.add_enabled_ui(false, |ui| button::live(ui, "Go live").on_disabled_hover_text(hint));
+        }
+        OnAir::Live => {
+            if button::quiet(ui, "End").on_hover_text(format!("Ends the broadcast ({live_key})")).clicked() {
+                *question = Some(Question::End);
+            }
+        }
+        OnAir::Ending => {
+            ui.add_enabled_ui(false, |ui| button::quiet(ui, "End"));
+        }
+    }
+    let word = if is_recording(view) { "Stop recording" } else { "Record" };
+    if button::quiet(ui, word).on_hover_text(format!("{word} ({record_key})")).clicked() {
+        orders.push(record_order(view));
+    }
+    if let Some(recording) = view.snapshot.recording.as_ref().filter(|_| is_recording(view)) {
+        let text = super::outputs::bytes(recording.bytes);
+        tabular(ui, &text, FontId::proportional(13.0), Palette::of(ui).text_mid)
+            .on_hover_text("Recorded so far");
+    }
+}

@@ -1,0 +1,60 @@
+//! What the window shows and what it asks for: no engine, no thread.
+
+use std::path::PathBuf;
+
+use studio::{Command, Snapshot};
+
+use crate::rates::Rates;
+
+/// Where the studio's life is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Encoders are opened and devices looked for.
+    #[default]
+    Opening,
+    Running,
+    /// It could not start; the reason is for a person.
+    Failed(String),
+    /// The recording is made whole, outputs say goodbye.
+    Closing,
+    Closed,
+}
+
+/// How a broadcast went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    pub seconds: f64,
+    /// Sent by all outputs.
+    pub bytes: u64,
+    /// Programme frames that were due meanwhile and not composed.
+    pub dropped: u64,
+    pub recording: Option<PathBuf>,
+}
+
+/// Everything that the window shows, but for the picture.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// What is broadcast: a file's name.
+    pub title: String,
+    pub phase: Phase,
+    pub snapshot: Snapshot,
+    pub rates: Rates,
+    /// Why the newest order was not followed.
+    pub refused: Option<String>,
+    /// Of the last broadcast; numbered, so that it is shown once.
+    pub summary: Option<(u64, Summary)>,
+}
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub enum Order {
+    GoLive,
+    End,
+    Record,
+    EndRecording,
+    Command(Command),
+    /// Tries to start once more.
+    Retry,
+    /// Ends everything in order, then the window closes.
+    Close,
+}

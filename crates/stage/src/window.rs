@@ -1,0 +1,132 @@
+//! The native window: joins the panels to the engine's thread.
+
+use std::sync::Arc;
+
+use studio::graphics::{Device, Graphics};
+use thiserror::Error;
+use widgets::eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupExisting};
+use widgets::eframe::{self, CreationContext, NativeOptions};
+use widgets::egui::{
+    self, Context, TextureHandle, TextureOptions, Theme, ViewportBuilder, ViewportCommand, vec2,
+};
+
+use crate::control::{Control, Studio};
+use crate::panels::{Panels, Shown};
+use crate::view::{Order, Phase, View};
+
+#[derive(Debug, Error)]
+pub enum StageError {
+    #[error(
+        "the window could not be opened: {0}. A graphical session is needed; `tickcast engine` works without one"
+    )]
+    Window(#[from] eframe::Error),
+}
+
+/// How the window looks at first.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The system's, where it is not given.
+    pub theme: Option<Theme>,
+    /// Times the system's own scale.
+    pub zoom: Option<f32>,
+    /// In points.
+    pub size: Option<[f32; 2]>,
+    /// The engine's own device, where it has one.
+    pub graphics: Graphics,
+}
+
+/// Opens the window and returns when it has closed and the engine has ended.
+pub fn run(studio: Studio, options: Options) -> Result<(), StageError> {
+    let native = NativeOptions {
+        viewport: ViewportBuilder::default()
+            .with_title(format!("{} – Tickcast", studio.title))
+            .with_app_id("tickcast-stage")
+            .with_inner_size(options.size.unwrap_or([1280.0, 800.0]))
+            .with_min_inner_size([960.0, 600.0]),
+        wgpu_options: graphics(&options.graphics),
+        ..NativeOptions::default()
+    };
+    eframe::run_native(
+        "tickcast-stage",
+        native,
+        Box::new(move |creation| Ok(Box::new(Window::new(creation, studio, options)?))),
+    )?;
+    Ok(())
+}
+
+/// One device for engine and window, so that nothing is copied between two; software has none to share.
+fn graphics(found: &Graphics) -> WgpuConfiguration {
+    let mut configuration = WgpuConfiguration::default();
+    if let Some(Device { instance, adapter, device, queue }) = found.device().cloned() {
+        configuration.wgpu_setup =
+            WgpuSetup::Existing(WgpuSetupExisting { instance, adapter, device, queue });
+    }
+    configuration
+}
+
+struct Window {
+    control: Control,
+    panels: Panels,
+    texture: Option<TextureHandle>,
+    orders: Vec<Order>,
+}
+
+impl Window {
+    fn new(creation: &CreationContext<'_>, studio: Studio, options: Options) -> std::io::Result<Self> {
+        let context = &creation.egui_ctx;
+        widgets::install(context);
+        if let Some(theme) = options.theme {
+            context.set_theme(theme);
+        }
+        if let Some(zoom) = options.zoom {
+            context.set_zoom_factor(zoom);
+        }
+        let renewed = context.clone();
+        let control = Control::start(studio, move || renewed.request_repaint())?;
+        Ok(Self { control, panels: Panels::default(), texture: None, orders: Vec::new() })
+    }
+
+    fn close_in_order(&mut self, context: &Context, view: &View) {
+        if view.phase == Phase::Closed {
+            context.send_viewport_cmd(ViewportCommand::Close);
+            return;
+        }
+        if context.input(|input| input.viewport().close_requested()) {
+            // The window stays until outputs have said goodbye and the recording is whole.
+            context.send_viewport_cmd(ViewportCommand::CancelClose);
+            if view.phase != Phase::Closing {
+                self.panels.close(view, &mut self.orders);
+            }
+        }
+    }
+
+    fn take_picture(&mut self, context: &Context) {
+        let Some(image) = self.control.frame() else { return };
+        match &mut self.texture {
+            Some(texture) => texture.set(image, TextureOptions::LINEAR),
+            None => self.texture = Some(context.load_texture("programme", image, TextureOptions::LINEAR)),
+        }
+    }
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, context: &Context, _: &mut eframe::Frame) {
+        let view: Arc<View> = self.control.view();
+        self.close_in_order(context, &view);
+        self.take_picture(context);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        let view = self.control.view();
+        let shown = self.texture.as_ref().map(|texture| {
+            let [width, height] = texture.size();
+            Shown { texture: texture.id(), size: vec2(width as f32, height as f32) }
+        });
+        self.panels.show(ui, &view, shown, &mut self.orders);
+        for order in self.orders.drain(..) {
+            if !self.control.order(order) {
+                tracing::warn!("the studio's thread does not answer");
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What leaves the studio begins and ends while the programme goes on.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtc::{Network, SignallingError};
+use testkit::wait_until;
+use tickcast_studio as studio;
+use tickcast_studio::snapshot::OnAir;
+use tickcast_studio::{BroadcastFile, Command, Engine, EngineError, Graphics, SignallingFactory};
+use tokio::runtime::Runtime;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A small programme with an output to a server that nobody runs.
+const FILE: &str = r#"
+version = 1
+programme = { width = 320, height = 180 }
+sources = [{ kind = "synthetic", name = "pattern" }]
+sounds = [{ kind = "synthetic", name = "beep", gain_db = -6.0 }]
+layers = [{ source = "pattern" }]
+ladder = [{ name = "low", width = 320, height = 180, kbps = 300 }]
+outputs = [{ kind = "rtmp", url = "rtmp://127.0.0.1:9/live/secret" }]
+"#;
+
+fn open(runtime: &Runtime) -> Engine {
+    let file = BroadcastFile::parse(FILE).unwrap();
+    let none: SignallingFactory = Arc::new(|_, _| Err(SignallingError::BadAnswer("no WHIP here".into())));
+    Engine::open(&file, &Graphics::default(), Network::Loopback, &none, runtime.handle()).unwrap()
+}
+
+fn until<T>(engine: &Engine, what: &str, condition: impl Fn(&studio::Snapshot) -> Option<T>) -> T {
+    wait_until(what, LIMIT, || condition(&engine.snapshot()))
+        .unwrap_or_else(|err| panic!("{err}: {:?}", engine.snapshot()))
+}
+
+#[test]
+fn a_broadcast_begins_and_ends_while_the_programme_goes_on() {
+    let runtime = Runtime::new().unwrap();
+    let engine = open(&runtime);
+    let first = until(&engine, "a first picture", |s| (s.programme.frames > 0).then(|| s.clone()));
+    assert_eq!((first.on_air, first.live_seconds), (OnAir::Preview, None));
+    assert_eq!(first.outputs[0].state, "idle");
+    assert!(!first.outputs[0].url.contains("secret"));
+
+    engine.go_live().unwrap();
+    let lost = until(&engine, "the output's failure", |s| (s.outputs[0].state == "lost").then(|| s.clone()));
+    assert_eq!(lost.on_air, OnAir::Live);
+    assert!(lost.outputs[0].message.is_some() && lost.live_seconds.is_some());
+
+    engine.end_live();
+    let after = until(&engine, "the end", |s| (s.on_air == OnAir::Preview).then(|| s.clone()));
+    assert_eq!(after.outputs[0].state, "idle");
+    until(&engine, "more pictures", |s| (s.programme.frames > after.programme.frames + 5).then_some(()));
+    engine.go_live().unwrap();
+    assert_eq!(engine.snapshot().on_air, OnAir::Live);
+    runtime.block_on(engine.stop());
+}
+
+#[test]
+fn two_recordings_of_one_programme_are_each_whole() {
+    let runtime = Runtime::new().unwrap();
+    let engine = open(&runtime);
+    let folder = tempfile::tempdir().unwrap();
+    let record = |name: &str| {
+        let path = folder.path().join(name);
+        engine.start_recording(&path).unwrap();
+        until(&engine, "a fragment", |s| s.recording.as_ref().filter(|r| r.bytes > 20_000).map(|_| ()));
+        engine.end_recording();
+        until(&engine, "a whole file", |s| {
+            s.recording.as_ref().filter(|r| r.state == "finished").map(|_| ())
+        });
+        path
+    };
+    let (first, second) = (record("first.mp4"), record("second.mp4"));
+    assert!(engine.failures().is_empty(), "{:?}", engine.failures());
+    runtime.block_on(engine.stop());
+    for path in [first, second] {
+        let (seconds, tracks) = probe(&path);
+        assert!((0.2..30.0).contains(&seconds), "{}: {seconds} s", path.display());
+        assert_eq!(tracks, 2);
+    }
+}
+
+/// Length in seconds and number of tracks.
+fn probe(path: &Path) -> (f64, usize) {
+    let reader = codec::FileReader::open(path, codec::FileOptions::default()).unwrap();
+    let info = reader.info();
+    let seconds = info.duration.map_or(0.0, |duration| duration.as_secs_f64());
+    (seconds, usize::from(info.video.is_some()) + usize::from(info.sound.is_some()))
+}
+
+#[test]
+fn levels_and_faders_are_those_of_each_source() {
+    let runtime = Runtime::new().unwrap();
+    let engine = open(&runtime);
+    // The synthetic source beeps once a second.
+    let heard = |s: &studio::Snapshot| s.sound.sources.first()?.level.peak_dbfs[0];
+    until(&engine, "a beep", heard);
+    let muted = Command::MuteSource { name: "beep".into(), muted: true };
+    assert!(engine.command(muted));
+    until(&engine, "the mute", |s| s.sound.sources[0].muted.then_some(()));
+    assert!(engine.command(Command::Gain { name: "beep".into(), gain_db: -20.0 }));
+    until(&engine, "the gain", |s| (s.sound.sources[0].gain_db == -20.0).then_some(()));
+    // The gain is faded in, and figures are of the blocks before them.
+    let then = engine.snapshot().sound.blocks;
+    until(&engine, "a tenth of a second more", |s| (s.sound.blocks > then + 10).then_some(()));
+    // A muted source is metered still, at its gain; the programme is silent.
+    let level = until(&engine, "a beep that is metered", heard);
+    assert!(level < -19.0, "{level}");
+    until(&engine, "a silent programme", |s| {
+        s.sound.level.peak_dbfs.iter().all(Option::is_none).then_some(())
+    });
+    assert!(!engine.command(Command::MuteSource { name: "drum".into(), muted: true }));
+    assert!(!engine.command(Command::Gain { name: "beep".into(), gain_db: f32::NAN }));
+    runtime.block_on(engine.stop());
+}
+
+#[test]
+fn dropping_an_engine_that_records_ends_it() {
+    let runtime = Runtime::new().unwrap();
+    let engine = open(&runtime);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("show.mp4");
+    engine.start_recording(&path).unwrap();
+    until(&engine, "a fragment", |s| s.recording.as_ref().filter(|r| r.bytes > 0).map(|_| ()));
+    drop(engine);
+    assert_eq!(probe(&path).1, 2);
+}
+
+#[test]
+fn a_recording_that_has_no_place_is_refused_and_the_programme_goes_on() {
+    let runtime = Runtime::new().unwrap();
+    let engine = open(&runtime);
+    let refused = engine.start_recording(Path::new("/dev/null/show.mp4"));
+    assert!(matches!(refused, Err(EngineError::Recording(_))), "{refused:?}");
+    until(&engine, "a picture", |s| (s.programme.frames > 0).then_some(()));
+    runtime.block_on(engine.stop());
+}

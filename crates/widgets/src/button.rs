@@ -1,0 +1,48 @@
+//! Buttons: quiet ones, the one that matters, and the one that goes live.
+
+use egui::{Button, Color32, Response, RichText, Stroke, Ui, vec2};
+
+use crate::theme::{Palette, Tokens, strong};
+
+fn filled(ui: &mut Ui, text: &str, fill: Color32) -> Response {
+    let space = Tokens::get().space;
+    let size = Tokens::get().text.stage;
+    let text = RichText::new(text).font(strong(size)).color(Palette::on(fill));
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding.x = 4.0 * space.grid;
+        // A ring on hover and focus, since the fill stays as it is.
+        ui.add(Button::new(text).fill(fill).stroke(Stroke::NONE).min_size(vec2(0.0, space.control)))
+    })
+    .inner
+}
+
+/// The one thing that a view is for.
+pub fn primary(ui: &mut Ui, text: &str) -> Response {
+    let fill = Palette::of(ui).select;
+    filled(ui, text, fill)
+}
+
+/// Goes live, or ends it.
+pub fn live(ui: &mut Ui, text: &str) -> Response {
+    let fill = Palette::of(ui).live;
+    filled(ui, text, fill)
+}
+
+/// Everything else.
+pub fn quiet(ui: &mut Ui, text: &str) -> Response {
+    ui.add(Button::new(text).min_size(vec2(0.0, Tokens::get().space.control)))
+}
+
+/// A quiet one that stays down while `on`.
+pub fn toggle(ui: &mut Ui, on: bool, text: &str) -> Response {
+    let palette = Palette::of(ui);
+    let control = Tokens::get().space.control;
+    let mut button = Button::new(text).selected(on).min_size(vec2(0.0, control));
+    if on {
+        let text = RichText::new(text).color(Palette::on(palette.select));
+        button = Button::new(text).fill(palette.select).stroke(Stroke::NONE).min_size(vec2(0.0, control));
+    }
+    let response = ui.add(button);
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, on, text));
+    response
+}

@@ -1,0 +1,14 @@
+//! What the native windows share: the theme made from the tokens, meters, values and buttons.
+//!
+//! Knows nothing of studios or streams: numbers and words come in. Other crates draw through [`egui`] from here.
+
+pub mod button;
+pub mod meter;
+pub mod number;
+pub mod text;
+pub mod theme;
+
+pub use eframe;
+pub use egui;
+pub use meter::{Meter, PeakHold};
+pub use theme::{Palette, Tokens, install};

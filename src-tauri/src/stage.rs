@@ -1,0 +1,173 @@
+//! `tickcast stage [FILE]`: the creator's window, with the engine in the same process.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rtc::Network;
+use stage::{Leave, OnAir, Opened, Studio, Theme};
+use studio::{BroadcastFile, Engine, Graphics};
+use tokio::runtime::Runtime;
+
+use crate::engine::http_signalling;
+use crate::say;
+use crate::stop::StopSignals;
+use crate::supervised::{self, Word};
+
+/// What is shown where no file is named.
+const BUILT_IN: &str = include_str!("stage/broadcast.toml");
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct Options {
+    /// A broadcast file in TOML; assets/broadcast.toml is a commented one. Without it: particles over the camera,
+    /// and no output.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Outputs are on this machine: use the loopback interface alone.
+    #[arg(long)]
+    pub loopback: bool,
+    /// Ends with standard input, once nothing is live or recorded, or at once at its line "stop".
+    #[arg(long)]
+    pub supervised: bool,
+    /// The system's, where it is not given.
+    #[arg(long, value_name = "THEME")]
+    pub theme: Option<Look>,
+    /// How large everything is, beside the system's own scale: from 0.5 to 3.
+    #[arg(long, value_name = "FACTOR", value_parser = scale)]
+    pub scale: Option<f32>,
+    /// The window's size in pixels at scale 1, as 1280x800.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub size: Option<Extent>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub enum Look {
+    Dark,
+    Light,
+}
+
+/// Width and height.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent([f32; 2]);
+
+fn scale(text: &str) -> Result<f32, String> {
+    let factor: f32 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (0.5..=3.0).contains(&factor) { Ok(factor) } else { Err("it is not from 0.5 to 3".into()) }
+}
+
+fn size(text: &str) -> Result<Extent, String> {
+    let edges = text.split_once('x').and_then(|(width, height)| {
+        let edge = |text: &str| text.parse::<u16>().ok().filter(|edge| *edge >= 320).map(f32::from);
+        Some([edge(width)?, edge(height)?])
+    });
+    edges.map(Extent).ok_or_else(|| "it is no size such as 1280x800".to_owned())
+}
+
+/// Shows the window until it is closed, or until whoever started it wants it to end.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let runtime = Runtime::new().context("the async runtime could not be started")?;
+    let leave = Leave::default();
+    listen(options, &runtime, &leave)?;
+    let network = if options.loopback { Network::Loopback } else { Network::Interfaces };
+    let (file, handle) = (options.file.clone(), runtime.handle().clone());
+    // The window draws on the same device; a file that cannot be read is told in the window.
+    let choice = read(options.file.as_deref()).map(|broadcast| broadcast.graphics).unwrap_or_default();
+    let graphics = Graphics::find(choice);
+    let shared = graphics.clone();
+    let open = move || open(file.as_deref(), &shared, network, &handle).map_err(|err| format!("{err:#}"));
+    let title = options
+        .file
+        .as_deref()
+        .and_then(Path::file_name)
+        .map_or_else(|| "Stage".to_owned(), |name| name.to_string_lossy().into_owned());
+    let studio = Studio {
+        title,
+        open: Box::new(open),
+        told: Box::new(teller()),
+        runtime: runtime.handle().clone(),
+        leave,
+    };
+    let theme = options.theme.map(|look| match look {
+        Look::Dark => Theme::Dark,
+        Look::Light => Theme::Light,
+    });
+    let size = options.size.map(|Extent(size)| size);
+    let look = stage::Options { theme, zoom: options.scale, size, graphics };
+    Ok(stage::run(studio, look)?)
+}
+
+/// Signals end it in order; a supervisor that is gone ends it when nothing leaves it any more.
+fn listen(options: &Options, runtime: &Runtime, leave: &Leave) -> anyhow::Result<()> {
+    let mut signals = {
+        let _within = runtime.enter();
+        StopSignals::new()?
+    };
+    let told = leave.clone();
+    runtime.spawn(async move {
+        signals.wait().await;
+        told.now();
+    });
+    if options.supervised {
+        let told = leave.clone();
+        supervised::listen(move |word| match word {
+            Word::Stop => told.now(),
+            Word::Gone => told.when_idle(),
+        })?;
+    }
+    Ok(())
+}
+
+fn read(file: Option<&Path>) -> anyhow::Result<BroadcastFile> {
+    match file {
+        Some(path) => BroadcastFile::read(path).with_context(|| path.display().to_string()),
+        None => Ok(BroadcastFile::parse(BUILT_IN)?),
+    }
+}
+
+fn open(
+    file: Option<&Path>,
+    graphics: &Graphics,
+    network: Network,
+    runtime: &tokio::runtime::Handle,
+) -> anyhow::Result<Opened> {
+    let broadcast = read(file)?;
+    let engine = Engine::open(&broadcast, graphics, network, &http_signalling(), runtime)?;
+    let recording = broadcast.recording.as_ref().map_or_else(default_recording, |r| r.path.clone());
+    Ok(Opened { engine, recording, records_live: broadcast.recording.is_some() })
+}
+
+/// In the person's folder for films, as the system names it, else in the home.
+fn default_recording() -> PathBuf {
+    let home = std::env::home_dir().unwrap_or_default();
+    let films = std::env::var_os("XDG_VIDEOS_DIR").map_or_else(|| home.join("Videos"), PathBuf::from);
+    films.join("Tickcast/recording.mp4")
+}
+
+/// Says whether it is on air, for a supervisor and for whoever started it in a terminal; at first that it is ready.
+fn teller() -> impl Fn(OnAir) + Send {
+    let ready = std::sync::Once::new();
+    move |on_air| {
+        say(match on_air {
+            OnAir::Preview => "broadcast preview",
+            OnAir::Live => "broadcast live",
+            OnAir::Ending => "broadcast ending",
+        });
+        ready.call_once(|| say("ready"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_broadcast_is_one_and_sends_nothing() {
+        let file = BroadcastFile::parse(BUILT_IN).expect("it parses");
+        assert!(file.outputs.is_empty() && file.recording.is_none());
+    }
+
+    #[test]
+    fn a_size_and_a_scale_have_bounds() {
+        assert!(size("1280x800").is_ok() && size("1280").is_err() && size("10x10").is_err());
+        assert!(scale("2").is_ok() && scale("NaN").is_err() && scale("9").is_err());
+    }
+}

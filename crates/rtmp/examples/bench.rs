@@ -7,8 +7,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use media::{Timescale, Timestamp};
+use row::{Better, Row};
 use tickcast_rtmp::chunk::{self, ChunkReader};
 use tickcast_rtmp::{Limits, PlayerFormat, SharedTag, Tag, TagContent};
+
+#[path = "../../xtask/src/bench/row.rs"]
+mod row;
 
 /// As sockets give them.
 const READ: usize = 65_536;
@@ -44,6 +48,7 @@ fn measure(mut work: impl FnMut() -> usize) -> f64 {
 fn main() {
     let tags = tags();
     println!("{MESSAGES} messages, {ROUNDS} rounds, the best of them; ns a message");
+    let mut rows = Vec::new();
     for chunk_size in [128, 4_096, 65_536] {
         let mut wire = chunk_size_message(chunk_size);
         for tag in &tags {
@@ -74,7 +79,12 @@ fn main() {
         println!(
             "chunks of {chunk_size:>6}: decode {decode:>7.0}   encode {encode:>7.0}   one more player {clone:>5.0}"
         );
+        let named = [("read a message", decode), ("write a message", encode), ("one more player", clone)];
+        rows.extend(named.map(|(what, ns)| {
+            Row::new(Better::Less, format!("{what} in chunks of {chunk_size}"), "ns/message", ns)
+        }));
     }
+    rows.iter().for_each(|row| println!("{}", row.to_line()));
 }
 
 fn chunk_size_message(bytes: u32) -> Vec<u8> {

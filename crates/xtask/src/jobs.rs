@@ -51,32 +51,6 @@ pub fn soak() -> Result {
     run(cargo().env("TICKCAST_SOAK", "1").args(["nextest", "run", "--workspace", "--profile", "soak"]))
 }
 
-/// Each bench is an example of its crate, built for release.
-const BENCHES: &[(&str, &str)] = &[
-    ("sim", "tickcast-sim"),
-    ("compose", "tickcast-compose"),
-    ("rtmp", "tickcast-rtmp"),
-    ("sfu", "tickcast-sfu"),
-];
-
-pub fn bench(names: &[String]) -> Result {
-    setup::install(true)?;
-    if let Some(unknown) = names.iter().find(|name| !BENCHES.iter().any(|(bench, _)| bench == name)) {
-        let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
-        return Err(Outcome::refused(format!(
-            "there is no bench \"{unknown}\"; there are {}",
-            known.join(", ")
-        )));
-    }
-    for (name, package) in BENCHES {
-        if names.is_empty() || names.iter().any(|n| n == name) {
-            say(&format!("bench: {name}"));
-            run(cargo().args(["run", "--quiet", "--release", "--package", package, "--example", "bench"]))?;
-        }
-    }
-    Ok(())
-}
-
 pub fn fuzz(args: &[String]) -> Result {
     let seconds = args.first().map_or("600", String::as_str);
     if seconds.parse::<u32>().is_err() {
@@ -88,12 +62,27 @@ pub fn fuzz(args: &[String]) -> Result {
     }
     let list = output(cargo().env("RUSTC_BOOTSTRAP", "1").args(["fuzz", "list"]))
         .ok_or_else(|| Outcome::failed("the fuzz targets could not be listed"))?;
+    let found = target_dir().join("fuzz");
+    let mut failed = Vec::new();
     for target in list.split_whitespace() {
         say(&format!("fuzz: {target} for {seconds} s"));
-        let limit = format!("-max_total_time={seconds}");
-        run(cargo().env("RUSTC_BOOTSTRAP", "1").args(["fuzz", "run", target, "--", &limit]))?;
+        // What it finds goes beside the seeds' folder, not into it: those are kept small and committed.
+        let corpus = found.join(target);
+        std::fs::create_dir_all(&corpus)
+            .map_err(|err| Outcome::failed(format!("{}: {err}", corpus.display())))?;
+        let mut fuzz = cargo();
+        fuzz.env("RUSTC_BOOTSTRAP", "1").args(["fuzz", "run", target]).arg(&corpus);
+        fuzz.arg(root().join("fuzz/corpus").join(target));
+        fuzz.args(["--", "-rss_limit_mb=1024", "-timeout=10"]).arg(format!("-max_total_time={seconds}"));
+        if let Err(outcome) = run(&mut fuzz) {
+            failed.push(target);
+            let _ = outcome.report();
+        }
     }
-    Ok(())
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Outcome::failed(format!("fuzz: {} failed; the inputs are in fuzz/artifacts", failed.join(", "))))
 }
 
 /// The programme as it was broadcast, taken out of the demo's recording.

@@ -1,6 +1,7 @@
 //! `cargo xtask …`: everything that a person or a build machine does with this repository, in one place and
 //! without a dependency, so that it compiles in seconds where nothing is installed yet.
 
+mod bench;
 mod build;
 mod command;
 mod jobs;
@@ -19,7 +20,7 @@ cargo xtask COMMAND
   run [ARGS …]        build and run `tickcast ARGS …`
   test [FILTER …]     set up, check formatting and lints, and run every test
   soak                the same tests with their long forms (TICKCAST_SOAK)
-  bench [NAME …]      time sim, compose, rtmp and sfu in release builds
+  bench [NAME …]      time ladder, sim, compose, rtmp and sfu beside their peers; a table, and JSON
   fuzz [SECONDS]      run every fuzz target for that long each (600)
   screenshots         make the pictures under assets/screenshots anew
 ";
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         "run" => jobs::run_tickcast(rest),
         "test" => jobs::test(rest),
         "soak" => jobs::soak(),
-        "bench" => jobs::bench(rest),
+        "bench" => bench::bench(rest),
         "fuzz" => jobs::fuzz(rest),
         "screenshots" => jobs::screenshots(),
         "help" | "--help" | "-h" => {

@@ -1,5 +1,11 @@
-//! Times the simulation: a table for people, a JSON line for each row, for `bench [THREADS]`.
-#![allow(clippy::print_stdout)]
+//! Times the simulation: `bench [THREADS]`. A table of every preset and instruction set, then the figures that
+//! `cargo xtask bench` collects: the step beside Taichi's, and on a GPU as a share of its memory's bandwidth.
+#![allow(clippy::print_stdout, reason = "its output is its purpose")]
+
+mod gpu;
+mod peer;
+#[path = "../../../xtask/src/bench/row.rs"]
+mod row;
 
 use std::time::Instant;
 
@@ -7,17 +13,13 @@ use media::{Size, Timescale, Timestamp};
 use sim::{Isa, Preset, SimConfig, Simulation};
 use tickcast_sim as sim;
 
+use row::{Better, Row, median};
+
 const SIZE: Size = Size::new(1280, 720);
 const WARM_UP: u64 = 600;
 const FRAMES: u64 = 90;
 /// 60 steps a second in 30 frames a second.
 const STEPS_A_FRAME: u64 = 2;
-
-/// Milliseconds, sorted; the middle one.
-fn median(mut spans: Vec<f64>) -> f64 {
-    spans.sort_by(f64::total_cmp);
-    spans.get(spans.len() / 2).copied().unwrap_or(f64::NAN)
-}
 
 fn timed<T>(spans: &mut Vec<f64>, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
@@ -28,6 +30,7 @@ fn timed<T>(spans: &mut Vec<f64>, work: impl FnOnce() -> T) -> T {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(0), |text| text.parse())?;
+    let mut rows = Vec::new();
     println!("preset  isa       threads  2 steps ms  1 step ms  splat ms  picture ms  M particles/s");
     for preset in Preset::ALL {
         for isa in Isa::available() {
@@ -49,17 +52,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let threads = simulation.backend().threads();
             let [pair, single, splat, picture] = [pair, single, splat, picture].map(median);
             let rate = f64::from(alive) * STEPS_A_FRAME as f64 / pair / 1e3;
-            let (name, isa) = (preset.name(), format!("{isa:?}").to_lowercase());
+            let (name, isa_name) = (preset.name(), format!("{isa:?}").to_lowercase());
             println!(
-                "{name:7} {isa:9} {threads:7}  {pair:10.2}  {single:9.2}  {splat:8.2}  {picture:10.2}  {rate:13.0}"
+                "{name:7} {isa_name:9} {threads:7}  {pair:10.2}  {single:9.2}  {splat:8.2}  {picture:10.2}  {rate:13.0}"
             );
-            println!(
-                "{{\"preset\":\"{name}\",\"isa\":\"{isa}\",\"threads\":{threads},\"alive\":{alive},\
-                 \"two_steps_ms_p50\":{pair:.3},\"step_ms_p50\":{single:.3},\"splat_ms_p50\":{splat:.3},\
-                 \"picture_ms_p50\":{picture:.3},\"particles_per_second\":{:.0}}}",
-                rate * 1e6
-            );
+            if Some(isa) == Isa::available().last().copied() {
+                let row = |what: &str, ms| {
+                    Row::new(Better::Less, format!("{name}: {what}, threads: {threads}"), "ms", ms)
+                };
+                rows.push(row("two steps", pair));
+                rows.push(row("picture of 1280×720", picture));
+            }
         }
     }
+    let python = std::env::var("TICKCAST_BENCH_PYTHON").ok();
+    rows.extend(peer::rows(python.as_deref())?);
+    rows.extend(gpu::rows()?);
+    rows.iter().for_each(|row| println!("{}", row.to_line()));
     Ok(())
 }

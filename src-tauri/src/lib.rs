@@ -2,6 +2,8 @@
 
 #[cfg(all(feature = "engine", feature = "node"))]
 pub mod demo;
+#[cfg(feature = "desk")]
+pub mod desk;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod log;
@@ -12,7 +14,7 @@ mod resources;
 #[cfg(feature = "windows")]
 pub mod stage;
 mod stop;
-#[cfg(feature = "windows")]
+#[cfg(any(feature = "node", feature = "windows"))]
 mod supervised;
 #[cfg(feature = "engine")]
 pub mod transcode;
@@ -20,10 +22,17 @@ pub mod transcode;
 use std::io::Write;
 use std::process::ExitCode;
 
+/// The exit status of a server that found one of its ports taken; 2 is clap's, for arguments, and 3 the demo's.
+pub const ADDRESS_TAKEN: u8 = 4;
+
 /// Says why a command failed, cause by cause, and makes the exit status of it.
 pub fn failure(err: &anyhow::Error) -> ExitCode {
     // Standard error may be closed; the status still tells.
     let _ = writeln!(std::io::stderr(), "tickcast: {err:#}");
+    #[cfg(feature = "node")]
+    if err.downcast_ref().is_some_and(::node::NodeError::is_address_taken) {
+        return ExitCode::from(ADDRESS_TAKEN);
+    }
     ExitCode::FAILURE
 }
 

@@ -1,5 +1,6 @@
 //! Reads the arguments and calls one function per command.
 
+#[cfg(feature = "engine")]
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,8 +13,9 @@ struct Arguments {
     /// How much is logged: a level, or filters as `tickcast_node=debug,warn`.
     #[arg(long, global = true, default_value = "error,tickcast=warn", value_name = "FILTER")]
     log: String,
+    /// Without one the Desk opens, where it was built in.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -42,14 +44,7 @@ enum Command {
     Stage(tickcast::stage::Options),
     /// The media server.
     #[cfg(feature = "node")]
-    Node {
-        /// A configuration in TOML; assets/tickcast.toml is the commented default.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// Everything on this machine's loopback, on ports that the system chooses, with data in this folder.
-        #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
-        loopback: Option<PathBuf>,
-    },
+    Node(tickcast::node::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,7 +52,8 @@ fn main() -> ExitCode {
     if let Err(err) = tickcast::log::start(&arguments.log) {
         return tickcast::failure(&err);
     }
-    let ended = match arguments.command {
+    let Some(command) = arguments.command else { return without_command(&arguments.log) };
+    let ended = match command {
         #[cfg(all(feature = "engine", feature = "node"))]
         Command::Demo(options) => return tickcast::demo::run(&options),
         #[cfg(feature = "engine")]
@@ -69,10 +65,26 @@ fn main() -> ExitCode {
         #[cfg(feature = "windows")]
         Command::Stage(options) => tickcast::stage::run(&options),
         #[cfg(feature = "node")]
-        Command::Node { config, loopback } => tickcast::node::run(config.as_deref(), loopback),
+        Command::Node(options) => tickcast::node::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => tickcast::failure(&err),
+    }
+}
+
+#[cfg(feature = "desk")]
+fn without_command(log: &str) -> ExitCode {
+    match tickcast::desk::run(log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => tickcast::failure(&err),
+    }
+}
+
+#[cfg(not(feature = "desk"))]
+fn without_command(_log: &str) -> ExitCode {
+    match <Arguments as clap::CommandFactory>::command().print_help() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }

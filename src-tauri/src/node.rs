@@ -1,33 +1,57 @@
 //! `tickcast node`: the media server, headless.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use node::{Node, NodeConfig};
+use tokio::sync::mpsc;
 
 use crate::say;
 use crate::stop::StopSignals;
+use crate::supervised::{self, Word};
+
+/// How often a node that outlives its supervisor looks whether its last broadcast has ended.
+const LAST_BROADCAST: Duration = Duration::from_secs(1);
+/// Words that may wait to be read; there are two in all, and more change nothing.
+const WORDS_MAX: usize = 8;
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct Options {
+    /// A configuration in TOML; assets/tickcast.toml is the commented default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the database and the recordings lie, whatever the configuration says.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Everything on this machine's loopback, on ports that the system chooses, with data in this folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["config", "data"])]
+    pub loopback: Option<PathBuf>,
+    /// Ends with standard input, once nothing is live, or at once at its line "stop".
+    #[arg(long)]
+    pub supervised: bool,
+}
 
 /// Serves until it is told to stop.
-pub fn run(config: Option<&Path>, loopback: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn run(options: &Options) -> anyhow::Result<()> {
     #[cfg_attr(feature = "engine", expect(unused_mut, reason = "only a node without an engine changes it"))]
-    let mut config = match (config, loopback) {
-        (Some(path), _) => NodeConfig::from_file(path)?,
-        (None, Some(folder)) => NodeConfig::loopback(folder),
-        (None, None) => NodeConfig::default(),
-    };
+    let mut config = configuration(options)?;
     #[cfg(not(feature = "engine"))]
     without_engine(&mut config);
     let runtime = tokio::runtime::Runtime::new().context("the async runtime could not be started")?;
     runtime.block_on(async {
         let mut stop = StopSignals::new()?;
+        let mut words = options.supervised.then(supervision).transpose()?;
         let node = Node::start(config).await?;
         let addresses = node.addresses();
         say(&format!(
             "http {}\nhls {}\nrtmp {}\nmedia {}\nready",
             addresses.http, addresses.hls, addresses.rtmp, addresses.media
         ));
-        stop.wait().await;
+        tokio::select! {
+            () = stop.wait() => {}
+            () = dismissed(words.as_mut(), &node) => {}
+        }
         node.stop().await;
         Ok(())
     })
@@ -44,5 +68,44 @@ fn without_engine(config: &mut NodeConfig) {
              it as transcode.executable, or set transcode.enabled = false"
         );
         transcode.enabled = false;
+    }
+}
+
+fn configuration(options: &Options) -> anyhow::Result<NodeConfig> {
+    if let Some(folder) = &options.loopback {
+        return Ok(NodeConfig::loopback(folder.clone()));
+    }
+    let mut config = match &options.config {
+        Some(path) => NodeConfig::from_file(path)?,
+        None => NodeConfig::default(),
+    };
+    if let Some(folder) = &options.data {
+        config.data_dir.clone_from(folder);
+    }
+    Ok(config)
+}
+
+fn supervision() -> std::io::Result<mpsc::Receiver<Word>> {
+    let (tell, words) = mpsc::channel(WORDS_MAX);
+    supervised::listen(move |word| {
+        // Full or closed: the node is on its way out.
+        let _ = tell.try_send(word);
+    })?;
+    Ok(words)
+}
+
+/// Returns when the supervisor says so, or when it is gone and the last broadcast has ended. Never without one.
+async fn dismissed(words: Option<&mut mpsc::Receiver<Word>>, node: &Node) {
+    let Some(words) = words else { return std::future::pending().await };
+    if words.recv().await != Some(Word::Gone) {
+        return;
+    }
+    let live = node.live_streams();
+    if live > 0 {
+        tracing::warn!("the supervisor is gone; {live} live streams are served to their end");
+    }
+    let mut turns = tokio::time::interval(LAST_BROADCAST);
+    while node.live_streams() > 0 {
+        turns.tick().await;
     }
 }

@@ -5,6 +5,8 @@
 mod broadcasts;
 mod chromium;
 mod crash;
+#[cfg(feature = "desk")]
+mod desk;
 mod devices;
 mod joins;
 mod nginx;

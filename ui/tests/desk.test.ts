@@ -27,9 +27,9 @@ describe("what the Desk says of a snapshot", () => {
 
 describe("where a node listens", () => {
   it("is said by who can reach it", () => {
-    expect(address("0.0.0.0:8080")).toBe("port 8080, on every network");
-    expect(address("[::1]:1935")).toBe("port 1935, on this machine alone");
-    expect(address("192.0.2.7:80")).toBe("port 80, at 192.0.2.7");
+    expect(address("0.0.0.0:8080")).toBe("8080, every network");
+    expect(address("[::1]:1935")).toBe("1935, this machine only");
+    expect(address("192.0.2.7:80")).toBe("80, at 192.0.2.7");
     expect(address("nonsense")).toBe("nonsense");
     expect(address(null)).toBe("");
   });

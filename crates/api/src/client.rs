@@ -53,6 +53,11 @@ impl Client {
         json(self.http.get(format!("{}/api/v1/streams/{playback_id}", self.base)).send().await?).await
     }
 
+    /// The node's streams, the newest first; a node lists a bounded number.
+    pub async fn streams(&self) -> Result<Vec<StreamInfo>, ClientError> {
+        json(self.http.get(format!("{}/api/v1/streams", self.base)).send().await?).await
+    }
+
     async fn post<B: Serialize, A: DeserializeOwned>(&self, path: &str, body: &B) -> Result<A, ClientError> {
         json(self.http.post(format!("{}{path}", self.base)).json(body).send().await?).await
     }

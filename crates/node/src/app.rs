@@ -102,6 +102,11 @@ impl App {
         self.running(id).map(|handle| handle.live())
     }
 
+    /// How many streams are being published.
+    pub fn live_streams(&self) -> usize {
+        self.streams().values().filter(|handle| handle.live().epoch.is_some()).count()
+    }
+
     /// Ends every broadcast properly.
     pub async fn end_broadcasts(&self) {
         let streams: Vec<StreamHandle> = self.streams().values().cloned().collect();

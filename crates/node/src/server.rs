@@ -24,6 +24,17 @@ pub enum NodeError {
     Media(#[from] sfu::StartError),
 }
 
+impl NodeError {
+    /// Whether a port is another program's.
+    pub fn is_address_taken(&self) -> bool {
+        let source = match self {
+            Self::Bind { source, .. } | Self::Media(sfu::StartError::Bind(_, source)) => source,
+            _ => return false,
+        };
+        source.kind() == std::io::ErrorKind::AddrInUse
+    }
+}
+
 /// Where a running node listens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Addresses {
@@ -79,6 +90,11 @@ impl Node {
     /// How many WHIP and WHEP sessions there are.
     pub fn sessions(&self) -> usize {
         self.app.sessions().len()
+    }
+
+    /// How many streams are being published.
+    pub fn live_streams(&self) -> usize {
+        self.app.live_streams()
     }
 
     /// Ends every broadcast and closes the database.

@@ -7,8 +7,10 @@ pub mod ffmpeg;
 pub mod http;
 pub mod logged_child;
 pub mod process;
+pub mod processes;
 pub mod rtmp_server;
 pub mod tickcast;
+pub mod webdriver;
 pub mod xvfb;
 
 pub use audio_server::AudioServer;
@@ -16,4 +18,5 @@ pub use fake_camera::{CameraState, FakeCamera};
 pub use logged_child::LoggedChild;
 pub use process::{OwnedChild, SetupError, wait_until};
 pub use rtmp_server::RtmpServer;
+pub use webdriver::WebDriver;
 pub use xvfb::Xvfb;

@@ -85,9 +85,10 @@ pub fn fuzz(args: &[String]) -> Result {
     Err(Outcome::failed(format!("fuzz: {} failed; the inputs are in fuzz/artifacts", failed.join(", "))))
 }
 
-/// The programme as it was broadcast, taken out of the demo's recording.
+/// The programme as it was broadcast, taken out of the demo's recording; and the windows, by the tests that open
+/// them and look whether they show what they should.
 pub fn screenshots() -> Result {
-    setup::install(false)?;
+    setup::install(true)?;
     let tickcast = build::tickcast()?;
     let data = target_dir().join("screenshots");
     let failed = |err: std::io::Error| Outcome::failed(format!("{}: {err}", data.display()));
@@ -98,5 +99,8 @@ pub fn screenshots() -> Result {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-y", "-ss", "12.5", "-i"]).arg(data.join("recording.mp4"));
     run(ffmpeg.args(["-frames:v", "1"]).arg(folder.join("programme.png")))?;
-    crate::screenshots::stage(&tickcast, &data, &folder)
+    crate::screenshots::stage(&tickcast, &data, &folder)?;
+    let mut windows = cargo();
+    windows.args(["test", "--quiet", "--package", "tickcast", "--features", "desk", "--test", "peers"]);
+    run(windows.args(["--", "the_window_is"]).env("TICKCAST_SHOTS", &folder))
 }

@@ -20,13 +20,13 @@ export function stateWords(child: Child): string {
   return STATES[child.state];
 }
 
-/** "port 8080, for every network" of an address that a child listens on. */
+/** "8080, every network" of an address that a child listens on. */
 export function address(text: string | null): string {
   const [, host, port] = /^(.*):(\d+)$/.exec(text ?? "") ?? [];
   if (host === undefined || port === undefined) return text ?? "";
-  if (host === "0.0.0.0" || host === "[::]") return `port ${port}, on every network`;
-  if (host.startsWith("127.") || host === "[::1]") return `port ${port}, on this machine alone`;
-  return `port ${port}, at ${host}`;
+  if (host === "0.0.0.0" || host === "[::]") return `${port}, every network`;
+  if (host.startsWith("127.") || host === "[::1]") return `${port}, this machine only`;
+  return `${port}, at ${host}`;
 }
 
 /** What happened and what to do. */

@@ -1,0 +1,102 @@
+//! What the Desk asks its node over the node's own API, as any other program would.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use api::{Client, ClientError, CreateStream, CreatedStream};
+use tokio::sync::watch;
+
+use super::child::Supervised;
+use super::snapshot::{Stream, Streams};
+
+/// How old the list of streams may be.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// Keeps `streams` as the node has them, until the Desk is gone.
+pub async fn follow(node: Supervised, streams: Arc<Mutex<Streams>>, changed: watch::Sender<u64>) {
+    let mut changes = changed.subscribe();
+    let mut turns = tokio::time::interval(REFRESH);
+    let mut asked_at = None;
+    loop {
+        let base = base(&node);
+        let turn = tokio::select! {
+            biased;
+            // A node that came or went is looked at now, a known one at its turn.
+            _ = async {}, if base != asked_at => true,
+            _ = turns.tick() => true,
+            changed = changes.changed() => match changed {
+                Ok(()) => false,
+                Err(_) => return,
+            },
+        };
+        if !turn {
+            continue;
+        }
+        let found = match &base {
+            Some(base) => list(base).await,
+            None => Streams::default(),
+        };
+        asked_at = base;
+        let mut known = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != found {
+            *known = found;
+            changed.send_modify(|revision| *revision += 1);
+        }
+    }
+}
+
+async fn list(base: &str) -> Streams {
+    let asked = async { Client::new(base)?.streams().await };
+    match asked.await {
+        Ok(found) => Streams {
+            known: Some(found.into_iter().map(|info| Stream::new(info, base)).collect()),
+            trouble: None,
+        },
+        Err(err) => Streams { known: None, trouble: Some(err.to_string()) },
+    }
+}
+
+/// Makes a stream on the running node; its key is told here and never again.
+pub async fn create(node: &Supervised, title: String) -> Result<CreatedStream, String> {
+    let Some(base) = base(node) else { return Err("The node does not run. Start it first.".into()) };
+    let request = CreateStream { title, description: String::new(), category: String::new() };
+    let asked = async { Client::new(base)?.create_stream(&request).await };
+    asked.await.map_err(|err| match err {
+        // It is a sentence already.
+        ClientError::Refused(problem) => {
+            [Some(problem.title), problem.detail].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        }
+        other => format!("The stream was not made: {other}."),
+    })
+}
+
+/// The running node's address as this machine reaches it.
+fn base(node: &Supervised) -> Option<String> {
+    let address = node.fact("http")?.parse().ok()?;
+    Some(format!("http://{}", reachable(address)))
+}
+
+/// "Every interface" is nothing that one can connect to everywhere; loopback is.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_on_every_interface_is_reached_over_loopback() {
+        let there = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(there("0.0.0.0:8080"), "127.0.0.1:8080");
+        assert_eq!(there("[::]:8080"), "[::1]:8080");
+        assert_eq!(there("192.0.2.7:80"), "192.0.2.7:80");
+    }
+}

@@ -1,0 +1,91 @@
+//! The Desk's window: one page, from inside the executable.
+
+use anyhow::Context;
+use tauri::webview::NewWindowResponse;
+use tauri::{Manager, Url, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
+
+use super::places::Places;
+use super::{Desk, commands};
+
+const LABEL: &str = "desk";
+
+/// Opens the window and returns when it was closed.
+pub fn open(desk: impl FnOnce(Places) -> anyhow::Result<Desk>) -> anyhow::Result<()> {
+    let context = tauri::generate_context!();
+    anyhow::ensure!(
+        context.assets().get(&"index.html".into()).is_some(),
+        "this tickcast was built without its pages; build it with cargo xtask, which makes them first"
+    );
+    anyhow::ensure!(
+        has_display(),
+        "there is no display to open a window on; `tickcast --help` lists what runs without one"
+    );
+    let app = tauri::Builder::default()
+        .invoke_handler(tauri::generate_handler![
+            commands::changes,
+            commands::order,
+            commands::create_stream,
+            commands::open_watch,
+            commands::close
+        ])
+        .on_window_event(close_or_ask)
+        .setup(|app| Ok(build(app)?))
+        .build(context)
+        .context("the window system could not be reached")?;
+    let paths = app.path();
+    let places = Places::new(&paths.data_dir()?, &paths.config_dir()?);
+    app.manage(desk(places)?);
+    app.run(|_, _| {});
+    Ok(())
+}
+
+/// GTK ends the process where there is none.
+fn has_display() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
+}
+
+fn build(app: &tauri::App) -> tauri::Result<()> {
+    WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App("index.html".into()))
+        .title("Tickcast")
+        .inner_size(1120.0, 760.0)
+        .min_inner_size(720.0, 520.0)
+        // The page never leads elsewhere: other pages are the browser's.
+        .on_navigation(is_own)
+        .on_new_window(|_, _| NewWindowResponse::Deny)
+        .build()
+        .map(drop)
+}
+
+/// Whether an address is of the executable's own files, as Tauri serves them on each platform.
+fn is_own(url: &Url) -> bool {
+    match url.scheme() {
+        "tauri" => url.host_str() == Some("localhost"),
+        "http" | "https" => cfg!(windows) && url.host_str() == Some("tauri.localhost"),
+        _ => false,
+    }
+}
+
+fn close_or_ask(window: &Window, event: &WindowEvent) {
+    if let WindowEvent::CloseRequested { api, .. } = event
+        && !window.state::<Desk>().may_close()
+    {
+        api.prevent_close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_shows_no_page_but_its_own() {
+        let own = |text: &str| is_own(&Url::parse(text).unwrap());
+        assert!(own("tauri://localhost/index.html"));
+        for other in
+            ["tauri://other/", "http://127.0.0.1:8080/", "https://localhost/", "file:///etc/passwd", "data:,"]
+        {
+            assert!(!own(other), "{other}");
+        }
+    }
+}

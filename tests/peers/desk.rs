@@ -1,0 +1,293 @@
+//! The Desk's real window, under Xvfb: clicked by WebDriver, killed by its process id.
+//!
+//! Leaves pictures of the window in the folder that `TICKCAST_SHOTS` names, if it is set.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use testkit::processes::{children, descendants, is_running};
+use testkit::webdriver::picture;
+use testkit::{LoggedChild, WebDriver, Xvfb, ffmpeg, http, wait_until};
+
+use crate::broadcasts::{LIMIT, TICKCAST};
+
+/// The window's own size, so that it fills the display.
+const SIZE: (u32, u32) = (1120, 760);
+/// All ports chosen by the system, on loopback.
+const ANY_PORTS: &str =
+    "http = \"127.0.0.1:0\"\nhls = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\nmedia = \"127.0.0.1:0\"\n";
+
+/// The Desk on a display of its own, with folders of its own.
+struct Desk {
+    page: WebDriver,
+    display: Xvfb,
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    /// `theme` as GTK names it; `config` is the node's.
+    fn open(theme: &str, config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = folder.path();
+        std::fs::create_dir_all(home.join("config/tickcast")).expect("a folder");
+        let data = format!("data_dir = {:?}\n", home.join("data/tickcast/node"));
+        std::fs::write(node_config(home), config.to_owned() + &data).expect("a configuration");
+        let programs = fake_browser(home);
+        let display = Xvfb::start(SIZE.0, SIZE.1).expect("a display");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut environment: Vec<(OsString, OsString)> = display.environment().into();
+        environment.extend([
+            ("HOME".into(), home.into()),
+            ("XDG_CONFIG_HOME".into(), home.join("config").into()),
+            ("XDG_DATA_HOME".into(), home.join("data").into()),
+            ("XDG_CACHE_HOME".into(), home.join("cache").into()),
+            ("PATH".into(), format!("{}:{path}", programs.display()).into()),
+            ("GTK_THEME".into(), theme.into()),
+            ("GDK_BACKEND".into(), "x11".into()),
+            // No bus is started for it, none is missed.
+            ("DBUS_SESSION_BUS_ADDRESS".into(), "disabled:".into()),
+            ("NO_AT_BRIDGE".into(), "1".into()),
+            ("LIBGL_ALWAYS_SOFTWARE".into(), "1".into()),
+        ]);
+        let page = WebDriver::start(TICKCAST, &environment).expect("the Desk opens");
+        page.wait_for("!!document.querySelector('main[data-node]')").expect("the page shows the node");
+        Self { page, display, folder }
+    }
+
+    /// Waits until the page says that the node is in this state.
+    fn node_is(&self, state: &str) {
+        let expression = format!("document.querySelector('main').dataset.node === '{state}'");
+        self.page.wait_for(&expression).unwrap_or_else(|err| panic!("the node is {state}: {err}"));
+    }
+
+    fn start_node(&self) -> SocketAddr {
+        self.page.click("Start node").expect("the button");
+        self.node_is("running");
+        let shown = self.page.value("document.querySelector('dd').title").expect("an address");
+        shown.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{shown} is no address"))
+    }
+
+    fn make_stream(&self, title: &str) {
+        self.page.click("New stream").expect("the button");
+        self.page.fill("Title", title).expect("the field");
+        self.page.click("Make stream").expect("the button");
+        self.shows(&format!("{title} is made"));
+    }
+
+    fn shows(&self, text: &str) {
+        let expression = format!("document.body.innerText.includes({text:?})");
+        self.page.wait_for(&expression).unwrap_or_else(|err| panic!("the page shows {text:?}: {err}"));
+    }
+
+    /// What the page shows beside a label of the new stream.
+    fn made(&self, label: &str) -> String {
+        let expression = format!(
+            "[...document.querySelectorAll('dt')].find(dt => dt.innerText === '{label}')\
+             .nextElementSibling.querySelector('.value').innerText"
+        );
+        let shown = self.page.value(&expression).expect("the new stream");
+        shown.as_str().unwrap_or_else(|| panic!("{label} is not shown")).to_owned()
+    }
+
+    /// The Desk's own process.
+    fn id(&self) -> u32 {
+        let found = children(self.page.id()).into_iter().find(|id| program_of(*id) == Path::new(TICKCAST));
+        found.expect("the Desk is the driver's child")
+    }
+
+    /// The node's process.
+    fn node_id(&self) -> u32 {
+        let found = children(self.id()).into_iter().find(|id| program_of(*id) == Path::new(TICKCAST));
+        found.expect("the node is the Desk's child")
+    }
+
+    /// Keeps a picture of the display, if somebody wants one.
+    fn keep(&self, name: &str) {
+        let Some(kept) = std::env::var_os("TICKCAST_SHOTS") else { return };
+        // Painted twice since the last change, so that what is kept is what is shown.
+        let painted = "const done = arguments[0]; \
+                       requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 200)));";
+        self.page.run(painted).expect("the page paints");
+        let to = Path::new(&kept).join(format!("desk-{name}.png"));
+        picture(self.display.display(), SIZE, &to).expect("a picture of the display");
+    }
+}
+
+fn node_config(home: &Path) -> PathBuf {
+    home.join("config/tickcast/node.toml")
+}
+
+fn program_of(process: u32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default()
+}
+
+/// A folder with an `xdg-open` that notes what it was asked to open.
+fn fake_browser(home: &Path) -> PathBuf {
+    let folder = home.join("bin");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let program = folder.join("xdg-open");
+    let script = format!("#!/bin/sh\necho \"$1\" > {:?}.part && mv {0:?}.part {0:?}\n", home.join("opened"));
+    std::fs::write(&program, script).expect("a script");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    folder
+}
+
+fn healthy(node: SocketAddr) -> bool {
+    http::request(node, "GET", "/healthz", &[], b"").is_ok_and(|answer| answer.status == 200)
+}
+
+/// ffmpeg publishes a sample to the stream that the page has just shown, until it is stopped.
+fn publish(desk: &Desk, key: &str) -> LoggedChild {
+    let file = desk.folder.path().join("sample.mp4");
+    ffmpeg::sample(&file, 60).expect("a sample");
+    let url = format!("{}/{key}", desk.made("RTMP server"));
+    ffmpeg::publish(&file, &url, 0).expect("ffmpeg publishes")
+}
+
+#[test]
+fn the_desk_starts_a_node_makes_a_stream_and_leaves_nothing_behind_when_it_is_killed() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    let node = desk.start_node();
+    assert!(healthy(node), "the node answers at the address that the page shows");
+    desk.make_stream("First light");
+    assert!(desk.made("Stream key").chars().all(|c| c == '•'), "the key is hidden");
+    desk.page.click("Show the stream key").expect("the button");
+    let key = desk.made("Stream key");
+    assert!(key.len() >= 20 && key.is_ascii(), "the key is shown");
+    desk.page.click("Watch First light in the browser").expect("the button");
+    let opened = desk.folder.path().join("opened");
+    let opened = wait_until("the browser", LIMIT, || std::fs::read_to_string(&opened).ok()).expect("a page");
+    assert_eq!(opened.trim(), desk.made("Watch at"));
+    assert!(opened.starts_with(&format!("http://{node}/watch/")), "{opened}");
+
+    let (started, node_id) = (descendants(desk.id()), desk.node_id());
+    assert!(started.contains(&node_id) && started.len() >= 3, "a node and the web view's own: {started:?}");
+    let killed = std::process::Command::new("kill").args(["-KILL", &desk.id().to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    wait_until("the end of all that the Desk started", LIMIT, || {
+        started.iter().all(|id| !is_running(*id)).then_some(())
+    })
+    .expect("nothing is left behind");
+    assert!(!healthy(node));
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_in_words_and_the_node_starts_once_it_is_free() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = other.local_addr().expect("its address");
+    let desk = Desk::open("Adwaita:dark", &ANY_PORTS.replacen("127.0.0.1:0", &taken.to_string(), 1));
+    desk.page.click("Start node").expect("the button");
+    desk.node_is("failed");
+    desk.shows("Another program already listens on one of the node's ports.");
+    desk.shows(&taken.to_string());
+    desk.shows(&node_config(desk.folder.path()).to_string_lossy());
+    drop(other);
+    assert_eq!(desk.start_node(), taken);
+    assert!(healthy(taken));
+}
+
+#[test]
+fn a_node_that_crashes_is_started_again() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    let first = desk.start_node();
+    let killed = std::process::Command::new("kill").args(["-KILL", &desk.node_id().to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    desk.shows("Restarted once after a failure.");
+    let second = desk.page.value("document.querySelector('dd').title").expect("an address");
+    let second: SocketAddr = second.as_str().and_then(|text| text.parse().ok()).expect("an address");
+    assert!(second != first && healthy(second), "another node runs at {second}");
+}
+
+#[test]
+fn what_is_live_is_asked_about_and_outlives_the_desk() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    let node = desk.start_node();
+    desk.make_stream("On air");
+    desk.page.click("Show the stream key").expect("the button");
+    let mut publisher = publish(&desk, &desk.made("Stream key"));
+    desk.shows("1 stream live");
+    let (id, node_id) = (desk.id(), desk.node_id());
+    desk.page.click("Stop node").expect("the button");
+    desk.shows("Stopping the node ends what is live");
+    desk.page.click("Keep it running").expect("the button");
+    let killed = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    wait_until("the Desk's end", LIMIT, || (!is_running(id)).then_some(())).expect("the Desk ends");
+    assert!(is_running(node_id) && healthy(node), "the node goes on");
+    assert!(!publisher.has_ended(), "the broadcast goes on: {}", publisher.errors());
+    publisher.kill();
+    wait_until("the node's end", LIMIT, || (!is_running(node_id)).then_some(())).expect("the node ends");
+}
+
+#[test]
+fn the_page_can_ask_for_the_desks_commands_and_for_nothing_else() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    let node = desk.start_node();
+    let invoke = |command: &str, arguments: &str| {
+        let script = format!(
+            "const done = arguments[0]; \
+             window.__TAURI_INTERNALS__.invoke('{command}', {arguments}).then(() => done('allowed'), \
+             (why) => done('refused: ' + why));"
+        );
+        desk.page.run(&script).expect("an answer").as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(invoke("changes", "{ since: 0 }"), "allowed");
+    for command in ["plugin:window|close", "plugin:event|listen", "plugin:webview|create_webview", "no_such"]
+    {
+        let answer = invoke(command, "{}");
+        assert!(answer.starts_with("refused: "), "{command}: {answer}");
+    }
+    let strange = invoke("open_watch", "{ playbackId: 'file:///etc/passwd' }");
+    assert_eq!(strange, "refused: The node does not know this stream.");
+
+    // A script in the page's text, as a stream's title might try, is not run.
+    let injected = "const s = document.createElement('script'); s.textContent = 'window.injected = true'; \
+                    document.body.append(s); arguments[0](window.injected === true);";
+    assert_eq!(desk.page.run(injected).expect("an answer"), false);
+    // Nor does the window leave its page, so no other origin ever sees the commands.
+    let leave = format!("location.href = 'http://{node}/healthz'; arguments[0](true);");
+    desk.page.run(&leave).expect("an answer");
+    assert_eq!(invoke("changes", "{ since: 0 }"), "allowed");
+    let fetched = format!(
+        "const done = arguments[0]; fetch('http://{node}/healthz').then(() => done('fetched'), () => done('refused'));"
+    );
+    assert_eq!(desk.page.run(&fetched).expect("an answer"), "refused");
+    assert_eq!(desk.page.value("location.protocol").expect("an address"), "tauri:");
+}
+
+#[test]
+fn the_window_is_dark_or_light_as_the_system_is_and_every_control_has_a_name() {
+    for (theme, name, ground) in
+        [("Adwaita:dark", "dark", "rgb(14, 16, 19)"), ("Adwaita", "light", "rgb(244, 245, 247)")]
+    {
+        let desk = Desk::open(theme, ANY_PORTS);
+        let shown = desk.page.value("getComputedStyle(document.body).backgroundColor").expect("a colour");
+        assert_eq!(shown, ground, "{name}");
+        desk.keep(&format!("empty-{name}"));
+        desk.start_node();
+        desk.make_stream("Evening concert");
+        desk.page.click("Done").expect("the button");
+        desk.make_stream("Half a million particles");
+        desk.page.click("Show the stream key").expect("the button");
+        let key = desk.made("Stream key");
+        desk.page.click("Hide the stream key").expect("the button");
+        let _publisher = publish(&desk, &key);
+        desk.shows("1 stream live");
+        desk.page.wait_for("document.body.innerText.includes('360p')").expect("the quality is told");
+        let nameless = "[...document.querySelectorAll('button, input, summary')].filter(e => \
+                        !(e.innerText.trim() || e.getAttribute('aria-label') || e.labels?.length)).length";
+        assert_eq!(desk.page.value(nameless).expect("a number"), 0);
+        desk.keep(&format!("running-{name}"));
+        drop(desk);
+
+        let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let taken = other.local_addr().expect("its address").to_string();
+        let desk = Desk::open(theme, &ANY_PORTS.replacen("127.0.0.1:0", &taken, 1));
+        desk.page.click("Start node").expect("the button");
+        desk.node_is("failed");
+        desk.page.click("Node log").expect("the fold");
+        desk.keep(&format!("failed-{name}"));
+    }
+}

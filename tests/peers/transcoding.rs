@@ -96,7 +96,7 @@ fn viewers_of_an_rtmp_stream_get_a_ladder_and_sound_that_is_with_the_picture() {
         // Which is the first's depends on what was there when it came; the second is not given the best at once.
         let size = |viewer: &Viewer| viewer.received.pictures[0].size;
         println!("the first began with {}, the second with {}", size(&first), size(&second));
-        assert_eq!(size(&second), Size::new(428, 240));
+        assert_eq!(size(&second), Size::new(426, 240));
         first.leave().await;
         second.leave().await;
     });
@@ -142,6 +142,39 @@ fn pictures_that_come_out_of_order_are_seen_in_order() {
         let numbers = viewer.received.numbers();
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
         viewer.leave().await;
+    });
+}
+
+#[test]
+fn a_viewer_does_not_wait_for_key_frames_that_are_ten_seconds_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plain = folder.path().join("sample.mp4");
+    ffmpeg::sample(&plain, SAMPLE_SECONDS).expect("a sample");
+    let file = folder.path().join("sparse.mp4");
+    let coding = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "300", "-keyint_min", "300"];
+    let rest = ["-sc_threshold", "0", "-c:a", "copy"];
+    let arguments = ["-i".as_ref(), plain.as_os_str()].into_iter().chain(coding.map(AsRef::as_ref));
+    ffmpeg::run(arguments.chain(rest.map(AsRef::as_ref)).chain([file.as_os_str()])).expect("ffmpeg encodes");
+    let published = publish(&file);
+    runtime().block_on(async {
+        // The first has the transcoder made; whoever comes then gets a key frame when it asks for one.
+        let mut first = Viewer::join(&published.stream);
+        let sizes = |viewer: &Viewer| -> BTreeSet<u32> {
+            viewer.received.pictures.iter().map(|seen| seen.size.width).collect()
+        };
+        assert!(first.watch(|received| received.pictures.len() >= 150).await, "{}", published.node.log());
+        wait_for_renditions(&published.node, &published.stream, 4);
+        let mut joins = Vec::new();
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let mut viewer = Viewer::join(&published.stream);
+            assert!(viewer.watch(|received| !received.pictures.is_empty()).await, "{}", published.node.log());
+            joins.push(begun.elapsed().as_millis());
+            assert_eq!(sizes(&viewer), [426].into());
+            viewer.leave().await;
+        }
+        println!("from joining to the first picture: {joins:?} ms");
+        first.leave().await;
     });
 }
 

@@ -29,7 +29,7 @@ use source::SourcePacket;
 
 /// Packets that wait for the decoder: more than a node keeps of a group of pictures. Full: the connection is not
 /// read, and the node skips.
-const WAITING: usize = 512;
+const WAITING: usize = 640;
 
 #[derive(Debug, Error)]
 pub enum TranscodeError {

@@ -7,9 +7,9 @@ use media::{Packet, Timescale, Timestamp};
 
 use super::Unit;
 
-/// Four seconds at 60 frames a second, and at 16 Mbit/s. A longer group is not kept: a transcoder then begins
-/// with the next.
-const PACKETS_MAX: usize = 240;
+/// Ten seconds at 60 frames a second, or at 6 Mbit/s. A longer group is not kept: a transcoder then begins with
+/// the next.
+const PACKETS_MAX: usize = 600;
 const BYTES_MAX: usize = 8 << 20;
 /// Key frames that are further apart keep WebRTC viewers waiting.
 const SPARSE: Timestamp = Timestamp::new(4, Timescale::of(1));

@@ -92,7 +92,7 @@ mod tests {
     fn a_key_frame_whose_picture_was_lost_is_forgotten() {
         let mut plan = KeyPlan::new(KeyPlacement::Source);
         plan.source_key(at(1000));
-        assert_eq!(keys(&mut plan, [1033, 1066]), []);
+        assert_eq!(keys(&mut plan, [1033, 1066]), Vec::<i64>::new());
         assert!(plan.source.is_empty());
     }
 

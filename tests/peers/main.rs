@@ -8,11 +8,14 @@ mod crash;
 #[cfg(feature = "desk")]
 mod desk;
 mod devices;
+mod graphics;
 mod joins;
 mod nginx;
 mod obs;
 mod outputs;
 mod refusals;
 mod rtmp_and_hls;
+#[cfg(feature = "windows")]
+mod stage;
 mod transcoding;
 mod viewer;

@@ -102,7 +102,7 @@ pub fn stage(tickcast: &Path, data: &Path, folder: &Path) -> Result {
     let light = Look { theme: "light", ..dark };
     let large = Look { size: "2560x1600", scale: "2", ..dark };
     broadcast(tickcast, data, folder, &dark, &["preview", "live", "error"], "dark")?;
-    broadcast(tickcast, data, folder, &light, &["live"], "light")?;
+    broadcast(tickcast, data, folder, &light, &["preview", "live", "error"], "light")?;
     broadcast(tickcast, data, folder, &large, &["live"], "dark-200")
 }
 

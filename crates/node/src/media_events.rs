@@ -61,7 +61,7 @@ async fn connected(session: Session) {
         Role::Publisher { publisher, layers } => {
             stream.tell(Message::Connected { publisher, peer, layers }).await;
         }
-        Role::Viewer => stream.tell(Message::ViewerJoined).await,
+        Role::Viewer => stream.tell(Message::ViewerJoined { peer }).await,
     }
 }
 
@@ -71,6 +71,6 @@ pub async fn left(session: Session, departure: Departure) {
         Role::Publisher { publisher, .. } => {
             session.stream.tell(Message::Unpublish { publisher, departure }).await;
         }
-        Role::Viewer => session.stream.tell(Message::ViewerLeft).await,
+        Role::Viewer => session.stream.tell(Message::ViewerLeft { peer: session.peer }).await,
     }
 }

@@ -31,8 +31,9 @@ pub struct Session {
 
 #[derive(Default)]
 struct Tables {
-    by_token: BTreeMap<String, Session>,
-    token_of: BTreeMap<sfu::PeerId, String>,
+    by_peer: BTreeMap<sfu::PeerId, Session>,
+    /// The addresses that are in use: a session whose end was asked for has none.
+    peer_of: BTreeMap<String, sfu::PeerId>,
 }
 
 /// All sessions of a node. Bounded by the number of peers that the media plane accepts.
@@ -44,35 +45,43 @@ impl Sessions {
     pub fn enter(&self, peer: sfu::PeerId, stream: StreamHandle, role: Role, etag: String) -> Session {
         let session = Session { token: session_token(), peer, stream, role, etag };
         let mut tables = self.tables();
-        tables.token_of.insert(peer, session.token.clone());
-        tables.by_token.insert(session.token.clone(), session.clone());
+        tables.peer_of.insert(session.token.clone(), peer);
+        tables.by_peer.insert(peer, session.clone());
         session
     }
 
     pub fn by_token(&self, token: &str) -> Option<Session> {
-        self.tables().by_token.get(token).cloned()
+        let tables = self.tables();
+        tables.by_peer.get(tables.peer_of.get(token)?).cloned()
     }
 
     pub fn by_peer(&self, peer: sfu::PeerId) -> Option<Session> {
-        let tables = self.tables();
-        tables.by_token.get(tables.token_of.get(&peer)?).cloned()
+        self.tables().by_peer.get(&peer).cloned()
     }
 
     pub fn set_etag(&self, token: &str, etag: String) {
-        if let Some(session) = self.tables().by_token.get_mut(token) {
+        let mut tables = self.tables();
+        let Tables { by_peer, peer_of } = &mut *tables;
+        if let Some(session) = peer_of.get(token).and_then(|peer| by_peer.get_mut(peer)) {
             session.etag = etag;
         }
     }
 
-    /// Takes a session out; the caller closes its peer and tells its stream.
+    /// The address is no session's any more; the session itself goes with its peer.
+    pub fn retire(&self, token: &str) {
+        self.tables().peer_of.remove(token);
+    }
+
+    /// Takes a session out whose peer is gone; the caller tells its stream.
     pub fn leave(&self, peer: sfu::PeerId) -> Option<Session> {
         let mut tables = self.tables();
-        let token = tables.token_of.remove(&peer)?;
-        tables.by_token.remove(&token)
+        let session = tables.by_peer.remove(&peer)?;
+        tables.peer_of.remove(&session.token);
+        Some(session)
     }
 
     pub fn len(&self) -> usize {
-        self.tables().by_token.len()
+        self.tables().by_peer.len()
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {

@@ -5,6 +5,8 @@ mod gop;
 mod lane;
 mod meter;
 mod presence;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod transcoded;
 
@@ -146,8 +148,14 @@ pub enum Message {
     KeyframeNeeded {
         layer: RenditionName,
     },
-    ViewerJoined,
-    ViewerLeft,
+    /// A WebRTC viewer is connected.
+    ViewerJoined {
+        peer: sfu::PeerId,
+    },
+    /// A WebRTC viewer is gone, which perhaps never was connected.
+    ViewerLeft {
+        peer: sfu::PeerId,
+    },
 }
 
 /// What a transcoder is fed with.

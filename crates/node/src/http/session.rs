@@ -126,7 +126,10 @@ pub async fn trickle(
 pub async fn end(State(app): State<Arc<App>>, Path(token): Path<String>) -> Result<StatusCode, Refusal> {
     let session = app.sessions().by_token(&token).ok_or_else(Refusal::no_such_session)?;
     app.sfu().close(session.peer).map_err(refused)?;
-    if let Some(session) = app.sessions().leave(session.peer) {
+    app.sessions().retire(&token);
+    // A publisher may come again as soon as it has its answer. Viewers come and go with the media plane's events
+    // alone: told here, a viewer could leave before it joined.
+    if matches!(session.role, Role::Publisher { .. }) {
         left(session, Departure::Ended).await;
     }
     Ok(StatusCode::OK)

@@ -1,7 +1,7 @@
 //! The task that owns a stream.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -41,41 +41,7 @@ pub fn spawn(
     store: Store,
     transcoding: Option<Arc<Transcoding>>,
 ) -> StreamHandle {
-    let (messages, mailbox) = mpsc::channel(MAILBOX);
-    let (units, _) = broadcast::channel(READ_AHEAD);
-    let (report, live) = watch::channel(Live::default());
-    let row = Arc::new(row);
-    let hls = Arc::new(HlsStream::new(transcoding.is_some()));
-    let presence = Arc::new(Presence::new());
-    let handle = StreamHandle {
-        row: Arc::clone(&row),
-        media_id,
-        hls: Arc::clone(&hls),
-        presence: Arc::clone(&presence),
-        messages,
-        units: units.clone(),
-        live,
-    };
-    let supervisor = transcoding.map(|shared| Supervisor::start(shared, handle.downgrade()));
-    let actor = Actor {
-        row: Arc::clone(&row),
-        media_id,
-        sfu,
-        store,
-        hls,
-        presence,
-        units,
-        report,
-        publisher: None,
-        transcoded: Transcoded::new(supervisor),
-        lanes: BTreeMap::new(),
-        splitters: BTreeMap::new(),
-        next_publisher: 0,
-        viewers: 0,
-        broadcast: None,
-        aac_config: None,
-        key_asked: BTreeMap::new(),
-    };
+    let (actor, handle, mailbox) = Actor::new(row, media_id, sfu, store, transcoding);
     tokio::spawn(actor.run(mailbox));
     handle
 }
@@ -132,7 +98,8 @@ pub(super) struct Actor {
     /// One a lane, whoever sends it: viewers' numbering goes on.
     splitters: BTreeMap<Lane, Splitter>,
     next_publisher: u64,
-    pub(super) viewers: u32,
+    /// The WebRTC viewers that are connected.
+    pub(super) viewers: BTreeSet<sfu::PeerId>,
     pub(super) broadcast: Option<Broadcast>,
     pub(super) aac_config: Option<Bytes>,
     /// When a key frame was last asked for by us, as readers inside the node need it.
@@ -140,6 +107,52 @@ pub(super) struct Actor {
 }
 
 impl Actor {
+    /// A stream's task that does not run yet, its handle, and what the task is to read.
+    pub(super) fn new(
+        row: StreamRow,
+        media_id: sfu::StreamId,
+        sfu: SfuHandle,
+        store: Store,
+        transcoding: Option<Arc<Transcoding>>,
+    ) -> (Self, StreamHandle, mpsc::Receiver<Message>) {
+        let (messages, mailbox) = mpsc::channel(MAILBOX);
+        let (units, _) = broadcast::channel(READ_AHEAD);
+        let (report, live) = watch::channel(Live::default());
+        let row = Arc::new(row);
+        let hls = Arc::new(HlsStream::new(transcoding.is_some()));
+        let presence = Arc::new(Presence::new());
+        let handle = StreamHandle {
+            row: Arc::clone(&row),
+            media_id,
+            hls: Arc::clone(&hls),
+            presence: Arc::clone(&presence),
+            messages,
+            units: units.clone(),
+            live,
+        };
+        let supervisor = transcoding.map(|shared| Supervisor::start(shared, handle.downgrade()));
+        let actor = Self {
+            row,
+            media_id,
+            sfu,
+            store,
+            hls,
+            presence,
+            units,
+            report,
+            publisher: None,
+            transcoded: Transcoded::new(supervisor),
+            lanes: BTreeMap::new(),
+            splitters: BTreeMap::new(),
+            next_publisher: 0,
+            viewers: BTreeSet::new(),
+            broadcast: None,
+            aac_config: None,
+            key_asked: BTreeMap::new(),
+        };
+        (actor, handle, mailbox)
+    }
+
     async fn run(mut self, mut mailbox: mpsc::Receiver<Message>) {
         let mut ticks = interval(REPORT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -155,7 +168,7 @@ impl Actor {
         self.end_broadcast().await;
     }
 
-    async fn take(&mut self, message: Message) {
+    pub(super) async fn take(&mut self, message: Message) {
         match message {
             Message::Publish { kind, reply } => {
                 let granted = self.publish(kind).await;
@@ -205,12 +218,12 @@ impl Actor {
                 let _ = done.send(());
             }
             Message::KeyframeNeeded { layer } => self.ask_keyframe(layer),
-            Message::ViewerJoined => {
-                self.viewers += 1;
+            Message::ViewerJoined { peer } => {
+                self.viewers.insert(peer);
                 self.review();
             }
-            Message::ViewerLeft => {
-                self.viewers = self.viewers.saturating_sub(1);
+            Message::ViewerLeft { peer } => {
+                self.viewers.remove(&peer);
                 self.review();
             }
         }
@@ -280,6 +293,10 @@ impl Actor {
         self.tell();
     }
 
+    pub(super) fn webrtc_viewers(&self) -> u32 {
+        u32::try_from(self.viewers.len()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn tell(&self) {
         let renditions = self.lanes.iter().filter_map(|(lane, OpenLane { meter, .. })| match lane {
             Lane::Video(name) => {
@@ -294,7 +311,7 @@ impl Actor {
             Lane::Audio(_) => None,
         });
         self.report.send_replace(Live {
-            viewers: self.viewers,
+            viewers: self.webrtc_viewers(),
             renditions: renditions.collect(),
             lanes: self.lanes.keys().copied().collect(),
             epoch: self.broadcast.as_ref().map(|b| b.epoch),

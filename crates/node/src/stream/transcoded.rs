@@ -26,7 +26,7 @@ pub struct Transcoded {
     /// `None` where this node transcodes nothing.
     supervisor: Option<Supervisor>,
     /// Those that must run now.
-    jobs: BTreeMap<Job, Work>,
+    pub(super) jobs: BTreeMap<Job, Work>,
     attached: BTreeMap<PublisherId, Attached>,
     /// Renditions that WebRTC viewers get made anew instead of the source's; true from its first key frame on.
     replaced: BTreeMap<RenditionName, bool>,
@@ -255,7 +255,7 @@ impl Actor {
     pub(super) fn review(&mut self) {
         let Some(supervisor) = &self.transcoded.supervisor else { return };
         let subscribers = Subscribers {
-            webrtc: self.viewers,
+            webrtc: self.webrtc_viewers(),
             rtmp: self.presence.players(),
             hls: self.presence.has_hls(Instant::now()),
         };

@@ -1,0 +1,87 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use api::CreateStream;
+use bytes::Bytes;
+use media::{Codec, Packet, Timescale, Timestamp};
+use sfu::{Sfu, SfuConfig};
+use tokio::sync::{mpsc, oneshot};
+
+use super::actor::Actor;
+use super::{Lane, Message, PublishGrant, PublisherKind, StreamHandle};
+use crate::store::Store;
+use crate::transcode::{Job, TranscodeConfig, Transcoding};
+
+/// Of a page that plays, as Chromium makes it.
+const OFFER: &str = include_str!("../../../../fuzz/corpus/offer/chromium-watch.sdp");
+
+/// A stream whose task does not run: messages are taken when a test gives them to it.
+struct Bench {
+    actor: Actor,
+    handle: StreamHandle,
+    _mailbox: mpsc::Receiver<Message>,
+    sfu: Sfu,
+    _events: mpsc::Receiver<sfu::Event>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let request =
+            CreateStream { title: "bench".into(), description: String::new(), category: String::new() };
+        let row = store.create_stream("local", &request).await.unwrap();
+        let (sfu, events) = Sfu::start(SfuConfig::default()).unwrap();
+        // Transcodes are wanted, and wait for room that there never is.
+        let config = TranscodeConfig { max_children: 0, ..TranscodeConfig::default() };
+        let transcoding = Transcoding::new(&config, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))).map(Arc::new);
+        let (actor, handle, mailbox) = Actor::new(row, sfu::StreamId(1), sfu.handle(), store, transcoding);
+        Self { actor, handle, _mailbox: mailbox, sfu, _events: events, _folder: folder }
+    }
+
+    fn viewer(&self) -> sfu::PeerId {
+        let config = sfu::ViewerConfig {
+            stream: self.handle.media_id,
+            max_layer: media::RenditionName::Ultra,
+            choice: sfu::LayerChoice::Auto,
+        };
+        self.sfu.handle().accept_viewer(OFFER, config).unwrap().peer
+    }
+
+    async fn publish(&mut self) -> PublishGrant {
+        let (reply, granted) = oneshot::channel();
+        self.actor.take(Message::Publish { kind: PublisherKind::Rtmp, reply }).await;
+        granted.await.unwrap().unwrap()
+    }
+
+    /// A frame of sound at `pts` of the stream's time.
+    async fn sound(&mut self, grant: PublishGrant, codec: Codec, pts: Timestamp) {
+        let packet =
+            Packet { pts, dts: pts, duration_ticks: 960, key: true, payload: Bytes::from_static(&[0xfc]) };
+        let (publisher, lane) = (grant.publisher, Lane::Audio(codec));
+        self.actor.take(Message::Packet { publisher, lane, packet }).await;
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        self.actor.transcoded.jobs.keys().copied().collect()
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_that_never_connected_leaves_those_that_did() {
+    let mut bench = Bench::new().await;
+    let grant = bench.publish().await;
+    let now = grant.epoch.stamp(Instant::now(), Timescale::AUDIO);
+    bench.sound(grant, Codec::Aac, now).await;
+    let (watching, gone) = (bench.viewer(), bench.viewer());
+    bench.actor.take(Message::ViewerJoined { peer: watching }).await;
+    assert_eq!(bench.jobs(), [Job::Opus]);
+    bench.actor.take(Message::ViewerLeft { peer: gone }).await;
+    bench.actor.tell();
+    assert_eq!(bench.handle.live().viewers, 1);
+    assert_eq!(bench.jobs(), [Job::Opus]);
+    bench.actor.take(Message::ViewerLeft { peer: watching }).await;
+    assert_eq!(bench.jobs(), []);
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use api::RenditionInfo;
 use bytes::Bytes;
-use media::{Codec, Packet, RenditionName, StudioEpoch, WallTime};
+use media::{Codec, Packet, RenditionName, StudioEpoch, Timestamp, WallTime};
 use sfu::SfuHandle;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -72,6 +72,14 @@ impl Publisher {
 pub(super) struct OpenLane {
     pub(super) meter: Meter,
     pub(super) owner: PublisherId,
+    /// When its last packet is shown.
+    pub(super) newest: Option<Timestamp>,
+}
+
+impl OpenLane {
+    fn new(owner: PublisherId) -> Self {
+        Self { meter: Meter::new(), owner, newest: None }
+    }
 }
 
 /// From a publisher's coming until it stayed away.
@@ -397,8 +405,8 @@ impl Actor {
     pub(super) fn open_lane(&mut self, lane: Lane, owner: PublisherId) {
         match self.lanes.entry(lane) {
             Entry::Occupied(open) if open.get().owner == owner => return,
-            Entry::Occupied(mut open) => drop(open.insert(OpenLane { meter: Meter::new(), owner })),
-            Entry::Vacant(place) => drop(place.insert(OpenLane { meter: Meter::new(), owner })),
+            Entry::Occupied(mut open) => drop(open.insert(OpenLane::new(owner))),
+            Entry::Vacant(place) => drop(place.insert(OpenLane::new(owner))),
         }
         if let (Some(_), Lane::Video(name)) = (self.publisher(owner), lane) {
             self.hls.lead(name);
@@ -413,6 +421,7 @@ impl Actor {
         if let Lane::Video(_) = lane {
             open.meter.push(Instant::now(), &packet);
         }
+        open.newest = Some(packet.pts);
         let owner = open.owner;
         self.hls.push(lane, &packet);
         let unit = Arc::new(Unit { lane, packet });

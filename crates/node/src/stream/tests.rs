@@ -6,10 +6,10 @@ use api::CreateStream;
 use bytes::Bytes;
 use media::{Codec, Packet, Timescale, Timestamp};
 use sfu::{Sfu, SfuConfig};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::actor::Actor;
-use super::{Lane, Message, PublishGrant, PublisherKind, StreamHandle};
+use super::{Lane, Message, PublishGrant, PublisherKind, StreamHandle, Unit};
 use crate::store::Store;
 use crate::transcode::{Job, TranscodeConfig, Transcoding};
 
@@ -64,6 +64,12 @@ impl Bench {
         self.actor.take(Message::Packet { publisher, lane, packet }).await;
     }
 
+    async fn transcoder(&mut self, job: Job, codec: Codec) -> PublishGrant {
+        let (reply, granted) = oneshot::channel();
+        self.actor.take(Message::Attach { job, lane: Lane::Audio(codec), reply }).await;
+        granted.await.unwrap().unwrap()
+    }
+
     fn jobs(&self) -> Vec<Job> {
         self.actor.transcoded.jobs.keys().copied().collect()
     }
@@ -84,4 +90,37 @@ async fn a_viewer_that_never_connected_leaves_those_that_did() {
     assert_eq!(bench.jobs(), [Job::Opus]);
     bench.actor.take(Message::ViewerLeft { peer: watching }).await;
     assert_eq!(bench.jobs(), []);
+}
+
+/// Reads the lane and the time of each packet that readers inside the node got.
+fn read(units: &mut broadcast::Receiver<Arc<Unit>>) -> Vec<(Lane, i64)> {
+    let unit = || units.try_recv().ok().map(|unit| (unit.lane, unit.packet.pts.ticks()));
+    std::iter::from_fn(unit).collect()
+}
+
+#[tokio::test]
+async fn what_is_made_of_a_source_whose_clock_is_off_by_an_hour_is_handed_on() {
+    let mut bench = Bench::new().await;
+    let source = bench.publish().await;
+    let hour = 3_600 * 48_000;
+    bench.sound(source, Codec::Aac, Timestamp::new(hour, Timescale::AUDIO)).await;
+    let transcoder = bench.transcoder(Job::Opus, Codec::Opus).await;
+    let mut units = bench.handle.read();
+    bench.sound(transcoder, Codec::Opus, Timestamp::new(hour - 960, Timescale::AUDIO)).await;
+    assert_eq!(read(&mut units), [(Lane::Audio(Codec::Opus), hour - 960)]);
+}
+
+#[tokio::test]
+async fn a_transcoders_packet_that_is_over_a_minute_off_its_source_is_dropped() {
+    let mut bench = Bench::new().await;
+    let source = bench.publish().await;
+    let at = |seconds: i64| Timestamp::new(seconds * 48_000, Timescale::AUDIO);
+    bench.sound(source, Codec::Aac, at(100)).await;
+    let transcoder = bench.transcoder(Job::Opus, Codec::Opus).await;
+    let mut units = bench.handle.read();
+    for seconds in [39, 40, 160, 161] {
+        bench.sound(transcoder, Codec::Opus, at(seconds)).await;
+    }
+    let opus = Lane::Audio(Codec::Opus);
+    assert_eq!(read(&mut units), [(opus, at(40).ticks()), (opus, at(160).ticks())]);
 }

@@ -12,13 +12,16 @@ use crate::transcode::{Job, Supervisor, Wanted, Work};
 
 /// A publisher's lanes are all there so long after its first packet, and its bitrate is known.
 const SETTLED: Duration = Duration::from_millis(1500);
-/// A transcoder's times are the source's. What is further off than this is damage.
+/// A transcoder's times are the source's. What is further off than this from the newest packet of the source's lane
+/// is damage.
 const ASTRAY: Timestamp = Timestamp::new(60, Timescale::of(1));
 
 /// A transcoder's lane.
 struct Attached {
     job: Job,
     lane: Lane,
+    /// How many of its packets were dropped because their times were damage.
+    astray: u64,
 }
 
 /// The transcoders' part of a stream.
@@ -74,7 +77,7 @@ impl Actor {
         let publisher = self.new_publisher();
         // One that went without a word has nothing to say any more.
         self.transcoded.attached.retain(|_, other| other.lane != lane);
-        self.transcoded.attached.insert(publisher, Attached { job, lane });
+        self.transcoded.attached.insert(publisher, Attached { job, lane, astray: 0 });
         if let (Lane::Video(name), None) = (lane, self.source_owner(lane)) {
             match self.transcoded.jobs.get(&job).map(|work| work.keys) {
                 Some(KeyPlacement::Grid) => self.hls.lead(name),
@@ -85,7 +88,7 @@ impl Actor {
     }
 
     pub(super) fn detach(&mut self, publisher: PublisherId) {
-        let Some(Attached { job, lane }) = self.transcoded.attached.remove(&publisher) else { return };
+        let Some(Attached { job, lane, .. }) = self.transcoded.attached.remove(&publisher) else { return };
         if let Lane::Video(name) = lane
             && self.transcoded.replaced.remove(&name).is_some()
         {
@@ -187,8 +190,7 @@ impl Actor {
     /// A transcoder's packet. A lane of the creator's always wins, save for WebRTC viewers where they cannot have
     /// it as it is.
     pub(super) fn made_packet(&mut self, id: PublisherId, lane: Lane, packet: Packet, epoch: StudioEpoch) {
-        let off = epoch.stamp(Instant::now(), Timescale::VIDEO).minus(packet.pts);
-        if off > ASTRAY || Timestamp::new(-off.ticks(), off.timescale()) > ASTRAY {
+        if self.is_astray(id, packet.pts) {
             return;
         }
         if self.makes(id, lane) {
@@ -203,6 +205,38 @@ impl Actor {
         {
             self.replace(name, &packet, epoch);
         }
+    }
+
+    /// Whether a transcoder's packet is nowhere near its source. A publisher's clock may be far off the node's, so
+    /// that one says nothing. While the source is away there is nothing to compare with, and what comes is the rest
+    /// of what it sent.
+    fn is_astray(&mut self, id: PublisherId, pts: Timestamp) -> bool {
+        let Some(job) = self.transcoded.attached.get(&id).map(|attached| attached.job) else { return true };
+        let Some(newest) = self.fed_with(job).and_then(|lane| self.lanes.get(&lane)?.newest) else {
+            return false;
+        };
+        let is_astray = newest.minus(pts) > ASTRAY || pts.minus(newest) > ASTRAY;
+        if let (true, Some(attached)) = (is_astray, self.transcoded.attached.get_mut(&id)) {
+            attached.astray += 1;
+            if attached.astray == 1 {
+                let off_s = pts.minus(newest).as_secs_f64();
+                tracing::warn!(
+                    stream = %self.row.playback_id, ?job, lane = ?attached.lane, off_s,
+                    "a transcoder's packets are dropped: their times are not their source's"
+                );
+            }
+        }
+        is_astray
+    }
+
+    /// The creator's lane of which a job makes others.
+    fn fed_with(&self, job: Job) -> Option<Lane> {
+        let feeds = |lane: &Lane| match job {
+            Job::Ladder => matches!(lane, Lane::Video(_)),
+            Job::Opus => *lane == Lane::Audio(Codec::Aac),
+            Job::Aac => *lane == Lane::Audio(Codec::Opus),
+        };
+        self.lanes.keys().copied().find(|lane| feeds(lane) && self.source_owner(*lane).is_some())
     }
 
     /// A rendition made anew goes to WebRTC viewers instead of the source's: from a key frame on that is later

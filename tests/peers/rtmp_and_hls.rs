@@ -1,5 +1,6 @@
 //! ffmpeg publishes by RTMP; ffmpeg reads back by RTMP and by LL-HLS, and every picture is compared.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use api::CreatedStream;
@@ -22,7 +23,7 @@ struct Published {
     stream: CreatedStream,
     publisher: LoggedChild,
     source: Decoded,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn publish(offset_seconds: u32) -> Published {
@@ -34,7 +35,7 @@ fn publish(offset_seconds: u32) -> Published {
     let node = node();
     let stream = create(&node, "ffmpeg");
     let publisher = ffmpeg::publish(&file, &stream.rtmp_url, offset_seconds).expect("ffmpeg publishes");
-    Published { node, stream, publisher, source, _folder: folder }
+    Published { node, stream, publisher, source, folder }
 }
 
 /// Both tracks for so long, and the very pictures that were published.
@@ -87,10 +88,22 @@ fn a_stream_whose_timestamps_need_more_than_24_bits_plays_by_hls() {
 fn a_stream_ends_for_its_viewers_when_its_publisher_ends() {
     let mut published = publish(0);
     wait_for_renditions(&published.node, &published.stream, 1);
+    // It has no time limit of its own: only the node can tell it of the end.
+    let (url, played) =
+        (rtmp_play_url(&published.node, &published.stream), published.folder.path().join("played.ts"));
+    let copy = ["-c", "copy", "-flush_packets", "1", "-f", "mpegts"].map(OsStr::new);
+    let arguments = ["-i".as_ref(), url.as_ref()].into_iter().chain(copy).chain([played.as_os_str()]);
+    let mut player = ffmpeg::ffmpeg(arguments).expect("ffmpeg plays");
+    let playing = wait_until("a player's first bytes", LIMIT, || {
+        played.metadata().ok().filter(|file| file.len() > 0).map(drop)
+    });
+    playing.unwrap_or_else(|err| panic!("{err}\n{}", player.errors()));
     published.publisher.terminate(LIMIT).expect("ffmpeg ends");
     let ended = wait_until("the end of the stream", LIMIT, || {
         let info = crate::broadcasts::info(&published.node, &published.stream);
         (info.status == api::StreamStatus::Ended).then_some(())
     });
     ended.unwrap_or_else(|err| panic!("{err}\n{}", published.node.log()));
+    let status = player.wait(LIMIT).unwrap_or_else(|err| panic!("{err}\n{}", published.node.log()));
+    assert!(status.success(), "{status}: {}", player.errors());
 }

@@ -259,6 +259,11 @@ impl StreamHandle {
         self.live.borrow().clone()
     }
 
+    /// For those that wait for a change.
+    pub fn watch(&self) -> watch::Receiver<Live> {
+        self.live.clone()
+    }
+
     /// Every packet from now on; a reader that falls behind is told how many it missed.
     pub fn read(&self) -> broadcast::Receiver<Arc<Unit>> {
         self.units.subscribe()

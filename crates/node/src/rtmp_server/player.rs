@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{Codec, Packet, RenditionName, Timescale};
+use media::{Codec, Packet, RenditionName, StudioEpoch, Timescale};
 use mux::flv::{AudioBody, AudioCodec, VideoBody};
 use mux::h264::AvcConfig;
 use rtmp::{SharedTag, Tag, TagContent};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 
-use crate::stream::{Feed, Lane, PlayerGuard, StreamHandle, Unit};
+use crate::stream::{Feed, Lane, Live, PlayerGuard, StreamHandle, Unit};
 
 /// What is played.
 enum Choice {
@@ -28,6 +28,9 @@ pub struct Playing {
     begun: VecDeque<Arc<Unit>>,
     units: broadcast::Receiver<Arc<Unit>>,
     stream: StreamHandle,
+    /// The broadcast that is played, by the zero of its media time.
+    epoch: Option<StudioEpoch>,
+    live: watch::Receiver<Live>,
     rendition: Option<RenditionName>,
     config: Option<AvcConfig>,
     sound: Option<Bytes>,
@@ -47,11 +50,23 @@ impl Playing {
     }
 
     fn of(stream: StreamHandle, choice: Choice, Feed { begun, units }: Feed) -> Self {
-        let begun = begun.into();
-        Self { choice, begun, units, stream, rendition: None, config: None, sound: None, broken: true }
+        let (begun, live) = (begun.into(), stream.watch());
+        let epoch = stream.live().epoch;
+        Self {
+            choice,
+            begun,
+            units,
+            stream,
+            epoch,
+            live,
+            rendition: None,
+            config: None,
+            sound: None,
+            broken: true,
+        }
     }
 
-    /// The tags of the next packet that this player gets; `None` once the stream's task has ended.
+    /// The tags of the next packet that this player gets; `None` once its broadcast is over.
     pub async fn next(&mut self) -> Option<VecDeque<SharedTag>> {
         while let Some(unit) = self.begun.pop_front() {
             let tags = self.tags(&unit);
@@ -60,7 +75,13 @@ impl Playing {
             }
         }
         loop {
-            match self.units.recv().await {
+            let received = tokio::select! {
+                // What was sent before the end is played first.
+                biased;
+                received = self.units.recv() => received,
+                () = end(&mut self.live, self.epoch) => return None,
+            };
+            match received {
                 Ok(unit) => {
                     let tags = self.tags(&unit);
                     if !tags.is_empty() {
@@ -147,6 +168,12 @@ impl Playing {
         let frame = AudioBody::Frame { codec: AudioCodec::Aac, frame: packet.payload.clone() };
         tags.push_back(tag(TagContent::AudioFrame, packet, frame.to_bytes()));
     }
+}
+
+/// Waits until the broadcast that began at `epoch` is over. The stream itself goes on: it is held by its players.
+async fn end(live: &mut watch::Receiver<Live>, epoch: Option<StudioEpoch>) {
+    // An error means that the stream's task has ended, and with it the broadcast.
+    let _ = live.wait_for(|live| epoch.is_none() || live.epoch != epoch).await;
 }
 
 fn tag(content: TagContent, packet: &Packet, body: Vec<u8>) -> SharedTag {

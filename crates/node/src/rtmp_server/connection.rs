@@ -1,11 +1,12 @@
 //! One RTMP connection: its socket, its session, and what it does to a stream.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rtmp::{Refusal, Server, ServerConfig, ServerEvent};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::player::Playing;
 use super::publisher::Publishing;
@@ -17,6 +18,8 @@ use crate::transcode::{Purpose, Ticket};
 /// The only application there is; the stream key follows it.
 const APP: &str = "live";
 const READ_BYTES: usize = 64 * 1024;
+/// A peer that takes nothing for so long is given up: others wait for its place.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a connection is used for.
 enum Use {
@@ -31,6 +34,8 @@ pub enum ConnectionError {
     Session(#[from] rtmp::Error),
     #[error(transparent)]
     Socket(#[from] std::io::Error),
+    #[error("the peer takes nothing any more")]
+    Stuck,
 }
 
 /// Serves one connection until it ends.
@@ -43,7 +48,7 @@ pub async fn run(app: Arc<App>, socket: TcpStream) -> Result<(), ConnectionError
     let session = Server::new(config, Instant::now());
     let mut connection = Connection { app, socket, session, used_for: Use::Nothing };
     let result = connection.serve().await;
-    if result.is_err() {
+    if let Err(ConnectionError::Session(_) | ConnectionError::Socket(_)) = result {
         // Its last words say why.
         let _ = connection.flush().await;
     }
@@ -92,7 +97,7 @@ impl Connection {
 
     async fn flush(&mut self) -> Result<(), ConnectionError> {
         while let Some(bytes) = self.session.poll_output() {
-            self.socket.write_all(&bytes).await?;
+            write(&mut self.socket, &bytes, WRITE_LIMIT).await?;
         }
         Ok(())
     }
@@ -199,10 +204,52 @@ impl Connection {
     }
 }
 
+/// Writes all of `bytes`, of which the peer must take some each `limit`.
+async fn write(
+    socket: &mut (impl AsyncWrite + Unpin),
+    mut bytes: &[u8],
+    limit: Duration,
+) -> Result<(), ConnectionError> {
+    while !bytes.is_empty() {
+        match timeout(limit, socket.write(bytes)).await {
+            Ok(Ok(0)) => return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()),
+            Ok(count) => bytes = &bytes[count?..],
+            Err(_) => return Err(ConnectionError::Stuck),
+        }
+    }
+    Ok(())
+}
+
 /// Waits for ever where nothing is played.
 async fn next_tags(playing: Option<&mut Playing>) -> Option<std::collections::VecDeque<rtmp::SharedTag>> {
     match playing {
         Some(playing) => playing.next().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_stops_reading_is_given_up() {
+        let (mut ours, mut theirs) = tokio::io::duplex(4);
+        let limit = Duration::from_millis(20);
+        assert!(matches!(write(&mut ours, b"12345678", limit).await, Err(ConnectionError::Stuck)));
+        let mut taken = [0; 4];
+        theirs.read_exact(&mut taken).await.unwrap();
+        assert_eq!(&taken, b"1234");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_gets_all_there_is() {
+        let (mut ours, mut theirs) = tokio::io::duplex(4);
+        let mut taken = [0; 8];
+        let (written, read) =
+            tokio::join!(write(&mut ours, b"12345678", WRITE_LIMIT), theirs.read_exact(&mut taken));
+        written.unwrap();
+        read.unwrap();
+        assert_eq!(&taken, b"12345678");
     }
 }

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use api::CreatedStream;
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -28,6 +29,9 @@ use snapshot::{ChildSnapshot, Snapshot, Streams};
 
 /// The page is answered after this, also where nothing changed: it shows times.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the stream is called that the Stage goes live to.
+const STAGE_TITLE: &str = "From the Stage";
 
 /// Opens the Desk and returns when it is closed. `log` is what its children log.
 pub fn run(log: &str) -> anyhow::Result<()> {
@@ -49,6 +53,8 @@ pub enum ChildName {
 pub struct Desk {
     node: Supervised,
     stage: Supervised,
+    /// The stream that the Stage goes live to, and the address of the node that has it.
+    own: tokio::sync::Mutex<Option<(String, CreatedStream)>>,
     streams: Arc<Mutex<Streams>>,
     closing: AtomicBool,
     changed: watch::Sender<u64>,
@@ -68,12 +74,14 @@ impl Desk {
             after_failure,
         };
         let node = spec(node_arguments(&places), AfterFailure::Restart);
-        let stage = spec(vec!["stage".into(), "--supervised".into()], AfterFailure::Rest);
+        let stage = ["stage", "--supervised", "--outputs-by-pipe"].map(OsString::from);
+        let stage = spec(stage.into(), AfterFailure::Rest);
         let node = Supervised::new(node, changed.clone());
         let streams = Arc::new(Mutex::new(Streams::default()));
         tokio::spawn(streams::follow(node.clone(), Arc::clone(&streams), changed.clone()));
         let stage = Supervised::new(stage, changed.clone());
-        Ok(Self { node, stage, streams, closing: AtomicBool::new(false), changed, places })
+        let own = tokio::sync::Mutex::default();
+        Ok(Self { node, stage, own, streams, closing: AtomicBool::new(false), changed, places })
     }
 
     fn child(&self, name: ChildName) -> &Supervised {
@@ -83,8 +91,36 @@ impl Desk {
         }
     }
 
-    pub fn order(&self, name: ChildName, order: Order) -> bool {
-        self.child(name).order(order)
+    /// Hands on an order, or says why not.
+    pub async fn order(&self, name: ChildName, order: Order) -> Result<(), String> {
+        if name == ChildName::Stage && order != Order::Stop {
+            self.prepare_stage().await?;
+        }
+        match self.child(name).order(order) {
+            true => Ok(()),
+            false => Err("The last orders are still being carried out. Try again in a moment.".into()),
+        }
+    }
+
+    /// Tells the Stage where to go live to: a stream of the running node, one and the same as long as it runs
+    /// there. Without a node the Stage shows a preview.
+    async fn prepare_stage(&self) -> Result<(), String> {
+        let mut own = self.own.lock().await;
+        let mut lines = Vec::new();
+        if let Some(base) = streams::base(&self.node) {
+            if own.as_ref().is_none_or(|(of, _)| *of != base) {
+                *own = Some((base.clone(), streams::create(&self.node, STAGE_TITLE.to_owned()).await?));
+            }
+            // Not the address that it tells the world: the key need not leave this machine.
+            let key = own.iter().map(|(_, stream)| &*stream.stream_key);
+            lines.extend(key.map(|key| format!("whip {base}/whip {key}")));
+            if streams::is_on_loopback(&self.node) {
+                lines.push("loopback".into());
+            }
+        }
+        lines.push("go".into());
+        self.stage.greet(&lines);
+        Ok(())
     }
 
     /// What there is, once it is newer than `since`, or after a second.

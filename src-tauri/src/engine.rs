@@ -38,6 +38,8 @@ pub fn run(path: &Path, seconds: Option<f64>, loopback: bool) -> anyhow::Result<
         };
         let last = engine.stop().await;
         say(&format!("ended after {:.1} s, {} frames", last.seconds, last.programme.frames));
+        let recording = last.recording.and_then(|recording| recording.message);
+        let failed: Vec<String> = failed.into_iter().chain(recording).collect();
         anyhow::ensure!(failed.is_empty(), "{}", failed.join("; "));
         Ok(())
     })

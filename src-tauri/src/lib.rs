@@ -28,7 +28,7 @@ pub const ADDRESS_TAKEN: u8 = 4;
 /// Says why a command failed, cause by cause, and makes the exit status of it.
 pub fn failure(err: &anyhow::Error) -> ExitCode {
     // Standard error may be closed; the status still tells.
-    let _ = writeln!(std::io::stderr(), "tickcast: {err:#}");
+    let _ = writeln!(std::io::stderr(), "tickcast: {}", in_words(err));
     #[cfg(feature = "node")]
     if err.downcast_ref().is_some_and(::node::NodeError::is_address_taken) {
         return ExitCode::from(ADDRESS_TAKEN);
@@ -36,9 +36,38 @@ pub fn failure(err: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// An error with its causes, each said once: some say their cause already.
+pub(crate) fn in_words(err: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in err.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        match words.as_str() {
+            "" => words = cause,
+            said if said.ends_with(&cause) => {}
+            _ => words = format!("{words}: {cause}"),
+        }
+    }
+    words
+}
+
 /// Prints a line for a person. A closed pipe on the other side is no failure of ours.
 pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}");
     let _ = out.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_each_cause_once() {
+        let cause = std::io::Error::other("the cable is out");
+        let told = anyhow::anyhow!("no connection: {cause}");
+        assert_eq!(in_words(&told.context("the node")), "the node: no connection: the cable is out");
+        let wrapped: anyhow::Result<()> = Err(cause).context("no connection: the cable is out");
+        assert_eq!(in_words(&wrapped.unwrap_err()), "no connection: the cable is out");
+    }
 }

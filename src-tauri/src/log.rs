@@ -1,5 +1,7 @@
 //! Logging to standard error.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -10,6 +12,7 @@ pub fn start(filter: &str) -> anyhow::Result<()> {
     // A supervisor that was killed took the other end of standard error along: what outlives it must not panic there.
     tracing_subscriber::fmt()
         .log_internal_errors(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rtc::Network;
 use stage::{Leave, OnAir, Opened, Studio, Theme};
-use studio::{BroadcastFile, Engine, Graphics};
+use studio::{BroadcastFile, Engine, Graphics, Output};
 use tokio::runtime::Runtime;
 
 use crate::engine::http_signalling;
 use crate::say;
 use crate::stop::StopSignals;
-use crate::supervised::{self, Word};
+use crate::supervised::{self, Outputs, WhipOutput, Word};
 
 /// What is shown where no file is named.
 const BUILT_IN: &str = include_str!("stage/broadcast.toml");
@@ -28,6 +28,9 @@ pub struct Options {
     /// Ends with standard input, once nothing is live or recorded, or at once at its line "stop".
     #[arg(long)]
     pub supervised: bool,
+    /// More outputs come on standard input, `whip ADDRESS KEY` to a line, until the line `go`.
+    #[arg(long, requires = "supervised")]
+    pub outputs_by_pipe: bool,
     /// The system's, where it is not given.
     #[arg(long, value_name = "THEME")]
     pub theme: Option<Look>,
@@ -66,14 +69,18 @@ fn size(text: &str) -> Result<Extent, String> {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = Runtime::new().context("the async runtime could not be started")?;
     let leave = Leave::default();
+    let outputs = if options.outputs_by_pipe { supervised::outputs() } else { Outputs::default() };
     listen(options, &runtime, &leave)?;
-    let network = if options.loopback { Network::Loopback } else { Network::Interfaces };
+    let network =
+        if options.loopback || outputs.on_loopback { Network::Loopback } else { Network::Interfaces };
     let (file, handle) = (options.file.clone(), runtime.handle().clone());
     // The window draws on the same device; a file that cannot be read is told in the window.
     let choice = read(options.file.as_deref()).map(|broadcast| broadcast.graphics).unwrap_or_default();
     let graphics = Graphics::find(choice);
     let shared = graphics.clone();
-    let open = move || open(file.as_deref(), &shared, network, &handle).map_err(|err| format!("{err:#}"));
+    let open = move || {
+        open(file.as_deref(), &outputs.whip, &shared, network, &handle).map_err(|err| crate::in_words(&err))
+    };
     let title = options
         .file
         .as_deref()
@@ -125,11 +132,14 @@ fn read(file: Option<&Path>) -> anyhow::Result<BroadcastFile> {
 
 fn open(
     file: Option<&Path>,
+    more: &[WhipOutput],
     graphics: &Graphics,
     network: Network,
     runtime: &tokio::runtime::Handle,
 ) -> anyhow::Result<Opened> {
-    let broadcast = read(file)?;
+    let mut broadcast = read(file)?;
+    let whip = |output: &WhipOutput| Output::Whip { url: output.url.clone(), token: output.key.clone() };
+    broadcast.outputs.extend(more.iter().map(whip));
     let engine = Engine::open(&broadcast, graphics, network, &http_signalling(), runtime)?;
     let recording = broadcast.recording.as_ref().map_or_else(default_recording, |r| r.path.clone());
     Ok(Opened { engine, recording, records_live: broadcast.recording.is_some() })

@@ -138,6 +138,22 @@ fn healthy(node: SocketAddr) -> bool {
     http::request(node, "GET", "/healthz", &[], b"").is_ok_and(|answer| answer.status == 200)
 }
 
+#[cfg(feature = "windows")]
+#[test]
+fn the_stage_opens_from_the_desk_and_goes_live_to_its_node() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    desk.start_node();
+    desk.page.click("Open Stage").expect("the button");
+    desk.shows("Close Stage");
+    let window = desk.display.window("Stage", LIMIT).expect("the Stage's window");
+    desk.page.wait_for("document.querySelector('main').dataset.stage === 'running'").expect("it is ready");
+    desk.display.keys(&window, &["ctrl+l"]).expect("a key");
+    desk.shows("From the Stage");
+    desk.shows("1 stream live");
+    crate::stage::end_broadcast(&desk.display, &window);
+    desk.shows("Nothing is live");
+}
+
 /// ffmpeg publishes a sample to the stream that the page has just shown, until it is stopped.
 fn publish(desk: &Desk, key: &str) -> LoggedChild {
     let file = desk.folder.path().join("sample.mp4");

@@ -17,5 +17,7 @@ mod refusals;
 mod rtmp_and_hls;
 #[cfg(feature = "windows")]
 mod stage;
+#[cfg(feature = "engine")]
 mod transcoding;
+#[cfg(feature = "engine")]
 mod viewer;

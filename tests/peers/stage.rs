@@ -29,6 +29,18 @@ fn preview(screen: &Screenshot) -> Vec<[u8; 3]> {
     screen.part(500, 200, 480, 240)
 }
 
+/// Ends what is live by the keyboard.
+pub fn end_broadcast(display: &Xvfb, window: &str) {
+    // Where nothing moves: below the list of sources.
+    let calm = || display.screenshot().ok().map(|screen| screen.part(20, 560, 120, 40));
+    let before = calm().expect("a picture of the display");
+    display.keys(window, &["ctrl+l"]).expect("a key");
+    // Keys that come before the question would go to what is behind it; it dims everything else.
+    wait_until("the question", LIMIT, || calm().filter(|part| *part != before)).expect("it asks");
+    // Its safe answer has the focus; the other one stands before it.
+    display.keys(window, &["shift+Tab", "Return"]).expect("keys");
+}
+
 fn colours(part: &[[u8; 3]]) -> usize {
     part.iter().collect::<std::collections::BTreeSet<_>>().len()
 }
@@ -68,9 +80,7 @@ fn the_stage_shows_the_programme_and_goes_live_at_a_click() {
     wait_until("a longer recording", LIMIT, || (bytes() > before + 150_000).then_some(())).expect("it grows");
     assert!(!stage.has_ended(), "{}", stage.errors());
 
-    // The question's safe answer has the focus; the other one stands before it.
-    display.keys(&window, &["ctrl+l"]).expect("a key");
-    display.keys(&window, &["shift+Tab", "Return"]).expect("keys");
+    end_broadcast(&display, &window);
     let status = stage.wait(LIMIT).expect("it ends with the broadcast");
     assert!(status.success(), "{}", stage.errors());
     let frames: Vec<u32> = stamps(&recording).iter().map(|stamp| stamp.frame).collect();

@@ -83,7 +83,7 @@ pub struct Control {
     orders: SyncSender<Order>,
     view: Arc<Mutex<Arc<View>>>,
     frames: Slot<ColorImage>,
-    _worker: Worker,
+    worker: Worker,
 }
 
 impl Control {
@@ -98,7 +98,12 @@ impl Control {
             let desk = Desk { studio, orders: taken, told, shown, renew: Box::new(renew), view: first };
             desk.run(stop);
         })?;
-        Ok(Self { orders, view, frames, _worker: worker })
+        Ok(Self { orders, view, frames, worker })
+    }
+
+    /// Whether the thread has ended: in order, or by a panic, after which nothing is left to wait for.
+    pub fn has_ended(&self) -> bool {
+        self.worker.is_finished()
     }
 
     /// `false` where the thread is stuck.

@@ -87,7 +87,7 @@ impl Window {
     }
 
     fn close_in_order(&mut self, context: &Context, view: &View) {
-        if view.phase == Phase::Closed {
+        if view.phase == Phase::Closed || self.control.has_ended() {
             context.send_viewport_cmd(ViewportCommand::Close);
             return;
         }

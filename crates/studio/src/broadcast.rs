@@ -20,9 +20,9 @@ const PARTICLES_MAX: u32 = 4_000_000;
 pub enum BroadcastError {
     #[error("{path} could not be read: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    /// The parser's message carries line, column and the offending key.
+    /// Says where, and never quotes the line: it may hold a stream key.
     #[error("{0}")]
-    Malformed(#[from] Box<toml::de::Error>),
+    Malformed(#[from] compose::SceneError),
     #[error("{0}")]
     Meaningless(String),
 }
@@ -267,7 +267,7 @@ impl BroadcastFile {
     }
 
     pub fn parse(text: &str) -> Result<Self, BroadcastError> {
-        let file: Self = toml::from_str(text).map_err(Box::new)?;
+        let file: Self = toml::from_str(text).map_err(|err| compose::SceneError::from_toml(text, &err))?;
         file.check()?;
         Ok(file)
     }
@@ -375,6 +375,15 @@ mod tests {
         ]
         recording = { path = "a.mp4" }
     "##;
+
+    #[test]
+    fn a_mistake_beside_a_stream_key_is_told_without_the_key() {
+        let text =
+            "version = 1\noutputs = [{ kind = \"whip\", url = \"http://h\", token = \"s3cret\", tokn = 1 }]";
+        let told = BroadcastFile::parse(text).unwrap_err().to_string();
+        assert!(told.contains("line 2") && told.contains("tokn"), "{told}");
+        assert!(!told.contains("s3cret"), "{told}");
+    }
 
     #[test]
     fn a_whole_file_is_read() {

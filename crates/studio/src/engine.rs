@@ -27,7 +27,7 @@ use crate::snapshot::{OnAir, OutputFigures, Snapshot};
 use crate::sound::{SoundError, SoundThread};
 use crate::sources::{open_picture, open_sound};
 
-/// An output gets this long to say goodbye at the end.
+/// Outputs get this long to say goodbye at the end.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Makes the signalling for a WHIP address with its bearer token.
@@ -100,11 +100,12 @@ impl Live {
         self.outputs.iter().map(|(status, _)| status.get()).collect()
     }
 
-    /// Lets each output finish what it has and say goodbye, within a limit.
+    /// Lets each output finish what it has and say goodbye, within a limit for all of them.
     async fn end(self) {
         self.hub.close();
+        let limit = tokio::time::Instant::now() + GOODBYE;
         for (status, task) in self.outputs {
-            if tokio::time::timeout(GOODBYE, task).await.is_err() {
+            if tokio::time::timeout_at(limit, task).await.is_err() {
                 tracing::warn!("an output did not end in time: {}", status.get().url);
             }
         }
@@ -249,9 +250,13 @@ impl Engine {
         }
     }
 
-    /// Records into `path`, over what is there, from the next key frame on. Does nothing while one is made.
+    /// Records into `path`, over what is there, from the next key frame on. Does nothing while one is made; one
+    /// that failed (a full disk) is left as it is.
     pub fn start_recording(&self, path: &Path) -> Result<(), EngineError> {
         let mut air = self.air();
+        if air.recording.as_ref().is_some_and(Recording::has_failed) {
+            self.finalise(&mut air);
+        }
         let wanted = self.recording.as_ref().map_or("", |recording| recording.rendition.as_str());
         if let (None, Some(sound)) = (&air.recording, self.sound.track(Codec::Aac)) {
             let rendition = self.rendition(wanted).track().rendition;
@@ -265,7 +270,10 @@ impl Engine {
 
     /// Ends the recording while the programme goes on; it is made whole in its own time.
     pub fn end_recording(&self) {
-        let mut air = self.air();
+        self.finalise(&mut self.air());
+    }
+
+    fn finalise(&self, air: &mut Air) {
         if let Some(recording) = air.recording.take() {
             air.finalising.retain(|task| !task.is_finished());
             air.finalising.push(self.runtime.spawn_blocking(move || drop(recording)));
@@ -366,11 +374,10 @@ impl Engine {
         }
     }
 
-    /// What went wrong for good: encoders and the recording.
+    /// What went wrong for good, so that nothing can go out any more: encoders. A recording that fails takes
+    /// nothing from the outputs; the snapshot tells of it.
     pub fn failures(&self) -> Vec<String> {
-        let encoders = self.encoders.iter().filter_map(Encoder::failure);
-        let recording = self.air().recorded.as_ref().and_then(|recorded| recorded.get().message);
-        encoders.chain(recording).collect()
+        self.encoders.iter().filter_map(Encoder::failure).collect()
     }
 
     /// Ends in order: frames, encoders, outputs with a goodbye, the recording finalised. Returns the last

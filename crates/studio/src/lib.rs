@@ -19,7 +19,7 @@ mod sources;
 mod statistics;
 pub mod transcode;
 
-pub use broadcast::{BroadcastError, BroadcastFile};
+pub use broadcast::{BroadcastError, BroadcastFile, Output};
 pub use engine::{Command, Engine, EngineError, SignallingFactory};
 pub use graphics::Graphics;
 pub use sim::{Action, Parameter, Preset};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use compose::{ComposeError, Composed, Compositor, CpuCompositor, Scene};
+use compose::{Composed, Compositor, CpuCompositor, Scene};
 use media::{FrameRate, Picture, Size, Slot, StopSignal, StudioEpoch, Timescale, Timestamp, Worker};
 
 use crate::frame_queue::Frame;
@@ -19,6 +19,8 @@ use crate::statistics::Window;
 
 /// Requested key frames come at most this often: each costs every viewer's rendition a burst.
 const KEY_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
+/// Frames that a compositor has not finished after so long will not come.
+const HUNG: Duration = Duration::from_secs(1);
 /// Commands waiting for the next tick. Full: the sender is told.
 const COMMANDS: usize = 256;
 /// How often finished frames are looked for while one is due later: a GPU tells nobody.
@@ -262,10 +264,9 @@ impl Programme {
         }
         self.submitted.push_back(Submitted { at, key, begun });
         self.deliver();
-        self.frames += 1;
         self.spent = begun.elapsed();
         self.compose_ms.push(self.spent.as_secs_f32() * 1e3);
-        if self.frames.is_multiple_of(6) {
+        if index.is_multiple_of(6) {
             self.tell();
         }
     }
@@ -275,9 +276,13 @@ impl Programme {
         loop {
             match self.compositor.poll() {
                 Ok(Some(composed)) => self.hand_on(composed),
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(err) => return self.compose_without_gpu(&err),
             }
+        }
+        // A device can hang without being lost: then it refuses nothing and finishes nothing.
+        if self.submitted.front().is_some_and(|frame| frame.begun.elapsed() > HUNG) {
+            self.compose_without_gpu(&"it has finished nothing for a second");
         }
     }
 
@@ -290,6 +295,7 @@ impl Programme {
                 continue;
             }
             let key = frame.key || std::mem::take(&mut self.key_owed);
+            self.frames += 1;
             for (encoder, picture) in self.encoders.iter().zip(composed.renditions) {
                 encoder.push(Frame { picture, key, begun: frame.begun });
             }
@@ -301,7 +307,7 @@ impl Programme {
     }
 
     /// A graphics device that fails does not end the broadcast.
-    fn compose_without_gpu(&mut self, err: &ComposeError) {
+    fn compose_without_gpu(&mut self, err: &dyn std::fmt::Display) {
         tracing::error!("the graphics device failed, and the programme goes on without it: {err}");
         match CpuCompositor::new(self.compositor.config().clone()) {
             Ok(compositor) => {
@@ -346,9 +352,11 @@ impl Programme {
         let on_grid = is_on_key_grid(index, self.rate);
         let may = self.last_key.is_none_or(|last| now - last >= KEY_REQUEST_INTERVAL);
         let asked = may && self.shared.key_wanted.swap(false, Ordering::AcqRel);
-        let due = on_grid || asked || self.frames == 0;
+        let due = on_grid || asked || self.last_key.is_none();
         if due {
             self.last_key = Some(now);
+            // Whoever waited for one has it now.
+            self.shared.key_wanted.store(false, Ordering::Release);
         }
         due
     }

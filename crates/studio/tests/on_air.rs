@@ -25,9 +25,10 @@ outputs = [{ kind = "rtmp", url = "rtmp://127.0.0.1:9/live/secret" }]
 "#;
 
 fn open(runtime: &Runtime) -> Engine {
-    let file = BroadcastFile::parse(FILE).unwrap();
+    let file = BroadcastFile::parse(FILE).expect("a broadcast file");
     let none: SignallingFactory = Arc::new(|_, _| Err(SignallingError::BadAnswer("no WHIP here".into())));
-    Engine::open(&file, &Graphics::default(), Network::Loopback, &none, runtime.handle()).unwrap()
+    let engine = Engine::open(&file, &Graphics::default(), Network::Loopback, &none, runtime.handle());
+    engine.expect("the engine opens")
 }
 
 fn until<T>(engine: &Engine, what: &str, condition: impl Fn(&studio::Snapshot) -> Option<T>) -> T {
@@ -85,7 +86,8 @@ fn two_recordings_of_one_programme_are_each_whole() {
 
 /// Length in seconds and number of tracks.
 fn probe(path: &Path) -> (f64, usize) {
-    let reader = codec::FileReader::open(path, codec::FileOptions::default()).unwrap();
+    let reader = codec::FileReader::open(path, codec::FileOptions::default());
+    let reader = reader.expect("a file that can be read");
     let info = reader.info();
     let seconds = info.duration.map_or(0.0, |duration| duration.as_secs_f64());
     (seconds, usize::from(info.video.is_some()) + usize::from(info.sound.is_some()))
@@ -137,4 +139,27 @@ fn a_recording_that_has_no_place_is_refused_and_the_programme_goes_on() {
     assert!(matches!(refused, Err(EngineError::Recording(_))), "{refused:?}");
     until(&engine, "a picture", |s| (s.programme.frames > 0).then_some(()));
     runtime.block_on(engine.stop());
+}
+
+#[test]
+fn after_a_recording_failed_another_can_be_made() {
+    let runtime = Runtime::new().expect("a runtime");
+    let engine = open(&runtime);
+    let folder = tempfile::tempdir().expect("a folder");
+    // Every write to it fails as on a full disk.
+    engine.start_recording(Path::new("/dev/full")).expect("it can be opened");
+    let state = |wanted| {
+        move |snapshot: &studio::Snapshot| {
+            snapshot.recording.as_ref().filter(|told| told.state == wanted).map(|_| ())
+        }
+    };
+    until(&engine, "the failure", state("failed"));
+    assert!(engine.failures().is_empty(), "the programme goes on");
+    let path = folder.path().join("second.mp4");
+    engine.start_recording(&path).expect("a second one");
+    until(&engine, "a second recording", |snapshot| {
+        snapshot.recording.as_ref().filter(|told| told.state == "recording" && told.bytes > 0).map(|_| ())
+    });
+    runtime.block_on(engine.stop());
+    assert!(probe(&path).0 > 0.0, "it holds pictures");
 }

@@ -71,11 +71,10 @@ impl Meter<'_> {
         let (rect, response) = ui.allocate_exact_size(vec2(width, 2.0 * BAR + GAP), Sense::hover());
         let palette = Palette::of(ui);
         let bars = Rect::from_min_max(rect.min, pos2(rect.right() - CLIP_WIDTH - GAP, rect.bottom()));
-        let marks = self.hold.marks(self.now);
-        for channel in 0..2 {
+        for (channel, mark) in self.hold.marks(self.now).into_iter().enumerate() {
             let top = rect.top() + channel as f32 * (BAR + GAP);
             let bar = Rect::from_min_size(pos2(bars.left(), top), vec2(bars.width(), BAR));
-            self.bar(ui, bar, channel, marks[channel], palette);
+            self.bar(ui, bar, channel, mark, palette);
         }
         let clip = Rect::from_min_max(pos2(rect.right() - CLIP_WIDTH, rect.top()), rect.max);
         let clipped = self.hold.clipped(self.now);

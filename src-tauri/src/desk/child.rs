@@ -78,6 +78,24 @@ pub struct View {
 pub struct Supervised {
     orders: mpsc::Sender<Order>,
     seen: Arc<Mutex<Seen>>,
+    greeting: Greeting,
+}
+
+/// What a child is told on its pipe as soon as it is started. It may hold keys, so it is never shown.
+#[derive(Clone, Default)]
+struct Greeting(Arc<Mutex<String>>);
+
+impl Greeting {
+    fn locked(&self) -> MutexGuard<'_, String> {
+        // It is replaced as a whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Greeting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Greeting")
+    }
 }
 
 impl Supervised {
@@ -92,14 +110,21 @@ impl Supervised {
             log: ChildLog::default(),
             last_words: None,
         }));
-        let task = Task { spec, life, seen: Arc::clone(&seen), changed, process: None };
+        let greeting = Greeting::default();
+        let task =
+            Task { spec, life, seen: Arc::clone(&seen), greeting: greeting.clone(), changed, process: None };
         tokio::spawn(task.run(inbox));
-        Self { orders, seen }
+        Self { orders, seen, greeting }
     }
 
     /// Hands on an order; whether there was room for it.
     pub fn order(&self, order: Order) -> bool {
         self.orders.try_send(order).is_ok()
+    }
+
+    /// The lines that the child is told on its pipe, from its next start on.
+    pub fn greet(&self, lines: &[String]) {
+        *self.greeting.locked() = lines.iter().map(|line| format!("{line}\n")).collect();
     }
 
     pub fn view(&self) -> View {
@@ -141,6 +166,7 @@ struct Task {
     spec: Spec,
     life: Lifecycle,
     seen: Arc<Mutex<Seen>>,
+    greeting: Greeting,
     changed: watch::Sender<u64>,
     process: Option<Process>,
 }
@@ -202,7 +228,7 @@ impl Task {
         let mut next = Some(input);
         while let Some(input) = next.take() {
             match self.life.handle(Instant::now(), input) {
-                Some(Action::Spawn) => next = self.spawn().err(),
+                Some(Action::Spawn) => next = self.spawn().await.err(),
                 Some(Action::AskToStop) => self.ask_to_stop().await,
                 Some(Action::Kill) => self.kill(),
                 None => {}
@@ -222,7 +248,7 @@ impl Task {
         self.changed.send_modify(|revision| *revision += 1);
     }
 
-    fn spawn(&mut self) -> Result<(), Input> {
+    async fn spawn(&mut self) -> Result<(), Input> {
         self.show(|seen| {
             seen.facts.clear();
             seen.last_words = None;
@@ -245,7 +271,13 @@ impl Task {
         if let Some(err) = child.stderr.take() {
             tokio::spawn(follow(err, tell, Line::Err));
         }
-        let pipe = child.stdin.take();
+        let mut pipe = child.stdin.take();
+        let greeting = self.greeting.locked().clone();
+        if let Some(pipe) = &mut pipe {
+            // Broken: it has ended, which is heard in a moment.
+            let _ = pipe.write_all(greeting.as_bytes()).await;
+            let _ = pipe.flush().await;
+        }
         self.process = Some(Process { child, pipe, lines });
         Ok(())
     }

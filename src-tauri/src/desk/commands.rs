@@ -17,10 +17,7 @@ pub async fn changes(desk: State<'_, Desk>, since: u64) -> Answer<Snapshot> {
 
 #[tauri::command]
 pub async fn order(desk: State<'_, Desk>, child: ChildName, order: Order) -> Answer<()> {
-    match desk.order(child, order) {
-        true => Ok(()),
-        false => Err("The last orders are still being carried out. Try again in a moment.".into()),
-    }
+    desk.order(child, order).await
 }
 
 /// A new stream as its maker is told of it, once.
@@ -52,7 +49,7 @@ pub async fn create_stream(desk: State<'_, Desk>, title: String) -> Answer<NewSt
 pub async fn open_watch(desk: State<'_, Desk>, playback_id: String) -> Answer<()> {
     let address = {
         let streams = desk.streams();
-        let stream = streams.known.iter().flatten().find(|stream| stream.playback_id == playback_id);
+        let stream = streams.find(&playback_id);
         stream.map(|stream| stream.watch_url.clone())
     };
     match address {

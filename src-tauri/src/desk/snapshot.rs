@@ -108,6 +108,11 @@ impl Streams {
     pub fn any_live(&self) -> bool {
         self.known.iter().flatten().any(|stream| stream.status == StreamStatus::Live)
     }
+
+    /// The stream that the node listed under this playback id.
+    pub fn find(&self, playback_id: &str) -> Option<&Stream> {
+        self.known.iter().flatten().find(|stream| stream.playback_id == playback_id)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

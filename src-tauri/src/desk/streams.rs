@@ -71,8 +71,14 @@ pub async fn create(node: &Supervised, title: String) -> Result<CreatedStream, S
     })
 }
 
+/// Whether the node's media can be reached over the loopback interface.
+pub fn is_on_loopback(node: &Supervised) -> bool {
+    let media = node.fact("media").and_then(|address| address.parse::<SocketAddr>().ok());
+    media.is_some_and(|address| address.ip().is_unspecified() || address.ip().is_loopback())
+}
+
 /// The running node's address as this machine reaches it.
-fn base(node: &Supervised) -> Option<String> {
+pub fn base(node: &Supervised) -> Option<String> {
     let address = node.fact("http")?.parse().ok()?;
     Some(format!("http://{}", reachable(address)))
 }

@@ -87,6 +87,11 @@ impl Recording {
         Ok(Self { figures, hub, _worker: worker })
     }
 
+    /// Whether it ended by itself.
+    pub fn has_failed(&self) -> bool {
+        self.figures.get().state == "failed"
+    }
+
     pub fn told(&self) -> Told {
         self.figures.clone()
     }

@@ -67,6 +67,17 @@ async fn a_child_says_what_it_offers_and_runs_when_it_is_ready() {
 }
 
 #[tokio::test]
+async fn a_child_is_greeted_at_every_start_and_the_greeting_is_never_shown() {
+    let mut supervision =
+        Supervision::of("sh", "read first; read second; echo ready; exit ${#first}${#second}");
+    supervision.child.greet(&["secret".into(), "go".into()]);
+    assert!(supervision.child.order(Order::Start));
+    let (failure, _) = supervision.failed().await;
+    assert_eq!(failure.exit, Some(Exit::Status(62)), "six and two letters: {failure:?}");
+    assert!(!format!("{:?}", supervision.child).contains("secret"));
+}
+
+#[tokio::test]
 async fn a_stop_reaches_the_child_as_a_line() {
     let mut supervision = Supervision::started("echo ready; read word; echo heard $word; exit 7");
     supervision.running().await;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use api::RenditionInfo;
 use bytes::Bytes;
 use media::{Codec, Packet, RenditionName, StudioEpoch};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::hls::HlsStream;
@@ -82,6 +83,34 @@ pub struct PublishGrant {
     pub epoch: StudioEpoch,
 }
 
+/// A grant on its way to whoever asked. Where nobody takes it, its publisher is gone again: a request that is
+/// cancelled between question and answer would else keep everybody from publishing.
+pub struct Offered {
+    grant: PublishGrant,
+    /// `None` once it was taken.
+    stream: Option<mpsc::WeakSender<Message>>,
+}
+
+impl Offered {
+    pub fn take(mut self) -> PublishGrant {
+        self.stream = None;
+        self.grant
+    }
+}
+
+impl Drop for Offered {
+    fn drop(&mut self) {
+        let Some(stream) = self.stream.take().and_then(|stream| stream.upgrade()) else { return };
+        let gone = Message::Unpublish { publisher: self.grant.publisher, departure: Departure::Lost };
+        if let Err(TrySendError::Full(gone)) = stream.try_send(gone)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // A drop cannot wait for room. An error means that the stream's task has ended.
+            runtime.spawn(async move { stream.send(gone).await });
+        }
+    }
+}
+
 /// The rendition that each rid of a publisher carries.
 pub type Layers = BTreeMap<Arc<str>, RenditionName>;
 
@@ -97,13 +126,13 @@ pub enum Departure {
 pub enum Message {
     Publish {
         kind: PublisherKind,
-        reply: oneshot::Sender<Result<PublishGrant, PublishRefused>>,
+        reply: oneshot::Sender<Result<Offered, PublishRefused>>,
     },
     /// A transcoder adds a lane to the broadcast. One that is the creator's goes on to be so.
     Attach {
         job: Job,
         lane: Lane,
-        reply: oneshot::Sender<Result<PublishGrant, PublishRefused>>,
+        reply: oneshot::Sender<Result<Offered, PublishRefused>>,
     },
     /// A transcoder wants a lane, from its last key frame on.
     Feed {
@@ -204,7 +233,7 @@ impl StreamHandle {
         let (reply, answer) = oneshot::channel();
         let sent = self.messages.send(Message::Publish { kind, reply }).await;
         sent.map_err(|_| PublishRefused::Gone)?;
-        answer.await.map_err(|_| PublishRefused::Gone)?
+        answer.await.map_err(|_| PublishRefused::Gone)?.map(Offered::take)
     }
 
     /// Adds a transcoder's lane to the broadcast.
@@ -212,7 +241,7 @@ impl StreamHandle {
         let (reply, answer) = oneshot::channel();
         let sent = self.messages.send(Message::Attach { job, lane, reply }).await;
         sent.map_err(|_| PublishRefused::Gone)?;
-        answer.await.map_err(|_| PublishRefused::Gone)?
+        answer.await.map_err(|_| PublishRefused::Gone)?.map(Offered::take)
     }
 
     /// A lane for a transcoder; `None` once the stream's task has ended.

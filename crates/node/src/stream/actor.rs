@@ -18,8 +18,8 @@ use super::lane::{Assembler, Splitter};
 use super::meter::Meter;
 use super::transcoded::Transcoded;
 use super::{
-    Departure, Lane, Layers, Live, MAILBOX, Message, Presence, PublishGrant, PublishRefused, PublisherId,
-    PublisherKind, READ_AHEAD, StreamHandle, Unit,
+    Departure, Lane, Layers, Live, MAILBOX, Message, Offered, Presence, PublishGrant, PublishRefused,
+    PublisherId, PublisherKind, READ_AHEAD, StreamHandle, Unit,
 };
 use crate::hls::HlsStream;
 use crate::store::{Store, StreamRow};
@@ -106,6 +106,8 @@ pub(super) struct Actor {
     /// One a lane, whoever sends it: viewers' numbering goes on.
     splitters: BTreeMap<Lane, Splitter>,
     next_publisher: u64,
+    /// The way into its own mailbox, which does not keep it running.
+    messages: mpsc::WeakSender<Message>,
     /// The WebRTC viewers that are connected.
     pub(super) viewers: BTreeSet<sfu::PeerId>,
     pub(super) broadcast: Option<Broadcast>,
@@ -153,6 +155,7 @@ impl Actor {
             lanes: BTreeMap::new(),
             splitters: BTreeMap::new(),
             next_publisher: 0,
+            messages: handle.messages.downgrade(),
             viewers: BTreeSet::new(),
             broadcast: None,
             aac_config: None,
@@ -179,17 +182,13 @@ impl Actor {
     pub(super) async fn take(&mut self, message: Message) {
         match message {
             Message::Publish { kind, reply } => {
-                let granted = self.publish(kind).await;
-                if let Err(Ok(grant)) = reply.send(granted) {
-                    // Nobody waits for it any more.
-                    self.unpublish(grant.publisher, Departure::Lost).await;
-                }
+                let granted = self.publish(kind).await.map(|grant| self.offer(grant));
+                // Where nobody waits for it any more it comes back as it is dropped.
+                drop(reply.send(granted));
             }
             Message::Attach { job, lane, reply } => {
-                if let Err(Ok(grant)) = reply.send(self.attach(job, lane)) {
-                    // Nobody waits for it any more.
-                    self.detach(grant.publisher);
-                }
+                let granted = self.attach(job, lane).map(|grant| self.offer(grant));
+                drop(reply.send(granted));
             }
             Message::Feed { lane, reply } => {
                 // Whoever asked may have gone.
@@ -247,6 +246,10 @@ impl Actor {
         let (assemblers, gop) = (BTreeMap::new(), Gop::default());
         self.publisher = Some(Publisher { id, kind, peer: None, assemblers, begun: None, gop });
         Ok(PublishGrant { publisher: id, epoch })
+    }
+
+    fn offer(&self, grant: PublishGrant) -> Offered {
+        Offered { grant, stream: Some(self.messages.clone()) }
     }
 
     pub(super) fn new_publisher(&mut self) -> PublisherId {

@@ -9,7 +9,7 @@ use sfu::{Sfu, SfuConfig};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::actor::Actor;
-use super::{Lane, Message, PublishGrant, PublisherKind, StreamHandle, Unit};
+use super::{Lane, Message, Offered, PublishGrant, PublisherKind, StreamHandle, Unit};
 use crate::store::Store;
 use crate::transcode::{Job, TranscodeConfig, Transcoding};
 
@@ -20,7 +20,7 @@ const OFFER: &str = include_str!("../../../../fuzz/corpus/offer/chromium-watch.s
 struct Bench {
     actor: Actor,
     handle: StreamHandle,
-    _mailbox: mpsc::Receiver<Message>,
+    mailbox: mpsc::Receiver<Message>,
     sfu: Sfu,
     _events: mpsc::Receiver<sfu::Event>,
     _folder: tempfile::TempDir,
@@ -38,7 +38,7 @@ impl Bench {
         let config = TranscodeConfig { max_children: 0, ..TranscodeConfig::default() };
         let transcoding = Transcoding::new(&config, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))).map(Arc::new);
         let (actor, handle, mailbox) = Actor::new(row, sfu::StreamId(1), sfu.handle(), store, transcoding);
-        Self { actor, handle, _mailbox: mailbox, sfu, _events: events, _folder: folder }
+        Self { actor, handle, mailbox, sfu, _events: events, _folder: folder }
     }
 
     fn viewer(&self) -> sfu::PeerId {
@@ -53,7 +53,7 @@ impl Bench {
     async fn publish(&mut self) -> PublishGrant {
         let (reply, granted) = oneshot::channel();
         self.actor.take(Message::Publish { kind: PublisherKind::Rtmp, reply }).await;
-        granted.await.unwrap().unwrap()
+        granted.await.unwrap().map(Offered::take).unwrap()
     }
 
     /// A frame of sound at `pts` of the stream's time.
@@ -67,7 +67,7 @@ impl Bench {
     async fn transcoder(&mut self, job: Job, codec: Codec) -> PublishGrant {
         let (reply, granted) = oneshot::channel();
         self.actor.take(Message::Attach { job, lane: Lane::Audio(codec), reply }).await;
-        granted.await.unwrap().unwrap()
+        granted.await.unwrap().map(Offered::take).unwrap()
     }
 
     fn jobs(&self) -> Vec<Job> {
@@ -123,4 +123,15 @@ async fn a_transcoders_packet_that_is_over_a_minute_off_its_source_is_dropped() 
     }
     let opus = Lane::Audio(Codec::Opus);
     assert_eq!(read(&mut units), [(opus, at(40).ticks()), (opus, at(160).ticks())]);
+}
+
+#[tokio::test]
+async fn a_publisher_that_went_before_it_read_its_grant_does_not_keep_others_out() {
+    let mut bench = Bench::new().await;
+    let (reply, granted) = oneshot::channel();
+    bench.actor.take(Message::Publish { kind: PublisherKind::Whip, reply }).await;
+    drop(granted);
+    let news = bench.mailbox.try_recv().unwrap();
+    bench.actor.take(news).await;
+    bench.publish().await;
 }

@@ -77,8 +77,9 @@ pub fn ask(ui: &Ui, question: Question, fresh: bool, orders: &mut Vec<Order>) ->
                 answered = true;
             }
             let stay = button::quiet(ui, "Go on");
-            // The safe answer has the focus, so that Enter ends nothing.
-            if fresh {
+            // The safe answer has the focus, so that Enter ends nothing. What asks for it in a dialog's first
+            // frame, in which its size is found, loses it again.
+            if fresh || ui.memory(|memory| memory.focused().is_none()) {
                 stay.request_focus();
             }
             answered |= stay.clicked();

@@ -150,7 +150,7 @@ fn the_stage_opens_from_the_desk_and_goes_live_to_its_node() {
     desk.display.keys(&window, &["ctrl+l"]).expect("a key");
     desk.shows("From the Stage");
     desk.shows("1 stream live");
-    crate::stage::end_broadcast(&desk.display, &window);
+    crate::stage::end_broadcast(&desk.display, &window, SIZE);
     desk.shows("Nothing is live");
 }
 

@@ -13,6 +13,8 @@ const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 800;
 /// The middle of the button that the strip ends with.
 const GO_LIVE: (u32, u32) = (WIDTH - 12 - 36, 24);
+/// The middle of the red button in the question whether to end, from the window's middle.
+const END: (u32, u32) = (107, 40);
 
 fn open(display: &Xvfb, arguments: &[&str], file: &Path, input: &Path) -> LoggedChild {
     let mut command = Command::new("sh");
@@ -29,16 +31,18 @@ fn preview(screen: &Screenshot) -> Vec<[u8; 3]> {
     screen.part(500, 200, 480, 240)
 }
 
-/// Ends what is live by the keyboard.
-pub fn end_broadcast(display: &Xvfb, window: &str) {
-    // Where nothing moves: below the list of sources.
-    let calm = || display.screenshot().ok().map(|screen| screen.part(20, 560, 120, 40));
-    let before = calm().expect("a picture of the display");
+/// Ends what is live in a Stage that fills a display of this size: asks for it by its key, and answers the question.
+pub fn end_broadcast(display: &Xvfb, window: &str, size: (u32, u32)) {
+    let (x, y) = (size.0 / 2 + END.0, size.1 / 2 + END.1);
     display.keys(window, &["ctrl+l"]).expect("a key");
-    // Keys that come before the question would go to what is behind it; it dims everything else.
-    wait_until("the question", LIMIT, || calm().filter(|part| *part != before)).expect("it asks");
-    // Its safe answer has the focus; the other one stands before it.
-    display.keys(window, &["shift+Tab", "Return"]).expect("keys");
+    // A click before the button is there would go to what is behind the question.
+    let asked = || {
+        let screen = display.screenshot().ok()?;
+        let button = screen.part(x as usize - 65, y as usize - 10, 6, 20);
+        button.iter().all(|[red, green, _]| *red >= 200 && *green <= 100).then_some(())
+    };
+    wait_until("the question", LIMIT, asked).expect("it asks");
+    display.click(x, y).expect("a click");
 }
 
 fn colours(part: &[[u8; 3]]) -> usize {
@@ -80,7 +84,7 @@ fn the_stage_shows_the_programme_and_goes_live_at_a_click() {
     wait_until("a longer recording", LIMIT, || (bytes() > before + 150_000).then_some(())).expect("it grows");
     assert!(!stage.has_ended(), "{}", stage.errors());
 
-    end_broadcast(&display, &window);
+    end_broadcast(&display, &window, (WIDTH, HEIGHT));
     let status = stage.wait(LIMIT).expect("it ends with the broadcast");
     assert!(status.success(), "{}", stage.errors());
     let frames: Vec<u32> = stamps(&recording).iter().map(|stamp| stamp.frame).collect();

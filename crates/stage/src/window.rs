@@ -37,12 +37,17 @@ pub struct Options {
 
 /// Opens the window and returns when it has closed and the engine has ended.
 pub fn run(studio: Studio, options: Options) -> Result<(), StageError> {
+    // In points, which the zoom makes larger: as much is to be seen as without it.
+    let zoomed = |[width, height]: [f32; 2]| {
+        let zoom = options.zoom.unwrap_or(1.0);
+        [width * zoom, height * zoom]
+    };
     let native = NativeOptions {
         viewport: ViewportBuilder::default()
             .with_title(format!("{} – Tickcast", studio.title))
             .with_app_id("tickcast-stage")
-            .with_inner_size(options.size.unwrap_or([1280.0, 800.0]))
-            .with_min_inner_size([960.0, 600.0]),
+            .with_inner_size(zoomed(options.size.unwrap_or([1280.0, 800.0])))
+            .with_min_inner_size(zoomed([960.0, 600.0])),
         wgpu_options: graphics(&options.graphics),
         ..NativeOptions::default()
     };

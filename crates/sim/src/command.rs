@@ -215,6 +215,11 @@ impl CommandLog {
         Ok(())
     }
 
+    /// Drops the first `count`.
+    pub(crate) fn forget(&mut self, count: usize) {
+        self.commands.drain(..count);
+    }
+
     /// Writes JSON lines: one command a line, numbers exact.
     pub fn write(&self, mut to: impl Write) -> Result<(), LogError> {
         for command in &self.commands {

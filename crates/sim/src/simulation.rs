@@ -167,17 +167,33 @@ impl<B: Backend> Simulation<B> {
         Ok(())
     }
 
-    /// Every command so far, those to come included.
+    /// Every command so far, those to come included; or the newest, once there were more than it holds: then it
+    /// is no recording of the run.
     pub fn log(&self) -> &CommandLog {
         &self.log
     }
 
-    /// Enters a command for a step that is not taken yet, and not before one already entered.
+    /// Enters a command for a step that is not taken yet, and not before one already entered. Where the log is
+    /// full it forgets what has acted: a hand on the particles works for as long as the broadcast goes on.
     pub fn push_command(&mut self, command: Command) -> Result<(), LogError> {
         if command.step < self.world.step {
             return Err(LogError::Late { step: command.step, now: self.world.step });
         }
-        self.log.push(command)
+        match self.log.push(command) {
+            Err(LogError::Full) if self.next > 0 => {
+                self.log.forget(std::mem::take(&mut self.next));
+                self.log.push(command)
+            }
+            pushed => pushed,
+        }
+    }
+
+    /// Goes on from the present step on another backend, without a particle: they cannot be read where a device
+    /// was lost. The emitters fill it again within a lifetime.
+    pub fn replace_backend(&mut self, mut backend: B) -> Result<(), SimError> {
+        backend.set_blocks(vec![Block::dead(); World::blocks_for(self.world.count)])?;
+        self.backend = backend;
+        Ok(())
     }
 
     /// Enters an action for the next step, or for the step of the last command where that is later.

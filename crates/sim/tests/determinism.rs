@@ -137,6 +137,26 @@ fn a_written_log_replays_the_broadcast() {
 }
 
 #[test]
+fn a_hand_that_never_rests_is_obeyed_for_ever() {
+    // More than the log holds: a hundred and some commands for each of ten thousand steps.
+    let config = SimConfig { count: 64, ..SimConfig::default() };
+    let mut simulation = Simulation::new(config).unwrap();
+    for step in 0..10_000 {
+        for n in 0..100_u8 {
+            let value = f32::from(n) / 50.0;
+            simulation.act(Action::Set { parameter: Parameter::Glow, value }).unwrap();
+        }
+        simulation.advance_to(step + 1).unwrap();
+    }
+    simulation.act(Action::Set { parameter: Parameter::Glow, value: 0.5 }).unwrap();
+    simulation.step().unwrap();
+    assert_eq!(simulation.parameter(Parameter::Glow), 0.5);
+    // What is kept is the newest, and bounded.
+    let commands = simulation.log().commands();
+    assert!(commands.len() < 864_000 && commands.last().unwrap().step == 10_000, "{}", commands.len());
+}
+
+#[test]
 fn commands_for_the_past_and_numbers_out_of_range_are_refused() {
     let mut simulation = after(Preset::Galaxy, 1, Isa::best(), 240);
     let late = Command { step: 239, action: Action::Active { count: 1 } };

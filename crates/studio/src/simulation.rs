@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use media::{Picture, Size, Timescale, Timestamp, Worker};
-use sim::{Action, Backend, SimError, Simulation};
+use sim::{Action, Backend, CpuBackend, Isa, SimError, Simulation};
 
 use crate::snapshot::SimulationFigures;
 use crate::statistics::Window;
@@ -237,17 +237,31 @@ impl SimulationStage {
         if behind > CATCH_UP_MAX_STEPS {
             self.skipped += behind - 1;
         }
-        if let Err(err) = self.advance(due.saturating_sub(self.skipped)) {
-            return self.fail(&err);
-        }
+        let step = due.saturating_sub(self.skipped);
+        let drawn = self.draw(step, size, at).or_else(|err| {
+            self.simulate_without_gpu(err)?;
+            self.draw(step, size, at)
+        });
+        drawn.inspect_err(|err| self.fail(err)).ok()
+    }
+
+    fn draw(&mut self, step: u64, size: Size, at: Timestamp) -> Result<Picture, SimError> {
+        self.advance(step)?;
         let begun = Instant::now();
         self.first.get_or_insert((begun, self.simulation.steps()));
         let picture = self.simulation.render(size, at);
         self.render_ms.push(begun.elapsed().as_secs_f32() * 1e3);
-        match picture {
-            Ok(picture) => Some(picture),
-            Err(err) => self.fail(&err),
+        picture
+    }
+
+    /// A graphics device that fails takes its particles along; the CPU goes on, and the emitters make others.
+    fn simulate_without_gpu(&mut self, err: SimError) -> Result<(), SimError> {
+        if !matches!(err, SimError::Gpu { .. }) {
+            return Err(err);
         }
+        tracing::error!("the graphics device failed, and the CPU simulates from here: {err}");
+        self.touched |= self.simulation.steps() < HASHED_STEP;
+        self.simulation.replace_backend(Box::new(CpuBackend::new(0, Isa::best())?))
     }
 
     /// To `step`, stopping at the one whose state is reported.
@@ -273,12 +287,11 @@ impl SimulationStage {
     }
 
     /// Without the simulation the programme goes on: its layer shows a slate.
-    fn fail<T>(&mut self, err: &SimError) -> Option<T> {
+    fn fail(&mut self, err: &SimError) {
         if !self.failed {
             tracing::error!("the simulation stands still: {err}");
             self.failed = true;
         }
-        None
     }
 
     /// Told after each frame how long it took: a second of overload takes particles away, ten quiet ones
@@ -381,6 +394,29 @@ mod tests {
     use super::*;
 
     const SIZE: Size = Size::new(1280, 720);
+
+    #[test]
+    fn the_cpu_goes_on_where_the_graphics_device_is_lost() {
+        let graphics = crate::graphics::Graphics::find(crate::graphics::Choice::Gpu);
+        let device = graphics.device().expect("an adapter; mesa-vulkan-drivers has one").device.clone();
+        let config = sim::SimConfig { count: 2_000, ..sim::SimConfig::default() };
+        let size = Size::new(320, 180);
+        let simulation = graphics.simulation(config, size).expect("a simulation");
+        let mut stage = SimulationStage::new("particles".into(), simulation, config.count);
+        let mut frame = |n| {
+            let drawn = stage.picture_at(Timestamp::new(n, Timescale::of(30)), size);
+            let light = drawn.map(|picture| picture.data().chunks_exact(4).filter(|p| p[0] > 16).count());
+            (stage.figures().backend, stage.figures().steps, light)
+        };
+        let (backend, steps, _) = frame(5);
+        assert_eq!((backend, steps), ("gpu", 10));
+        device.destroy();
+        let (backend, steps, light) = frame(10);
+        assert_eq!((backend, steps, light.is_some()), ("cpu", 20, true));
+        // The emitters make others.
+        let lit = (11..40).map(frame).last().and_then(|(_, _, light)| light);
+        assert!(lit > Some(0), "{lit:?}");
+    }
 
     fn view() -> sim::View {
         let camera = sim::Camera {

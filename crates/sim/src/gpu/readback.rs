@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use super::buffer;
 use crate::simulation::SimError;
+
+/// A device that has not answered after so long hangs: even a software adapter draws in less.
+const HUNG: Duration = Duration::from_secs(10);
 
 fn failed(reason: impl std::fmt::Display) -> SimError {
     SimError::Gpu { reason: reason.to_string() }
@@ -21,7 +25,7 @@ pub fn read_mapped<T>(
     from.map_async(wgpu::MapMode::Read, .., move |result| {
         seen.store(if result.is_ok() { READY } else { FAILED }, Ordering::Release);
     });
-    device.poll(wgpu::PollType::wait_indefinitely()).map_err(failed)?;
+    device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(HUNG) }).map_err(failed)?;
     if state.load(Ordering::Acquire) != READY {
         return Err(failed("its memory could not be read: the device was lost"));
     }

@@ -16,6 +16,9 @@ pub(crate) const BODY_MAX: usize = 1 << 20;
 
 #[derive(Debug, Error)]
 pub enum ClientError {
+    /// Without the address itself: it may hold a key.
+    #[error("the address cannot be used: {0}")]
+    BadAddress(String),
     #[error("the server could not be reached: {0}")]
     Unreachable(#[source] reqwest::Error),
     #[error("the server refused: {0}")]

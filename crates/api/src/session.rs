@@ -35,12 +35,10 @@ pub struct Resource {
 impl SessionClient {
     /// `endpoint` is the whole WHIP or WHEP address, `bearer` what `Authorization` carries.
     pub fn new(endpoint: &str, bearer: Option<String>) -> Result<Self, ClientError> {
-        let endpoint = Url::parse(endpoint).map_err(|err| {
-            ClientError::BadAnswer(format!("\"{endpoint}\" is not an http or https address: {err}"))
-        })?;
+        let endpoint = Url::parse(endpoint).map_err(|err| ClientError::BadAddress(err.to_string()))?;
         if !matches!(endpoint.scheme(), "http" | "https") {
             let scheme = endpoint.scheme();
-            return Err(ClientError::BadAnswer(format!("WHIP and WHEP use http or https, not {scheme}")));
+            return Err(ClientError::BadAddress(format!("WHIP and WHEP use http or https, not {scheme}")));
         }
         Ok(Self { http: http_client()?, endpoint, bearer })
     }

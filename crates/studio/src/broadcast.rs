@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use compose::Layer;
 use media::{FrameRate, Ladder, Rendition, RenditionName, Size};
+use rtmp::RtmpUrl;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -244,10 +245,38 @@ impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Neither tokens nor addresses that hold a stream key.
         match self {
-            Self::Whip { url, .. } => f.debug_struct("Whip").field("url", url).finish_non_exhaustive(),
+            Self::Whip { .. } => f.debug_struct("Whip").field("url", &self.place()).finish_non_exhaustive(),
             Self::Rtmp { .. } => f.debug_struct("Rtmp").finish_non_exhaustive(),
         }
     }
+}
+
+/// Parts of a path that are longer than this may be a key: some services put theirs there.
+const PATH_PART_SHOWN: usize = 20;
+
+impl Output {
+    /// Its address as people and logs may see it: without a password, a query, or what may be a stream key. Empty
+    /// where an RTMP address cannot be read.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Whip { url, .. } => whip_place(url),
+            Self::Rtmp { url, .. } => RtmpUrl::parse(url).map(|url| url.tc_url()).unwrap_or_default(),
+        }
+    }
+}
+
+fn whip_place(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = bare.split_once("://") else { return String::new() };
+    let mut parts = rest.split('/');
+    let authority = parts.next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let mut place = format!("{scheme}://{host}");
+    for part in parts {
+        place.push('/');
+        place.push_str(if part.len() > PATH_PART_SHOWN { "…" } else { part });
+    }
+    place
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -398,6 +427,18 @@ mod tests {
     fn secrets_are_not_debugged() {
         let shown = format!("{:?}", BroadcastFile::parse(FULL).unwrap());
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_a_key() {
+        let place = |url: &str| Output::Whip { url: url.into(), token: String::new() }.place();
+        assert_eq!(place("http://127.0.0.1:8080/whip"), "http://127.0.0.1:8080/whip");
+        assert_eq!(place("https://me:hunter2@host/whip?key=hunter2#hunter2"), "https://host/whip");
+        let in_path = "https://customer.example/0123456789abcdef0123456789abcdef/webRTC/publish";
+        assert_eq!(place(in_path), "https://customer.example/…/webRTC/publish");
+        assert_eq!(place("hunter2"), "");
+        let rtmp = Output::Rtmp { url: "rtmp://host/live/hunter2".into(), rendition: String::new() };
+        assert_eq!(rtmp.place(), "rtmp://host/live");
     }
 
     #[test]

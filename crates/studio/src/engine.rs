@@ -297,14 +297,13 @@ impl Engine {
                     network: self.network,
                     signalling: (self.signalling)(url, token)?,
                 };
-                let status = Status::new("whip", url.clone());
+                let status = Status::new("whip", output.place());
                 let task = output::whip::run(parts, hub, status.clone(), stop, want_key);
                 (status, self.runtime.spawn(task))
             }
             Output::Rtmp { url, rendition } => {
                 let url = RtmpUrl::parse(url)?;
-                // Without the stream key.
-                let status = Status::new("rtmp", url.tc_url());
+                let status = Status::new("rtmp", output.place());
                 let video = self.rendition(rendition).track().clone();
                 let Some(sound) = self.sound.track(Codec::Aac).cloned() else { return Ok(None) };
                 let parts = RtmpParts { url, video, sound };
@@ -411,12 +410,11 @@ impl Engine {
 
 /// An output that is not on air.
 fn idle(output: &Output) -> OutputFigures {
-    let (kind, url) = match output {
-        Output::Whip { url, .. } => ("whip", url.clone()),
-        // Without the stream key.
-        Output::Rtmp { url, .. } => ("rtmp", RtmpUrl::parse(url).map(|url| url.tc_url()).unwrap_or_default()),
+    let kind = match output {
+        Output::Whip { .. } => "whip",
+        Output::Rtmp { .. } => "rtmp",
     };
-    OutputFigures { kind, url, state: "idle", ..OutputFigures::default() }
+    OutputFigures { kind, url: output.place(), state: "idle", ..OutputFigures::default() }
 }
 
 fn simulation(file: &BroadcastFile, graphics: &Graphics) -> Result<Option<SimulationStage>, EngineError> {

@@ -44,6 +44,8 @@ fn told(err: ClientError) -> SignallingError {
         ClientError::Refused(problem) => {
             SignallingError::Refused { status: problem.status, reason: problem.to_string() }
         }
-        ClientError::BadAnswer(reason) => SignallingError::BadAnswer(reason),
+        ClientError::BadAddress(reason) | ClientError::BadAnswer(reason) => {
+            SignallingError::BadAnswer(reason)
+        }
     }
 }

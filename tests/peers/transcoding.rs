@@ -11,7 +11,8 @@ use testkit::{LoggedChild, ffmpeg, wait_until};
 use tokio::runtime::Runtime;
 
 use crate::broadcasts::{
-    LIMIT, create, engine, info, node, rtmp_play_url, wait_for_renditions, wait_for_segment, whip_output,
+    LIMIT, create, engine, info, node, rtmp_play_url, stamps, wait_for_renditions, wait_for_segment,
+    whip_output,
 };
 use crate::viewer::Viewer;
 
@@ -48,6 +49,16 @@ fn publish(file: &Path) -> Published {
     Published { node, stream, _publisher: publisher }
 }
 
+/// The burnt-in numbers of a file's key frames.
+fn key_frames(file: &Path) -> Vec<u32> {
+    let options = ["-select_streams", "v", "-show_entries", "packet=flags"];
+    let probed = ffmpeg::probe(&options, &file.to_string_lossy()).expect("a file");
+    let packets = probed["packets"].as_array().expect("packets");
+    let is_key = |flags: &serde_json::Value| flags["flags"].as_str().is_some_and(|f| f.starts_with('K'));
+    let stamped = packets.iter().zip(stamps(file));
+    stamped.filter(|(packet, _)| is_key(packet)).map(|(_, stamp)| stamp.frame).collect()
+}
+
 fn runtime() -> Runtime {
     Runtime::new().expect("a runtime")
 }
@@ -62,6 +73,11 @@ fn transcoders(node: u32) -> BTreeSet<u32> {
         read("status").contains(&parent) && read("cmdline").contains("--transcode")
     })
     .collect()
+}
+
+fn send(process: u32, signal: &str) {
+    let sent = std::process::Command::new("kill").args(["-s", signal, &process.to_string()]).status();
+    assert!(sent.expect("kill runs").success(), "{process} has gone");
 }
 
 fn wait_for_transcoders(node: &Node, what: &str, enough: impl Fn(&BTreeSet<u32>) -> bool) -> BTreeSet<u32> {
@@ -146,35 +162,36 @@ fn pictures_that_come_out_of_order_are_seen_in_order() {
 }
 
 #[test]
-fn a_viewer_does_not_wait_for_key_frames_that_are_ten_seconds_apart() {
+fn viewers_begin_between_key_frames_that_are_ten_seconds_apart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let plain = folder.path().join("sample.mp4");
-    ffmpeg::sample(&plain, SAMPLE_SECONDS).expect("a sample");
+    let plain = recording(folder.path());
     let file = folder.path().join("sparse.mp4");
     let coding = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "300", "-keyint_min", "300"];
-    let rest = ["-sc_threshold", "0", "-c:a", "copy"];
+    let rest = ["-sc_threshold", "0", "-vsync", "passthrough", "-c:a", "copy"];
     let arguments = ["-i".as_ref(), plain.as_os_str()].into_iter().chain(coding.map(AsRef::as_ref));
     ffmpeg::run(arguments.chain(rest.map(AsRef::as_ref)).chain([file.as_os_str()])).expect("ffmpeg encodes");
+    let keys = key_frames(&file);
     let published = publish(&file);
     runtime().block_on(async {
         // The first has the transcoder made; whoever comes then gets a key frame when it asks for one.
         let mut first = Viewer::join(&published.stream);
-        let sizes = |viewer: &Viewer| -> BTreeSet<u32> {
-            viewer.received.pictures.iter().map(|seen| seen.size.width).collect()
-        };
         assert!(first.watch(|received| received.pictures.len() >= 150).await, "{}", published.node.log());
         wait_for_renditions(&published.node, &published.stream, 4);
-        let mut joins = Vec::new();
+        let mut began_at = Vec::new();
         for _ in 0..3 {
-            let begun = Instant::now();
             let mut viewer = Viewer::join(&published.stream);
-            assert!(viewer.watch(|received| !received.pictures.is_empty()).await, "{}", published.node.log());
-            joins.push(begun.elapsed().as_millis());
-            assert_eq!(sizes(&viewer), [426].into());
+            assert!(viewer.watch(|received| received.pictures.len() >= 2).await, "{}", published.node.log());
+            assert_eq!(viewer.received.pictures[0].size.width, 426);
+            began_at.push(viewer.received.numbers()[0]);
             viewer.leave().await;
         }
-        println!("from joining to the first picture: {joins:?} ms");
         first.leave().await;
+        println!("the source's key frames are {keys:?}, viewers began at {began_at:?}");
+        // Two of three may have begun at key frames of the source by chance.
+        assert!(began_at.iter().any(|number| !keys.contains(number)), "{began_at:?} of {keys:?}");
+        let between = |number: &u32| keys.iter().filter(|key| *key <= number).count();
+        let gops: BTreeSet<_> = began_at.iter().map(between).collect();
+        assert!(gops.len() < began_at.len(), "{began_at:?} waited for {keys:?}");
     });
 }
 
@@ -222,8 +239,7 @@ fn a_transcoder_that_is_killed_costs_the_others_nothing_and_comes_back() {
         });
         // Both are killed, at once and as a crash would.
         for id in &before {
-            let killed = std::process::Command::new("kill").args(["-s", "KILL", &id.to_string()]).status();
-            assert!(killed.expect("kill runs").success());
+            send(*id, "KILL");
         }
         wait_for_transcoders(node, "two others", |ids| ids.len() == 2 && ids.is_disjoint(&before));
         let sounds = viewer.received.sounds;
@@ -231,6 +247,29 @@ fn a_transcoder_that_is_killed_costs_the_others_nothing_and_comes_back() {
         wait_for_renditions(node, stream, 4);
         let read = reader.join().expect("the reader");
         assert!(read.is_run_of(&source), "{} pictures are no run of the source's", read.pictures.len());
+        viewer.leave().await;
+    });
+}
+
+#[test]
+fn a_transcoder_that_hangs_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("sample.mp4");
+    ffmpeg::sample(&file, SAMPLE_SECONDS).expect("a sample");
+    let published = publish(&file);
+    let (node, stream) = (&published.node, &published.stream);
+    runtime().block_on(async {
+        let mut viewer = Viewer::join(stream);
+        assert!(viewer.watch(|received| received.sounds > 0).await, "{}", node.log());
+        wait_for_renditions(node, stream, 4);
+        let before = wait_for_transcoders(node, "two transcoders", |ids| ids.len() == 2);
+        for id in &before {
+            send(*id, "STOP");
+        }
+        wait_for_transcoders(node, "two others", |ids| ids.len() == 2 && ids.is_disjoint(&before));
+        let sounds = viewer.received.sounds;
+        assert!(viewer.watch(|received| received.sounds >= sounds + 100).await, "{}", node.log());
+        wait_for_renditions(node, stream, 4);
         viewer.leave().await;
     });
 }

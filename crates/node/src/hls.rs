@@ -79,6 +79,18 @@ impl HlsStream {
         self.changed();
     }
 
+    /// Takes away what is none of `lanes`.
+    pub fn keep_only(&self, lanes: &BTreeSet<Lane>) {
+        let mut guard = self.write();
+        let Some(broadcast) = &mut *guard else { return };
+        let absent: Vec<_> = broadcast.lanes().filter(|lane| !lanes.contains(lane)).collect();
+        absent.iter().for_each(|lane| broadcast.remove(*lane));
+        drop(guard);
+        if !absent.is_empty() {
+            self.changed();
+        }
+    }
+
     /// A broadcast begins, with file names of its own.
     pub fn begin(&self, epoch: StudioEpoch) {
         let origin = Origin::new(OriginConfig::live(session_token(), epoch.wall()));
@@ -193,6 +205,11 @@ impl HlsStream {
 }
 
 impl Broadcast {
+    fn lanes(&self) -> impl Iterator<Item = Lane> {
+        let pictures = self.headers.keys().map(|name| Lane::Video(*name));
+        pictures.chain(self.sound.as_ref().map(|sound| Lane::Audio(sound.codec)))
+    }
+
     fn remove(&mut self, lane: Lane) {
         match lane {
             Lane::Video(name) => {

@@ -31,6 +31,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 const KEY_INTERVAL: Duration = Duration::from_millis(500);
 /// A primary publisher that left may come back within this and go on with the same broadcast.
 const RETURN_GRACE: Duration = Duration::from_secs(10);
+/// A lane that a publisher has not sent for so long since its first packet is none of its.
+const ABSENT: Duration = Duration::from_secs(10);
 
 /// Starts the task of `row`'s stream; it runs until every handle is dropped. Without `transcoding`, subscribers
 /// get what the publisher sends.
@@ -301,7 +303,17 @@ impl Actor {
             self.end_broadcast().await;
         }
         self.review();
+        self.restart_hung(Instant::now());
+        self.forget_absent(Instant::now());
         self.tell();
+    }
+
+    /// A publisher that came back may send less than before: players are not kept waiting for the rest.
+    pub(super) fn forget_absent(&mut self, now: Instant) {
+        let begun = self.publisher.as_ref().and_then(|publisher| publisher.begun);
+        if begun.is_some_and(|begun| now.saturating_duration_since(begun) > ABSENT) {
+            self.hls.keep_only(&self.lanes_to_come());
+        }
     }
 
     pub(super) fn webrtc_viewers(&self) -> u32 {

@@ -1,15 +1,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use api::CreateStream;
 use bytes::Bytes;
 use media::{Codec, Packet, Timescale, Timestamp};
+use mux::hls::ReloadRequest;
 use sfu::{Sfu, SfuConfig};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::actor::Actor;
-use super::{Lane, Message, Offered, PublishGrant, PublisherKind, StreamHandle, Unit};
+use super::{Departure, Lane, Message, Offered, PublishGrant, PublisherKind, StreamHandle, Unit};
 use crate::store::Store;
 use crate::transcode::{Job, TranscodeConfig, Transcoding};
 
@@ -134,4 +135,25 @@ async fn a_publisher_that_went_before_it_read_its_grant_does_not_keep_others_out
     let news = bench.mailbox.try_recv().unwrap();
     bench.actor.take(news).await;
     bench.publish().await;
+}
+
+#[tokio::test]
+async fn what_a_publisher_no_longer_sends_when_it_comes_back_is_taken_from_hls() {
+    let mut bench = Bench::new().await;
+    let there = |bench: &Bench| bench.handle.hls.playlist("audio.m3u8", &ReloadRequest::default()).is_some();
+    let first = bench.publish().await;
+    // AAC-LC, 48 kHz, stereo (ISO/IEC 14496-3 §1.6.2.1).
+    let config = Bytes::from_static(&[0x11, 0x90]);
+    bench.actor.take(Message::AacConfig { publisher: first.publisher, config }).await;
+    bench.sound(first, Codec::Aac, Timestamp::zero(Timescale::AUDIO)).await;
+    assert!(there(&bench));
+    let (publisher, departure) = (first.publisher, Departure::Lost);
+    bench.actor.take(Message::Unpublish { publisher, departure }).await;
+    let second = bench.publish().await;
+    bench.sound(second, Codec::Opus, Timestamp::new(48_000, Timescale::AUDIO)).await;
+    let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+    bench.actor.forget_absent(later(5));
+    assert!(there(&bench), "it may still come");
+    bench.actor.forget_absent(later(11));
+    assert!(!there(&bench));
 }

@@ -16,6 +16,32 @@ const SETTLED: Duration = Duration::from_millis(1500);
 /// is damage.
 const ASTRAY: Timestamp = Timestamp::new(60, Timescale::of(1));
 
+/// A transcoder that carries nothing for so long, though its source goes on, hangs.
+const HUNG: Duration = Duration::from_secs(10);
+/// A source that is silent for longer begins anew.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Packets of one of the creator's lanes that follow each other.
+struct Run {
+    since: Instant,
+    last: Instant,
+}
+
+impl Run {
+    fn take(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.last) > PAUSE {
+            self.since = now;
+        }
+        self.last = now;
+    }
+
+    /// Whether a transcoder that lives of it, and was last seen to do something at `seen`, hangs.
+    fn leaves_behind(&self, seen: Instant, now: Instant) -> bool {
+        let goes_on = now.saturating_duration_since(self.last) <= PAUSE;
+        goes_on && now.saturating_duration_since(seen.max(self.since)) > HUNG
+    }
+}
+
 /// A transcoder's lane.
 struct Attached {
     job: Job,
@@ -37,6 +63,9 @@ pub struct Transcoded {
     resuming: BTreeSet<Lane>,
     /// The last packet of each lane that WebRTC viewers got.
     pub forwarded: BTreeMap<Lane, Timestamp>,
+    runs: BTreeMap<Lane, Run>,
+    /// When a job that is running was last seen to do something.
+    seen: BTreeMap<Job, Instant>,
 }
 
 impl Transcoded {
@@ -48,6 +77,8 @@ impl Transcoded {
             replaced: BTreeMap::new(),
             resuming: BTreeSet::new(),
             forwarded: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -78,6 +109,7 @@ impl Actor {
         // One that went without a word has nothing to say any more.
         self.transcoded.attached.retain(|_, other| other.lane != lane);
         self.transcoded.attached.insert(publisher, Attached { job, lane, astray: 0 });
+        self.transcoded.seen.insert(job, Instant::now());
         if let (Lane::Video(name), None) = (lane, self.source_owner(lane)) {
             match self.transcoded.jobs.get(&job).map(|work| work.keys) {
                 Some(KeyPlacement::Grid) => self.hls.lead(name),
@@ -137,8 +169,10 @@ impl Actor {
     /// A packet of the creator's own.
     pub(super) fn note_source(&mut self, lane: Lane, packet: &Packet) {
         let Some(publisher) = &mut self.publisher else { return };
+        let now = Instant::now();
         let begins = publisher.begun.is_none();
-        publisher.begun.get_or_insert_with(Instant::now);
+        publisher.begun.get_or_insert(now);
+        self.transcoded.runs.entry(lane).or_insert(Run { since: now, last: now }).take(now);
         let before = (publisher.gop.is_reordered(), publisher.gop.has_sparse_keys());
         if let Lane::Video(_) = lane
             && publisher.is_single()
@@ -190,6 +224,9 @@ impl Actor {
     /// A transcoder's packet. A lane of the creator's always wins, save for WebRTC viewers where they cannot have
     /// it as it is.
     pub(super) fn made_packet(&mut self, id: PublisherId, lane: Lane, packet: Packet, epoch: StudioEpoch) {
+        if let Some(attached) = self.transcoded.attached.get(&id) {
+            self.transcoded.seen.insert(attached.job, Instant::now());
+        }
         if self.is_astray(id, packet.pts) {
             return;
         }
@@ -307,5 +344,50 @@ impl Actor {
             coming.flat_map(|(_, work)| work.lanes()).filter(|lane| *lane != Lane::Audio(Codec::Opus));
         self.hls.expect(settled.then(|| coming.collect()));
         self.transcoded.jobs = jobs;
+    }
+
+    /// Begins transcodes anew whose child runs and does nothing: it may hang in foreign bytes.
+    pub(super) fn restart_hung(&mut self, now: Instant) {
+        let Transcoded { supervisor: Some(supervisor), jobs, runs, seen, .. } = &mut self.transcoded else {
+            return;
+        };
+        seen.retain(|job, seen| {
+            let Some(run) = jobs.get(job).and_then(|work| runs.get(&work.input)) else { return false };
+            let hangs = run.leaves_behind(*seen, now);
+            if hangs {
+                tracing::warn!(stream = %self.row.playback_id, ?job, "a transcoder that does nothing is replaced");
+            }
+            // The next child is looked at from its first word on.
+            !(hangs && supervisor.restart(*job))
+        });
+    }
+
+    /// The lanes that are there, or will be as long as somebody wants them.
+    pub(super) fn lanes_to_come(&self) -> BTreeSet<Lane> {
+        let made = self.transcoded.jobs.values().flat_map(Work::lanes);
+        self.lanes.keys().copied().chain(made).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transcoder_hangs_only_where_its_source_has_gone_on_without_it() {
+        let begun = Instant::now();
+        let at = |tenths: u64| begun + Duration::from_millis(100 * tenths);
+        let mut run = Run { since: begun, last: begun };
+        (1..=100).for_each(|tenths| run.take(at(tenths)));
+        assert!(!run.leaves_behind(begun, at(100)), "not for long enough");
+        (101..=110).for_each(|tenths| run.take(at(tenths)));
+        assert!(run.leaves_behind(begun, at(110)));
+        assert!(!run.leaves_behind(at(109), at(110)), "it has just done something");
+        assert!(!run.leaves_behind(begun, at(200)), "the source is silent too");
+        // After a silence it is given as long again.
+        (200..=290).for_each(|tenths| run.take(at(tenths)));
+        assert!(!run.leaves_behind(begun, at(290)));
+        (291..=310).for_each(|tenths| run.take(at(tenths)));
+        assert!(run.leaves_behind(begun, at(310)));
     }
 }

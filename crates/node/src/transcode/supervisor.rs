@@ -33,22 +33,29 @@ pub struct Wanted {
     pub jobs: BTreeMap<Job, Work>,
 }
 
+/// What a stream tells besides.
+enum Order {
+    /// A key frame in a made rendition.
+    KeyFrame(RenditionName),
+    Restart(Job),
+}
+
 /// A stream's end of its supervisor, which ends when this is dropped.
 pub struct Supervisor {
     wanted: watch::Sender<Wanted>,
-    keys: mpsc::Sender<RenditionName>,
+    orders: mpsc::Sender<Order>,
     failing: watch::Receiver<BTreeSet<Job>>,
 }
 
 impl Supervisor {
     pub fn start(shared: Arc<Transcoding>, stream: WeakStream) -> Self {
         let (wanted, wishes) = watch::channel(Wanted::default());
-        let (keys, asked) = mpsc::channel(COMMANDS);
+        let (orders, taken) = mpsc::channel(COMMANDS);
         let (failures, failing) = watch::channel(BTreeSet::new());
         let supervising =
             Supervising { shared, stream, failures: Arc::new(failures), running: BTreeMap::new() };
-        tokio::spawn(supervising.run(wishes, asked));
-        Self { wanted, keys, failing }
+        tokio::spawn(supervising.run(wishes, taken));
+        Self { wanted, orders, failing }
     }
 
     pub fn want(&self, wanted: Wanted) {
@@ -62,7 +69,12 @@ impl Supervisor {
     /// Asks for a key frame in a made rendition.
     pub fn ask_keyframe(&self, name: RenditionName) {
         // Full: it is asked for again.
-        let _ = self.keys.try_send(name);
+        let _ = self.orders.try_send(Order::KeyFrame(name));
+    }
+
+    /// Begins a transcode anew whose child runs and carries nothing. `false` where it was not told.
+    pub fn restart(&self, job: Job) -> bool {
+        self.orders.try_send(Order::Restart(job)).is_ok()
     }
 
     /// Whether a transcode failed so often that nobody should wait for it.
@@ -86,7 +98,7 @@ struct Supervising {
 }
 
 impl Supervising {
-    async fn run(mut self, mut wishes: watch::Receiver<Wanted>, mut keys: mpsc::Receiver<RenditionName>) {
+    async fn run(mut self, mut wishes: watch::Receiver<Wanted>, mut orders: mpsc::Receiver<Order>) {
         loop {
             let until = self.running.values().filter_map(|running| running.unneeded_since).min();
             let until = until.map(|since| tokio::time::Instant::from_std(since + LINGER));
@@ -99,13 +111,26 @@ impl Supervising {
                     // The stream's task has ended.
                     Err(_) => return,
                 },
-                Some(name) = keys.recv() => {
-                    if let Some(ladder) = self.running.get(&Job::Ladder) {
-                        // Full: it is asked for again.
-                        let _ = ladder.commands.try_send(TranscodeCommand::KeyFrame(name));
-                    }
-                }
+                Some(order) = orders.recv() => self.obey(&order),
                 () = at(until) => self.end_unneeded(),
+            }
+        }
+    }
+
+    fn obey(&mut self, order: &Order) {
+        match order {
+            Order::KeyFrame(name) => {
+                if let Some(ladder) = self.running.get(&Job::Ladder) {
+                    // Full: it is asked for again.
+                    let _ = ladder.commands.try_send(TranscodeCommand::KeyFrame(*name));
+                }
+            }
+            Order::Restart(job) => {
+                // What is dropped here is told to go, and killed where it does not.
+                if let Some(Running { work, unneeded_since, .. }) = self.running.remove(job) {
+                    let started = Running { unneeded_since, ..self.start(*job, work) };
+                    self.running.insert(*job, started);
+                }
             }
         }
     }

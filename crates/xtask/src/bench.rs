@@ -20,10 +20,10 @@ struct Bench {
 
 const BENCHES: &[Bench] = &[
     Bench { name: "ladder", package: "tickcast-codec", example: "ladder" },
-    Bench { name: "sim", package: "tickcast-sim", example: "bench" },
-    Bench { name: "compose", package: "tickcast-compose", example: "bench" },
-    Bench { name: "rtmp", package: "tickcast-rtmp", example: "bench" },
-    Bench { name: "sfu", package: "tickcast-sfu", example: "bench" },
+    Bench { name: "sim", package: "tickcast-sim", example: "steps" },
+    Bench { name: "compose", package: "tickcast-compose", example: "stages" },
+    Bench { name: "rtmp", package: "tickcast-rtmp", example: "messages" },
+    Bench { name: "sfu", package: "tickcast-sfu", example: "viewers" },
 ];
 
 /// The peer of `sim`, from PyPI.

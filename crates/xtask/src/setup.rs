@@ -39,6 +39,7 @@ const BUILD: &[&str] = &[
     "libayatana-appindicator3-dev",
     "libxdo-dev",
     "mesa-vulkan-drivers",
+    "xdg-utils",
     "ffmpeg",
 ];
 
@@ -60,6 +61,7 @@ const TEST: &[&str] = &[
     "pulseaudio",
     "pulseaudio-utils",
     "iproute2",
+    "python3-venv",
 ];
 
 /// The oldest Node.js that the pages build with.

@@ -122,7 +122,7 @@ struct Peer {
 
 impl Peer {
     fn start(python: &str, state: &Path, threads: usize) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/bench/peer_taichi.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/steps/peer_taichi.py");
         let mut command = Command::new(python);
         command.arg(script).arg(state).arg(threads.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;

@@ -147,8 +147,7 @@ fn open(
 
 /// In the person's folder for films, as the system names it, else in the home.
 fn default_recording() -> PathBuf {
-    let home = std::env::home_dir().unwrap_or_default();
-    let films = std::env::var_os("XDG_VIDEOS_DIR").map_or_else(|| home.join("Videos"), PathBuf::from);
+    let films = dirs::video_dir().unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join("Videos"));
     films.join("Tickcast/recording.mp4")
 }
 

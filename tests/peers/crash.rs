@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use media::WallTime;
-use testkit::{ffmpeg, wait_until};
+use testkit::{ffmpeg, soak, wait_until};
 
 use crate::broadcasts::{LIMIT, engine, stamps};
 
@@ -23,8 +23,7 @@ fn moment(turn: u64) -> Duration {
 
 #[test]
 fn a_recording_plays_to_within_two_seconds_of_a_kill() {
-    let kills = if std::env::var_os("TICKCAST_SOAK").is_some() { KILLS_IN_SOAK } else { KILLS };
-    for turn in 0..kills {
+    for turn in 0..soak(KILLS, KILLS_IN_SOAK) {
         let folder = tempfile::tempdir().expect("a folder");
         let recording = folder.path().join("recording.mp4");
         let mut engine = engine(folder.path(), &format!("recording = {{ path = {recording:?} }}"));

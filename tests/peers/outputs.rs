@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{RtmpServer, wait_until};
+use testkit::{RtmpServer, soak, wait_until};
 
 use crate::broadcasts::{LIMIT, engine, stamps};
 
-/// How long one server is gone.
+/// How often one server dies.
+const DEATHS: u32 = 1;
+const DEATHS_IN_SOAK: u32 = 10;
+/// How long it is gone each time.
 const GONE: Duration = Duration::from_secs(20);
 /// Some four seconds of both tracks at the test broadcast's bitrates.
 const ENOUGH_BYTES: u64 = 250_000;
@@ -34,20 +37,23 @@ fn an_output_that_dies_and_returns_takes_no_frame_from_the_other_nor_from_the_re
     wait_for_bytes(&dying, "one");
     wait_for_bytes(&steady, "two");
 
-    dying.kill();
-    std::fs::remove_file(dying.recording("one")).expect("the first recording");
-    let back_at = Instant::now() + GONE;
-    // Not a wait for something: the time that it is gone is what is tried.
-    wait_until("the server's return", LIMIT, || (Instant::now() >= back_at).then_some(()))
-        .expect("time passes");
-    dying.restart().expect("nginx again");
-    wait_for_bytes(&dying, "one");
+    let deaths = soak(DEATHS, DEATHS_IN_SOAK);
+    for _ in 0..deaths {
+        dying.kill();
+        std::fs::remove_file(dying.recording("one")).expect("the first recording");
+        let back_at = Instant::now() + GONE;
+        // Not a wait for something: the time that it is gone is what is tried.
+        wait_until("the server's return", LIMIT, || (Instant::now() >= back_at).then_some(()))
+            .expect("time passes");
+        dying.restart().expect("nginx again");
+        wait_for_bytes(&dying, "one");
+    }
     assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
 
     let recorded: Vec<u32> = stamps(&recording).iter().map(|stamp| stamp.frame).collect();
     let served: Vec<u32> = stamps(&steady.recording("two")).iter().map(|stamp| stamp.frame).collect();
     let (first, last) = (served[0], served[served.len() - 1]);
-    assert!(f64::from(last - first) > GONE.as_secs_f64() * 25.0, "{first} to {last}");
+    assert!(f64::from(last - first) > (GONE * deaths).as_secs_f64() * 25.0, "{first} to {last}");
     // What an encoder had to leave out is in neither; everything else is in both.
     let common: Vec<u32> = recorded.into_iter().filter(|frame| (first..=last).contains(frame)).collect();
     assert_eq!(served, common);

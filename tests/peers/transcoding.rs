@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use api::CreatedStream;
 use media::Size;
 use testkit::tickcast::Node;
-use testkit::{LoggedChild, ffmpeg, wait_until};
+use testkit::{LoggedChild, ffmpeg, soak, wait_until};
 use tokio::runtime::Runtime;
 
 use crate::broadcasts::{
@@ -21,6 +21,9 @@ const RECORDED: Duration = Duration::from_secs(30);
 /// The offset of sound against picture that nobody notices.
 const AV_OFFSET_MAX_MS: f64 = 25.0;
 const SAMPLE_SECONDS: u32 = 60;
+/// How often both transcoders of a stream are killed.
+const KILLS: u32 = 1;
+const KILLS_IN_SOAK: u32 = 4;
 
 /// The test broadcast with burnt-in numbers, flashes and beeps, as a file.
 fn recording(folder: &Path) -> PathBuf {
@@ -224,7 +227,8 @@ fn what_the_studio_publishes_by_whip_plays_by_hls_with_aac() {
 fn a_transcoder_that_is_killed_costs_the_others_nothing_and_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("sample.mp4");
-    ffmpeg::sample(&file, SAMPLE_SECONDS).expect("a sample");
+    let (kills, read_seconds) = (soak(KILLS, KILLS_IN_SOAK), soak(8, 60));
+    ffmpeg::sample(&file, SAMPLE_SECONDS * kills).expect("a sample");
     let source = ffmpeg::decode(&[], &file.to_string_lossy(), None).expect("the sample decodes");
     let published = publish(&file);
     let (node, stream) = (&published.node, &published.stream);
@@ -232,19 +236,23 @@ fn a_transcoder_that_is_killed_costs_the_others_nothing_and_comes_back() {
         let mut viewer = Viewer::join(stream);
         assert!(viewer.watch(|received| received.sounds > 0).await, "{}", node.log());
         wait_for_renditions(node, stream, 4);
-        let before = wait_for_transcoders(node, "two transcoders", |ids| ids.len() == 2);
         let url = rtmp_play_url(node, stream);
+        let mut before = wait_for_transcoders(node, "two transcoders", |ids| ids.len() == 2);
         let reader = std::thread::spawn(move || {
-            ffmpeg::decode(&["-rw_timeout", "30000000"], &url, Some(8)).expect("it plays by RTMP")
+            let read = ffmpeg::decode(&["-rw_timeout", "30000000"], &url, Some(read_seconds));
+            read.expect("it plays by RTMP")
         });
-        // Both are killed, at once and as a crash would.
-        for id in &before {
-            send(*id, "KILL");
+        for _ in 0..kills {
+            // Both are killed, at once and as a crash would.
+            for id in &before {
+                send(*id, "KILL");
+            }
+            let others = |ids: &BTreeSet<u32>| ids.len() == 2 && ids.is_disjoint(&before);
+            before = wait_for_transcoders(node, "two others", others);
+            let sounds = viewer.received.sounds;
+            assert!(viewer.watch(|received| received.sounds >= sounds + 100).await, "{}", node.log());
+            wait_for_renditions(node, stream, 4);
         }
-        wait_for_transcoders(node, "two others", |ids| ids.len() == 2 && ids.is_disjoint(&before));
-        let sounds = viewer.received.sounds;
-        assert!(viewer.watch(|received| received.sounds >= sounds + 100).await, "{}", node.log());
-        wait_for_renditions(node, stream, 4);
         let read = reader.join().expect("the reader");
         assert!(read.is_run_of(&source), "{} pictures are no run of the source's", read.pictures.len());
         viewer.leave().await;

@@ -3,11 +3,13 @@
 //! Knows no server: `node` serves these types, the studio and the viewer call them through [`Client`]. The
 //! signalling of WHIP and WHEP is the same three requests, in [`session`].
 
+pub mod address;
 pub mod client;
 pub mod problem;
 pub mod session;
 pub mod stream;
 
+pub use address::reachable;
 pub use client::{Client, ClientError};
 pub use problem::Problem;
 pub use session::{Resource, SessionClient, SessionOffered};

@@ -8,7 +8,7 @@ pub mod need;
 mod supervisor;
 mod ticket;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,21 +65,11 @@ impl Transcoding {
             config.executable.clone()
         };
         let room = Arc::new(Semaphore::new(config.max_children.min(Semaphore::MAX_PERMITS)));
-        Some(Self { executable, node: reachable(rtmp), room, tickets: Tickets::default() })
+        Some(Self { executable, node: api::reachable(rtmp), room, tickets: Tickets::default() })
     }
 
     /// What a name that was played or published stands for, where it is a token of a child's. It works once.
     pub fn redeem(&self, name: &str) -> Option<Ticket> {
         self.tickets.redeem(name)
     }
-}
-
-/// Where a socket that is bound to `address` is reached from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }

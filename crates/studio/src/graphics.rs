@@ -58,7 +58,11 @@ impl Graphics {
     }
 
     fn open(choice: Choice) -> Result<Self, String> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let mut described = wgpu::InstanceDescriptor::new_without_display_handle();
+        // Without OpenGL, whose drivers complain on standard error where there is no display: what has no better
+        // is slower than our CPU code.
+        described.backends = wgpu::Backends::PRIMARY;
+        let instance = wgpu::Instance::new(described);
         let wanted = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()

@@ -20,3 +20,11 @@ pub use process::{OwnedChild, SetupError, wait_until};
 pub use rtmp_server::RtmpServer;
 pub use webdriver::WebDriver;
 pub use xvfb::Xvfb;
+
+/// Set: tests run their long and many-fold forms.
+pub const SOAK: &str = "TICKCAST_SOAK";
+
+/// `usual`, or `long` where the tests' long forms are wanted.
+pub fn soak<T>(usual: T, long: T) -> T {
+    if std::env::var_os(SOAK).is_some() { long } else { usual }
+}

@@ -43,12 +43,15 @@ fn nextest() -> Result {
     run(cargo().args(["install", "cargo-nextest", "--locked"]))
 }
 
-/// The same tests, with the bounds of time and number that the environment sets.
+/// The same tests in their long and many-fold forms.
 pub fn soak() -> Result {
     setup::install(true)?;
     build::tickcast()?;
     nextest()?;
-    run(cargo().env("TICKCAST_SOAK", "1").args(["nextest", "run", "--workspace", "--profile", "soak"]))
+    let mut tests = cargo();
+    tests.args(["nextest", "run", "--workspace", "--profile", "soak"]);
+    // Each property is tried on sixteen times as many cases as usual.
+    run(tests.env("TICKCAST_SOAK", "1").env("PROPTEST_CASES", "4096"))
 }
 
 pub fn fuzz(args: &[String]) -> Result {

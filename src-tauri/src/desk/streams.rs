@@ -1,6 +1,6 @@
 //! What the Desk asks its node over the node's own API, as any other program would.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,29 +80,5 @@ pub fn is_on_loopback(node: &Supervised) -> bool {
 /// The running node's address as this machine reaches it.
 pub fn base(node: &Supervised) -> Option<String> {
     let address = node.fact("http")?.parse().ok()?;
-    Some(format!("http://{}", reachable(address)))
-}
-
-/// "Every interface" is nothing that one can connect to everywhere; loopback is.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_on_every_interface_is_reached_over_loopback() {
-        let there = |text: &str| reachable(text.parse().unwrap()).to_string();
-        assert_eq!(there("0.0.0.0:8080"), "127.0.0.1:8080");
-        assert_eq!(there("[::]:8080"), "[::1]:8080");
-        assert_eq!(there("192.0.2.7:80"), "192.0.2.7:80");
-    }
+    Some(format!("http://{}", api::reachable(address)))
 }

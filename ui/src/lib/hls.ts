@@ -11,8 +11,8 @@ export async function playHls(
 ): Promise<Player> {
   if (!Hls.isSupported()) throw new PlayerFailed("This browser plays neither WebRTC nor HLS.");
   const hls = new Hls({ lowLatencyMode: true, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1 });
-  const heights = new Map<string, number>();
-  hls.on(Hls.Events.MANIFEST_PARSED, () => hls.levels.forEach((level, i) => heights.set(level.name ?? String(i), i)));
+  const levels = new Map<string, number>();
+  hls.on(Hls.Events.MANIFEST_PARSED, () => hls.levels.forEach((level, i) => levels.set(level.name ?? String(i), i)));
   try {
     await firstPicture(hls, url, video);
   } catch (error) {
@@ -20,13 +20,15 @@ export async function playHls(
     throw error;
   }
   hls.on(Hls.Events.ERROR, (_event, data: ErrorData) => {
-    if (data.fatal) failed(`Playback by HLS ended (${data.details}).`);
+    if (data.fatal) failed(said("The picture stopped coming by HLS.", data));
   });
   return {
     transport: "hls",
     stop: () => hls.destroy(),
     async choose(rendition) {
-      hls.nextLevel = rendition === "auto" ? -1 : heights.get(rendition) ?? -1;
+      const level = rendition === "auto" ? -1 : levels.get(rendition);
+      if (level === undefined) throw new PlayerFailed("This quality is not to be had by HLS yet.");
+      hls.nextLevel = level;
     },
     async figures(): Promise<PlayerFigures> {
       const level = hls.levels[hls.currentLevel];
@@ -48,13 +50,19 @@ export async function playHls(
   };
 }
 
+/** The words for people; the library's own go to the console. */
+function said(words: string, { details }: ErrorData): string {
+  console.warn(`hls.js: ${details}`);
+  return words;
+}
+
 function firstPicture(hls: Hls, url: string, video: HTMLVideoElement): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new PlayerFailed("No picture came by HLS.")), FIRST_PICTURE_MS);
     hls.once(Hls.Events.ERROR, (_event, data: ErrorData) => {
       if (!data.fatal) return;
       clearTimeout(timer);
-      reject(new PlayerFailed(`HLS could not be loaded (${data.details}).`));
+      reject(new PlayerFailed(said("The stream could not be loaded by HLS.", data)));
     });
     video.requestVideoFrameCallback(() => { clearTimeout(timer); resolve(); });
     hls.loadSource(url);

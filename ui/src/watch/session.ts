@@ -1,65 +1,147 @@
-// Finds a way to play a stream, and finds another when that one ends.
-import { nodeClock, streamInfo, type StreamInfo } from "../lib/api";
-import { measureOffset, type ClockOffset } from "../lib/clock";
-import { playHls } from "../lib/hls";
-import type { Player } from "../lib/player";
-import { playWebRtc } from "../lib/webrtc";
+// Keeps a stream playing: asks the node what the stream is doing, joins it, and joins again when that ends.
+import { ApiError, type StreamInfo } from "../lib/api";
+import { PlayerFailed, type Player } from "../lib/player";
+import { Stillness } from "./still";
 
 export type Phase =
   | { at: "loading"; words: string }
+  /** Not begun, or ended. */
   | { at: "waiting"; words: string }
-  | { at: "playing"; player: Player }
-  | { at: "failed"; words: string };
+  /** `still`: no new picture came for a while. */
+  | { at: "playing"; player: Player; still: boolean }
+  /** It is tried again at `retryMs` of `Date.now()`. */
+  | { at: "failed"; words: string; retryMs: number }
+  /** There is no such stream, nor will there be. */
+  | { at: "unknown"; words: string };
 
 export interface Session {
+  /** As the node said last. */
   info: StreamInfo | null;
-  clock: ClockOffset | null;
   phase: Phase;
 }
 
-const RETRY_MS = 2000;
+/** What the session does not do itself. */
+export interface Ways {
+  info(signal: AbortSignal): Promise<StreamInfo>;
+  /** `note` is told what it tries, `lost` that what it gave ended by itself. */
+  join(info: StreamInfo, note: (words: string) => void, lost: (why: string) => void): Promise<Player>;
+  /** How many pictures were decoded so far; null where that says nothing. */
+  pictures(): number | null;
+}
 
-/** Keeps `playbackId` playing in `video` until the returned function is called. */
-export function watch(
-  playbackId: string, transport: "auto" | "hls", video: HTMLVideoElement, changed: (session: Session) => void,
-): () => void {
-  const session: Session = { info: null, clock: null, phase: { at: "loading", words: "Finding the stream" } };
+/** From an answer of the node to the next question. */
+const ASK_MS = 2000;
+/** A question without an answer counts as failed. */
+const ANSWER_LIMIT_MS = 5000;
+/** How often the picture is looked at. */
+const LOOK_MS = 250;
+/** From one failure to the next attempt; the last one stays. */
+const PAUSES_MS = [1000, 2000, 4000, 8000, 15_000];
+
+/** Runs until the returned function is called. */
+export function watch(ways: Ways, changed: (now: Session) => void): () => void {
+  const session: Session = { info: null, phase: { at: "loading", words: "Finding the stream" } };
   let player: Player | null = null;
-  let ended = false;
+  let failures = 0;
+  /** Why the last question failed, while the stream plays on. */
+  let unanswered: string | null = null;
+  /** How often it was left: what was asked for before concerns nobody any more. */
+  let left = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const enter = (phase: Phase) => { if (!ended) { session.phase = phase; changed({ ...session }); } };
-  const again = () => { player?.stop(); player = null; timer = setTimeout(() => void attempt(), RETRY_MS); };
+  let looks: ReturnType<typeof setInterval> | undefined;
 
-  async function attempt(): Promise<void> {
+  const show = () => changed({ ...session });
+  const enter = (phase: Phase) => { session.phase = phase; show(); };
+  const next = (pauseMs: number) => { timer = setTimeout(() => void ask(), pauseMs); };
+  const pause = () => PAUSES_MS[Math.min(failures++, PAUSES_MS.length - 1)] ?? ASK_MS;
+
+  function leave() {
+    left += 1;
+    clearTimeout(timer);
+    clearInterval(looks);
+    unanswered = null;
+    player?.stop();
+    player = null;
+  }
+
+  function fail(words: string) {
+    leave();
+    const pauseMs = pause();
+    enter({ at: "failed", words, retryMs: Date.now() + pauseMs });
+    next(pauseMs);
+  }
+
+  /** One question at a time: the next one is asked after the answer. */
+  async function ask(): Promise<void> {
+    const then = left;
     try {
-      session.info = await streamInfo(playbackId);
-      if (session.info.status !== "live") {
-        const over = session.info.status === "ended" || session.info.status === "archived";
-        enter({ at: "waiting", words: over ? "The broadcast has ended." : "The broadcast has not begun yet." });
-        return again();
-      }
-      session.clock ??= await measureOffset(nodeClock).catch(() => null);
-      enter({ at: "loading", words: "Joining" });
-      player = await join(session.info);
-      if (ended) player.stop(); else enter({ at: "playing", player });
+      const info = await ways.info(AbortSignal.timeout(ANSWER_LIMIT_MS));
+      if (then !== left) return;
+      session.info = info;
+      unanswered = null;
     } catch (error) {
-      enter({ at: "failed", words: error instanceof Error ? error.message : String(error) });
-      again();
+      if (then === left) refused(error);
+      return;
+    }
+    if (session.info.status !== "live") {
+      leave();
+      failures = 0;
+      enter({ at: "waiting", words: over(session.info) ? "The broadcast has ended." : "The broadcast has not begun yet." });
+      next(ASK_MS);
+    } else if (player) {
+      failures = 0;
+      show();
+      next(ASK_MS);
+    } else {
+      await begin(session.info, then);
     }
   }
 
-  async function join(info: StreamInfo): Promise<Player> {
-    const lost = (why: string) => { enter({ at: "failed", words: why }); again(); };
-    if (transport !== "hls" && "RTCPeerConnection" in window) {
-      try {
-        return await playWebRtc(info.whep_url, video, session.clock, lost);
-      } catch {
-        enter({ at: "loading", words: "WebRTC does not get through here. Trying HLS" });
-      }
+  function refused(error: unknown) {
+    if (error instanceof ApiError && error.code === "stream_not_found") {
+      leave();
+      enter({ at: "unknown", words: error.message });
+    } else if (session.phase.at === "playing") {
+      // The media takes other ways: it is played for as long as it comes.
+      unanswered = sentence(error);
+      next(pause());
+    } else {
+      fail(sentence(error));
     }
-    return await playHls(info.hls_url, video, session.clock, lost);
   }
 
-  void attempt();
-  return () => { ended = true; clearTimeout(timer); player?.stop(); };
+  async function begin(info: StreamInfo, then: number): Promise<void> {
+    enter({ at: "loading", words: "Joining" });
+    try {
+      const note = (words: string) => { if (then === left) enter({ at: "loading", words }); };
+      const joined = await ways.join(info, note, (why) => { if (player === joined) fail(why); });
+      if (then !== left) return joined.stop();
+      player = joined;
+      failures = 0;
+      enter({ at: "playing", player, still: false });
+      const stillness = new Stillness(performance.now());
+      looks = setInterval(() => look(stillness.look(ways.pictures(), performance.now())), LOOK_MS);
+      next(ASK_MS);
+    } catch (error) {
+      if (then === left) fail(sentence(error));
+    }
+  }
+
+  function look(still: boolean) {
+    if (session.phase.at !== "playing") return;
+    if (still && unanswered) fail(unanswered);
+    else if (still !== session.phase.still) enter({ ...session.phase, still });
+  }
+
+  void ask();
+  return leave;
+}
+
+const over = ({ status }: StreamInfo) => status === "ended" || status === "archived";
+
+/** Nothing but sentences that were written for people. */
+export function sentence(error: unknown): string {
+  if (error instanceof ApiError || error instanceof PlayerFailed) return error.message;
+  console.error(error);
+  return "This browser could not play the stream.";
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Failure, Reason, Snapshot } from "../src/desk/ipc";
-import { address, quality, stateWords, summary, trouble } from "../src/desk/words";
+import type { Child, Failure, Reason, Snapshot } from "../src/desk/ipc";
+import { Refusal, type About } from "../src/desk/refusal.svelte";
+import { address, lines, quality, stateWords, summary, trouble } from "../src/desk/words";
 
 // What the Rust side writes, held to this file by a test there.
 const sample = JSON.parse(readFileSync(new URL("./snapshot.json", import.meta.url), "utf8")) as Snapshot;
@@ -36,23 +37,93 @@ describe("where a node listens", () => {
 });
 
 describe("what the Desk says of a failure", () => {
+  const ended = { state: "failed", log: [] } as Pick<Child, "state" | "log">;
+
   it("names the remedy of a taken port, with the file to change", () => {
-    const said = trouble("node", failure("port_taken", {
+    const said = trouble("node", ended, failure("port_taken", {
       status: 4, last_words: "tickcast: the port 0.0.0.0:8080 of HTTP cannot be opened",
     }), sample.paths);
     expect(said.what).toContain("Another program already listens");
     expect(said.remedy).toContain("/config/tickcast/node.toml");
-    expect(said.detail).toBe("the port 0.0.0.0:8080 of HTTP cannot be opened · exit status 4");
+    expect(said.said).toBe("the port 0.0.0.0:8080 of HTTP cannot be opened");
+    expect(said.ending).toBe("exit status 4");
   });
 
   it("has words for every reason, and names the child", () => {
     const reasons: Reason[] = ["port_taken", "not_built", "unstartable", "hung", "ended_before_ready", "ended_while_running"];
     for (const reason of reasons) {
-      const said = trouble("stage", failure(reason, { signal: 11 }), sample.paths);
+      const said = trouble("stage", ended, failure(reason, { signal: 11 }), sample.paths);
       expect(said.what.length).toBeGreaterThan(20);
       expect(said.remedy).toMatch(/\.$/);
-      expect(said.detail).toBe(reason === "not_built" ? null : "ended by signal 11");
+      expect(said.ending).toBe(reason === "not_built" ? null : "ended by signal 11");
     }
-    expect(trouble("stage", failure("not_built"), sample.paths).what).toBe("This build of Tickcast has no Stage.");
+    expect(trouble("stage", ended, failure("not_built"), sample.paths).what).toBe("This build of Tickcast has no Stage.");
+  });
+
+  it("repeats all that the child said last, line for line, and nothing from before", () => {
+    const message = [
+      "tickcast: node.toml is not a node's configuration: TOML parse error at line 1, column 10", "  |",
+      "1 | nonsense here", "  |          ^", "key with no value, expected `=`",
+    ];
+    const log = [...message, "ready", ...message, ""].map((text, number) => ({ number, text }));
+    const last_words = message[0] ?? null;
+    const said = trouble("node", { state: "failed", log }, failure("ended_before_ready", { last_words }), sample.paths);
+    expect(said.said).toBe(message.join("\n").replace("tickcast: ", ""));
+    const endless = [...log, ...Array.from({ length: 500 }, (_, i) => ({ number: 100 + i, text: `line ${i}` }))];
+    const long = trouble("node", { state: "failed", log: endless }, failure("ended_before_ready", { last_words }), sample.paths);
+    expect(long.said?.split("\n")).toHaveLength(12);
+  });
+
+  it("does not ask for what happens by itself", () => {
+    const crash = failure("ended_while_running", { signal: 9 });
+    expect(trouble("node", ended, crash, sample.paths).remedy).toContain("Start it again.");
+    expect(trouble("node", { state: "restarting", log: [] }, crash, sample.paths).remedy).not.toContain("Start it again.");
+  });
+});
+
+describe("a refusal", () => {
+  const no = () => Promise.reject("The last orders are still being carried out.");
+  const yes = () => Promise.resolve("done");
+
+  it("stays until it is dismissed", async () => {
+    const refusal = new Refusal();
+    refusal.see(sample);
+    expect(await refusal.attempt("node", no)).toBeNull();
+    refusal.see({ ...sample, revision: 8 });
+    expect(refusal.words).toBe("The last orders are still being carried out.");
+    refusal.dismiss();
+    expect(refusal.words).toBeNull();
+  });
+
+  it("goes when an action succeeds", async () => {
+    const refusal = new Refusal();
+    await refusal.attempt("streams", no);
+    expect(await refusal.attempt("node", yes)).toBe("done");
+    expect(refusal.words).toBeNull();
+  });
+
+  it("goes when what it speaks of changes, and with nothing else", async () => {
+    const streams = { known: [], trouble: null };
+    const changes: [About, Snapshot][] = [
+      ["node", { ...sample, node: { ...sample.node, state: "stopped" } }],
+      ["stage", { ...sample, stage: { ...sample.stage, state: "failed" } }],
+      ["streams", { ...sample, streams }],
+    ];
+    for (const [about] of changes) {
+      for (const [changed, now] of changes) {
+        const refusal = new Refusal();
+        refusal.see(sample);
+        await refusal.attempt(about, no);
+        refusal.see(now);
+        const goes = changed === about || (about === "streams" && changed === "node");
+        expect(refusal.words === null, `${about} as ${changed} changes`).toBe(goes);
+      }
+    }
+  });
+});
+
+describe("a count of lines", () => {
+  it("is told as people count", () => {
+    expect([lines(0), lines(1), lines(2)]).toEqual(["empty", "1 line", "2 lines"]);
   });
 });

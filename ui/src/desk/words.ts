@@ -29,45 +29,59 @@ export function address(text: string | null): string {
   return `${port}, at ${host}`;
 }
 
-/** What happened and what to do. */
-export interface Trouble { what: string; remedy: string; detail: string | null }
+/** What happened, what to do, what the child itself said of it (perhaps in several lines), and how it ended. */
+export interface Trouble { what: string; remedy: string; said: string | null; ending: string | null }
 
-export function trouble(name: ChildName, failure: Failure, paths: Paths): Trouble {
-  const { what, remedy } = sentences(name, failure, paths);
-  if (failure.reason === "not_built") return { what, remedy, detail: null };
-  const said = failure.last_words?.replace(/^(tickcast|error): /, "") ?? null;
-  return { what, remedy, detail: [said, ending(failure)].filter(Boolean).join(" · ") || null };
+export function trouble(name: ChildName, child: Pick<Child, "state" | "log">, failure: Failure, paths: Paths): Trouble {
+  const [what, ...remedy] = sentences(name, failure, paths);
+  if (child.state !== "restarting") remedy.push(...again(failure));
+  const told = failure.reason !== "not_built";
+  return { what, remedy: remedy.join(" "), said: told ? words(child, failure) : null, ending: told ? ending(failure) : null };
 }
 
-function sentences(name: ChildName, failure: Failure, paths: Paths): Omit<Trouble, "detail"> {
+/** Lines of a child's last words that are shown; its log has the rest. */
+const WORDS_MAX = 12;
+
+/** The last words with the lines that go on with them, up to the log's end. */
+function words(child: Pick<Child, "log">, failure: Failure): string | null {
+  if (failure.last_words === null) return null;
+  const begin = child.log.map((line) => line.text).lastIndexOf(failure.last_words);
+  const lines = begin < 0 ? [failure.last_words] : child.log.slice(begin, begin + WORDS_MAX).map((line) => line.text);
+  return lines.join("\n").trimEnd().replace(/^(tickcast|error): /, "");
+}
+
+/** What to do where it does not start again by itself. */
+function again({ reason }: Failure): string[] {
+  return reason === "hung" || reason === "ended_while_running" ? ["Start it again."] : [];
+}
+
+/** What happened, and what to do. */
+function sentences(name: ChildName, failure: Failure, paths: Paths): [string, ...string[]] {
   const named = `The ${name === "node" ? "node" : "Stage"}`;
   switch (failure.reason) {
-    case "port_taken": return {
-      what: "Another program already listens on one of the node's ports.",
-      remedy: `It may be a node that runs already. Stop it, or set other ports in ${paths.node_config}, then start again.`,
-    };
-    case "not_built": return {
-      what: `This build of Tickcast has no ${NAMES[name]}.`,
-      remedy: "Everything else works without it. Use a build that has it.",
-    };
-    case "unstartable": return {
-      what: `${named} could not be started.`,
-      remedy: "Check that the program's file is still where it was, and that the disk is not full.",
-    };
-    case "hung": return {
-      what: `${named} did not get ready within half a minute, and was ended.`,
-      remedy: "Its log below says how far it came. Start it again.",
-    };
-    case "ended_before_ready": return {
-      what: `${named} ended before it was ready.`,
-      remedy: name === "node" && paths.node_config_exists
+    case "port_taken": return [
+      "Another program already listens on one of the node's ports.",
+      `It may be a node that runs already. Stop it, or set other ports in ${paths.node_config}, then start again.`,
+    ];
+    case "not_built": return [
+      `This build of Tickcast has no ${NAMES[name]}.`,
+      "Everything else works without it. Use a build that has it.",
+    ];
+    case "unstartable": return [
+      `${named} could not be started.`,
+      "Check that the program's file is still where it was, and that the disk is not full.",
+    ];
+    case "hung": return [
+      `${named} did not get ready within half a minute, and was ended.`,
+      "Its log below says how far it came.",
+    ];
+    case "ended_before_ready": return [
+      `${named} ended before it was ready.`,
+      name === "node" && paths.node_config_exists
         ? `Its log below says why. Its settings are in ${paths.node_config}.`
         : "Its log below says why.",
-    };
-    case "ended_while_running": return {
-      what: `${named} ended unexpectedly.`,
-      remedy: "Its log below says why. Start it again.",
-    };
+    ];
+    case "ended_while_running": return [`${named} ended unexpectedly.`, "Its log below says why."];
   }
 }
 
@@ -96,6 +110,11 @@ export function quality(stream: Stream): string {
   const height = Math.max(0, ...stream.renditions.map((rendition) => rendition.height));
   const count = stream.renditions.length;
   return [height > 0 ? `${height}p` : "", count > 1 ? `${count} renditions` : ""].filter(Boolean).join(", ");
+}
+
+export function lines(count: number): string {
+  if (count === 0) return "empty";
+  return count === 1 ? "1 line" : `${count} lines`;
 }
 
 export const reason = (error: unknown): string => (typeof error === "string" ? error : String(error));

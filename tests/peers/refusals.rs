@@ -5,7 +5,7 @@ use testkit::ffmpeg;
 use testkit::http::Answer;
 use testkit::tickcast::Node;
 
-use crate::broadcasts::{LIMIT, create, node, rtmp_play_url, wait_for_renditions};
+use crate::broadcasts::{LIMIT, TICKCAST, create, node, rtmp_play_url, wait_for_renditions};
 
 /// What a browser that publishes sends, in short: one H.264 section with the fields that a session needs.
 const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
@@ -117,6 +117,54 @@ fn requests_that_make_no_sense_are_told_why_and_the_node_lives_on() {
     }
     assert_lives(&node);
     assert_eq!(crate::broadcasts::info(&node, &stream).status, api::StreamStatus::Pending);
+}
+
+#[test]
+fn another_node_in_the_same_folder_is_refused_and_ends_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("sample.mp4");
+    ffmpeg::sample(&file, 60).expect("a sample");
+    let mut node = node();
+    let stream = create(&node, "Here first");
+    let _publisher = ffmpeg::publish(&file, &stream.rtmp_url, 0).expect("ffmpeg publishes");
+    wait_for_renditions(&node, &stream, 1);
+    let mut command = std::process::Command::new(TICKCAST);
+    command.args(["node", "--loopback"]).arg(node.data());
+    let mut other = testkit::LoggedChild::spawn("another node", &mut command).expect("it starts");
+    let status = other.wait(LIMIT).expect("it ends");
+    assert!(!status.success() && other.errors().contains("another node uses"), "{}", other.errors());
+    assert_eq!(crate::broadcasts::info(&node, &stream).status, api::StreamStatus::Live);
+    // The lock goes with its process.
+    node.kill();
+    let mut again = testkit::LoggedChild::spawn("a node after it", &mut command).expect("it starts");
+    again.wait_for_line("ready", LIMIT).unwrap_or_else(|err| panic!("{err}: {}", again.errors()));
+}
+
+#[test]
+fn pages_of_other_hosts_make_no_streams() {
+    let node = node();
+    let body = br#"{"title":"mine now"}"#;
+    let json = ("Content-Type", "application/json");
+    // What a browser asks first, and without a yes of which it sends nothing.
+    let asked = [("Origin", "https://elsewhere.example"), ("Access-Control-Request-Method", "POST")];
+    let preflight = testkit::http::request(node.http(), "OPTIONS", "/api/v1/streams", &asked, b"");
+    let preflight = preflight.expect("an answer");
+    let methods = preflight.header("access-control-allow-methods").unwrap_or_default();
+    let created = node.post("/api/v1/streams", &[json, asked[0]], body).expect("an answer");
+    let allowed = created.header("access-control-allow-origin");
+    assert!(allowed.is_none() && !(preflight.status == 200 && methods.contains("POST")), "{preflight:?}");
+    // A name of elsewhere that means this machine.
+    let request = format!(
+        "POST /api/v1/streams HTTP/1.0\r\nHost: elsewhere.example:8080\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let answer =
+        testkit::http::exchange(node.http(), &[request.as_bytes(), body].concat()).expect("an answer");
+    assert_problem(&answer, 403, "only_local");
+    // Playing is for everybody.
+    let played = testkit::http::request(node.http(), "GET", "/api/v1/streams/nobody", &asked[..1], b"");
+    assert_eq!(played.expect("an answer").header("access-control-allow-origin"), Some("*"));
 }
 
 #[test]

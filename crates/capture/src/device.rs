@@ -215,7 +215,13 @@ impl<D: Driver> Watch<D> {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = SourceStatus::Lost { message };
         if *status != lost {
-            tracing::warn!(kind = self.kind.word(), ?failure, "a device was lost");
+            match (&*status, failure) {
+                // Nobody lost anything: whoever needs it is told by its status.
+                (SourceStatus::Opening, Failure::Missing) => {
+                    tracing::info!(kind = self.kind.word(), "a device is not there");
+                }
+                _ => tracing::warn!(kind = self.kind.word(), ?failure, "a device was lost"),
+            }
             *status = lost;
         }
     }

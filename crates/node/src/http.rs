@@ -30,9 +30,8 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/clock", get(clock))
-        .route("/api/v1/streams", post(streams::create).get(streams::list))
+        .route("/api/v1/streams", get(streams::list))
         .route("/api/v1/streams/{playback_id}", get(streams::show))
-        .route("/api/stream/create", post(streams::create))
         .route("/api/stream/{playback_id}", get(streams::show))
         .route("/whip", post(session::whip).options(session::describe))
         .route("/whep/{playback_id}", post(session::whep).options(session::describe))
@@ -43,11 +42,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/session/{token}/layer", post(session::layer))
         .merge(hls::routes())
         .merge(pages::routes())
+        .layer(cors())
+        .merge(private())
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(map_response(refusal::explain))
-        .layer(cors())
         .layer(safe_content())
         .with_state(app)
+}
+
+/// What pages of other hosts may not ask: a browser on this machine would else make streams for them.
+fn private() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/v1/streams", post(streams::create))
+        .route("/api/stream/create", post(streams::create))
 }
 
 /// LL-HLS alone, for a CDN to pull from.

@@ -16,8 +16,10 @@ use crate::{http, media_events, rtmp_server};
 pub enum NodeError {
     #[error("the port {address} of {what} cannot be opened: {source}")]
     Bind { what: &'static str, address: SocketAddr, source: std::io::Error },
-    #[error("the directory {path} cannot be made: {source}")]
+    #[error("the folder {path} cannot be used: {source}")]
     DataDir { path: std::path::PathBuf, source: std::io::Error },
+    #[error("another node uses the folder {path}: end it first, or give this one a folder of its own")]
+    DataInUse { path: std::path::PathBuf },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -50,14 +52,14 @@ pub struct Node {
     addresses: Addresses,
     tasks: JoinSet<()>,
     _sfu: sfu::Sfu,
+    /// Of the data folder, for as long as it runs.
+    _lock: std::fs::File,
 }
 
 impl Node {
-    /// Opens every port or none.
+    /// Opens every port or none. The database is touched only once nothing else can be refused: what another node
+    /// has live is not ended.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
-        std::fs::create_dir_all(&config.data_dir)
-            .map_err(|source| NodeError::DataDir { path: config.data_dir.clone(), source })?;
-        let store = Store::open(&config.data_dir).await?;
         let http = bind("HTTP", config.http).await?;
         let hls = bind("HLS", config.hls).await?;
         let rtmp = bind("RTMP", config.rtmp).await?;
@@ -67,6 +69,8 @@ impl Node {
             max_peers: config.max_peers,
             ..sfu::SfuConfig::default()
         })?;
+        let lock = lock(&config.data_dir)?;
+        let store = Store::open(&config.data_dir).await?;
         let local = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
         let addresses = Addresses {
             http: local(&http, config.http),
@@ -80,7 +84,7 @@ impl Node {
         tasks.spawn(serve("HLS", hls, http::hls_router(Arc::clone(&app))));
         tasks.spawn(rtmp_server::serve(Arc::clone(&app), rtmp));
         tasks.spawn(media_events::pump(Arc::clone(&app), events));
-        Ok(Self { app, addresses, tasks, _sfu: sfu })
+        Ok(Self { app, addresses, tasks, _sfu: sfu, _lock: lock })
     }
 
     pub fn addresses(&self) -> Addresses {
@@ -102,6 +106,18 @@ impl Node {
         self.tasks.shutdown().await;
         self.app.end_broadcasts().await;
         self.app.store().close().await;
+    }
+}
+
+/// Makes the data folder and takes it for this process. The lock goes with the file, however the process ends.
+fn lock(folder: &std::path::Path) -> Result<std::fs::File, NodeError> {
+    let failed = |source| NodeError::DataDir { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let file = std::fs::File::create(folder.join("node.lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(NodeError::DataInUse { path: folder.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 

@@ -43,18 +43,26 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Answer, SetupError> {
-    let failed = |source| SetupError::File { what: format!("{method} {path}"), source };
-    let mut socket = TcpStream::connect_timeout(&server, LIMIT).map_err(failed)?;
-    socket.set_read_timeout(Some(LIMIT)).map_err(failed)?;
-    socket.set_write_timeout(Some(LIMIT)).map_err(failed)?;
     let mut head =
         format!("{method} {path} HTTP/1.0\r\nHost: {server}\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
+    exchange(server, &[head.as_bytes(), body].concat())
+}
+
+/// Sends `bytes` as they are and reads the whole answer.
+pub fn exchange(server: SocketAddr, bytes: &[u8]) -> Result<Answer, SetupError> {
+    let what = || {
+        String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned()
+    };
+    let failed = |source| SetupError::File { what: what(), source };
+    let mut socket = TcpStream::connect_timeout(&server, LIMIT).map_err(failed)?;
+    socket.set_read_timeout(Some(LIMIT)).map_err(failed)?;
+    socket.set_write_timeout(Some(LIMIT)).map_err(failed)?;
     // A server may refuse before it has read everything, and close: its answer still counts.
-    let sent = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body));
+    let sent = socket.write_all(bytes);
     let mut raw = Vec::new();
     let read = socket.take(ANSWER_MAX).read_to_end(&mut raw);
     match (sent, read) {
@@ -63,7 +71,7 @@ pub fn request(
         }
         (Err(source), _) if raw.is_empty() => Err(failed(source)),
         _ => parse(&raw).ok_or_else(|| SetupError::Ended {
-            what: format!("{method} {path}"),
+            what: what(),
             output: String::from_utf8_lossy(&raw[..raw.len().min(200)]).into_owned(),
         }),
     }

@@ -21,7 +21,7 @@ pub struct Node {
     hls: SocketAddr,
     rtmp: SocketAddr,
     media: SocketAddr,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Node {
@@ -42,7 +42,7 @@ impl Node {
         };
         let (http, hls) = (address("http ")?, address("hls ")?);
         let (rtmp, media) = (address("rtmp ")?, address("media ")?);
-        Ok(Self { child, http, hls, rtmp, media, _data: data })
+        Ok(Self { child, http, hls, rtmp, media, data })
     }
 
     /// API, pages, WHIP and WHEP.
@@ -62,6 +62,11 @@ impl Node {
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// The UDP port of all WebRTC peers.

@@ -1,6 +1,6 @@
 //! Streams: made by whoever may, shown to everybody who has the playback id.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use api::stream::{CATEGORY_MAX, DESCRIPTION_MAX, TITLE_MAX};
@@ -8,6 +8,8 @@ use api::{CreateStream, CreatedStream, StreamInfo};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::links::Links;
@@ -25,8 +27,9 @@ pub async fn create(
     headers: HeaderMap,
     body: Result<Json<CreateStream>, JsonRejection>,
 ) -> Result<(StatusCode, Json<CreatedStream>), Refusal> {
-    // Until creators sign in, only this machine's own programs make streams.
-    if !peer.ip().to_canonical().is_loopback() {
+    // Until creators sign in, only this machine's own programs make streams; and not for a page whose host's name
+    // was made to mean this machine.
+    if !peer.ip().to_canonical().is_loopback() || !is_local_host(&headers) {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "only_local",
@@ -56,6 +59,16 @@ pub async fn create(
             watch_url: links.watch(&row.playback_id),
         }),
     ))
+}
+
+/// Whether a request was made to this machine by a name or an address that means nothing else.
+fn is_local_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else {
+        return false;
+    };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
 }
 
 fn check(request: &CreateStream) -> Result<(), Refusal> {

@@ -59,6 +59,11 @@ pub fn run(options: &Options) -> ExitCode {
 
 fn demo(options: &Options) -> anyhow::Result<Report> {
     let limit = options.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
+    let written = |path: &PathBuf| format!("the report {}", path.display());
+    if let Some(path) = &options.report {
+        // What cannot be written is known before anything runs.
+        std::fs::File::create(path).with_context(|| written(path))?;
+    }
     let data = match &options.data {
         Some(folder) => folder.clone(),
         None => std::env::temp_dir().join(format!("tickcast-demo-{}", std::process::id())),
@@ -77,7 +82,7 @@ fn demo(options: &Options) -> anyhow::Result<Report> {
     say(&live::summary(&report));
     if let Some(path) = &options.report {
         let json = serde_json::to_string_pretty(&report).context("the report")?;
-        std::fs::write(path, json + "\n").with_context(|| format!("the report {}", path.display()))?;
+        std::fs::write(path, json + "\n").with_context(|| written(path))?;
     }
     Ok(report)
 }

@@ -1,18 +1,20 @@
 //! `tickcast engine FILE`: the studio without a window.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use rtc::{Network, Signalling, SignallingError};
+use rtc::{Network, Signalling};
+use studio::snapshot::OutputFigures;
 use studio::{BroadcastFile, Engine, SignallingFactory};
 use watch::HttpSignalling;
 
 use crate::say;
 use crate::stop::StopSignals;
 
-/// How often a failure is looked for.
+/// How often it is looked whether something changed.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Broadcasts until it is told to stop, `seconds` have passed, or something failed for good.
@@ -25,6 +27,9 @@ pub fn run(path: &Path, seconds: Option<f64>, loopback: bool) -> anyhow::Result<
         let mut stop = StopSignals::new()?;
         let engine = Engine::start(&file, network, &http_signalling(), runtime.handle())?;
         say("live");
+        if file.outputs.is_empty() && file.recording.is_none() {
+            say("nothing leaves: the file names neither an output nor a recording");
+        }
         let ended = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -34,21 +39,31 @@ pub fn run(path: &Path, seconds: Option<f64>, loopback: bool) -> anyhow::Result<
         let failed = tokio::select! {
             () = stop.wait() => Vec::new(),
             () = ended => Vec::new(),
-            failures = failures(&engine) => failures,
+            failures = watched(&engine) => failures,
         };
+        let before = engine.snapshot();
         let last = engine.stop().await;
         say(&format!("ended after {:.1} s, {} frames", last.seconds, last.programme.frames));
         let recording = last.recording.and_then(|recording| recording.message);
-        let failed: Vec<String> = failed.into_iter().chain(recording).collect();
+        // One that closed while the broadcast went on was refused for good.
+        let closed = before.outputs.iter().filter(|output| output.state == "closed").map(told);
+        let failed: Vec<String> = failed.into_iter().chain(recording).chain(closed).collect();
         anyhow::ensure!(failed.is_empty(), "{}", failed.join("; "));
         Ok(())
     })
 }
 
-async fn failures(engine: &Engine) -> Vec<String> {
+/// Says what changes, until something failed for good.
+async fn watched(engine: &Engine) -> Vec<String> {
     let mut turns = tokio::time::interval(LOOK);
+    let mut known = BTreeSet::new();
     loop {
         turns.tick().await;
+        let snapshot = engine.snapshot();
+        let recording = snapshot.recording.iter().map(|recording| format!("recording {}", recording.path));
+        let now: BTreeSet<String> = snapshot.outputs.iter().map(told).chain(recording).collect();
+        now.difference(&known).for_each(|line| say(line));
+        known = now;
         let failures = engine.failures();
         if !failures.is_empty() {
             return failures;
@@ -56,12 +71,17 @@ async fn failures(engine: &Engine) -> Vec<String> {
     }
 }
 
+/// An output's state in words.
+fn told(output: &OutputFigures) -> String {
+    let OutputFigures { kind, url, state, message, .. } = output;
+    let reason = message.as_ref().map_or(String::new(), |message| format!(": {message}"));
+    format!("{kind} {url} {state}{reason}")
+}
+
 /// WHIP over HTTP, with a bearer token where there is one.
 pub fn http_signalling() -> SignallingFactory {
     Arc::new(|url, token| {
         let bearer = (!token.is_empty()).then(|| token.to_owned());
-        let made = HttpSignalling::new(url, bearer);
-        let made = made.map_err(|err| SignallingError::BadAnswer(err.to_string()))?;
-        Ok(Arc::new(made) as Arc<dyn Signalling>)
+        Ok(Arc::new(HttpSignalling::new(url, bearer)?) as Arc<dyn Signalling>)
     })
 }

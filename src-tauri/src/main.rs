@@ -6,14 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A studio, a media node and a viewer for live streams that are paid by the second.
+/// A studio and a media node for live streams. Without a command the Desk opens, the window that starts the rest.
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
     /// How much is logged: a level, or filters as `tickcast_node=debug,warn`.
     #[arg(long, global = true, default_value = "error,tickcast=warn", value_name = "FILTER")]
     log: String,
-    /// Without one the Desk opens, where it was built in.
     #[command(subcommand)]
     command: Option<Command>,
 }

@@ -34,6 +34,8 @@ pub struct Answer {
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SignallingError {
+    #[error("the address cannot be used: {0}")]
+    BadAddress(String),
     #[error("the server could not be reached: {0}")]
     Unreachable(String),
     /// `status` is the HTTP status.
@@ -51,6 +53,7 @@ impl SignallingError {
             Self::Refused { status, .. } => {
                 (400..500).contains(status) && !matches!(status, 404 | 408 | 409 | 423 | 425 | 429)
             }
+            Self::BadAddress(_) => true,
             Self::Unreachable(_) | Self::BadAnswer(_) => false,
         }
     }

@@ -1,6 +1,7 @@
 //! The publisher: simulcast video and one Opus track, sent to a WHIP endpoint (RFC 9725), for as long as its
 //! owner keeps it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ pub struct PublishStats {
     pub bytes: u64,
     pub packets: u64,
     pub retransmitted: u64,
+    /// Connections that were made again after one that stood.
     pub reconnects: u32,
     /// None before the server reported.
     pub rtt_ms: Option<f64>,
@@ -90,6 +92,8 @@ struct Shared {
     stats: watch::Sender<PublishStats>,
     events: mpsc::Sender<PublishEvent>,
     closing: watch::Sender<bool>,
+    /// Whether a connection stood already.
+    stood: AtomicBool,
 }
 
 impl Shared {
@@ -105,6 +109,14 @@ impl Shared {
     fn set_state(&self, state: LinkState) {
         self.state.send_replace(state.clone());
         self.tell(PublishEvent::State(state));
+    }
+
+    /// A connection stands; after another that did, it was made again.
+    fn stands(&self) {
+        if self.stood.swap(true, Ordering::Relaxed) {
+            self.stats.send_modify(|stats| stats.reconnects += 1);
+        }
+        self.set_state(LinkState::Up);
     }
 
     async fn closed(&self) {
@@ -141,6 +153,7 @@ impl WhipPublisher {
             stats: watch::Sender::new(PublishStats::default()),
             events,
             closing: watch::Sender::new(false),
+            stood: AtomicBool::new(false),
         });
         let task = tokio::spawn(supervise(Arc::clone(&shared), signalling));
         Ok((Self { shared, task: Some(task) }, receiver))
@@ -232,7 +245,6 @@ async fn supervise(shared: Arc<Shared>, signalling: Arc<dyn Signalling>) {
             session::End::Lost { reason, was_up } => {
                 shared.set_state(LinkState::Lost { reason });
                 backoff = if was_up { BACKOFF_FIRST } else { (backoff * 2).min(BACKOFF_LAST) };
-                shared.stats.send_modify(|stats| stats.reconnects += 1);
                 tokio::select! {
                     () = tokio::time::sleep(backoff) => continue,
                     () = shared.closed() => "closed".to_owned(),

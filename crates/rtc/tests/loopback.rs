@@ -227,6 +227,7 @@ async fn a_refused_key_ends_the_publisher_and_a_bad_answer_is_tried_again() {
     for _ in 0..2 {
         wait_for(&mut events, |event| matches!(event, PublishEvent::State(LinkState::Lost { .. }))).await;
     }
+    assert_eq!(publisher.stats().reconnects, 0, "no connection stood that another could follow");
     publisher.close().await;
     assert!(server.deleted() >= 2, "each session that was begun is ended");
 }

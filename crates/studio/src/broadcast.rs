@@ -19,8 +19,8 @@ const PARTICLES_MAX: u32 = 4_000_000;
 
 #[derive(Debug, Error)]
 pub enum BroadcastError {
-    #[error("{path} could not be read: {source}")]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("it cannot be read: {0}")]
+    Unreadable(std::io::Error),
     /// Says where, and never quotes the line: it may hold a stream key.
     #[error("{0}")]
     Malformed(#[from] compose::SceneError),
@@ -255,6 +255,23 @@ impl std::fmt::Debug for Output {
 const PATH_PART_SHOWN: usize = 20;
 
 impl Output {
+    /// The reason never holds the address: that may hold a key.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Whip { url, .. } => {
+                let rest = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+                let has_host =
+                    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']));
+                if has_host {
+                    Ok(())
+                } else {
+                    Err("a WHIP address begins with http:// or https:// and a host".into())
+                }
+            }
+            Self::Rtmp { url, .. } => RtmpUrl::parse(url).map(drop).map_err(|err| err.to_string()),
+        }
+    }
+
     /// Its address as people and logs may see it: without a password, a query, or what may be a stream key. Empty
     /// where an RTMP address cannot be read.
     pub fn place(&self) -> String {
@@ -290,8 +307,7 @@ pub struct Recording {
 
 impl BroadcastFile {
     pub fn read(path: &Path) -> Result<Self, BroadcastError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| BroadcastError::Unreadable { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(BroadcastError::Unreadable)?;
         Self::parse(&text)
     }
 
@@ -346,6 +362,16 @@ impl BroadcastFile {
         if simulations > 1 {
             return meaningless("one simulation a broadcast is what this build runs");
         }
+        for layer in &self.layers {
+            if let compose::scene::Content::Source(name) = &layer.content
+                && !self.sources.iter().any(|source| source.name() == name)
+            {
+                return meaningless(format!("a layer shows \"{name}\", and no source is called so"));
+            }
+        }
+        for (number, output) in (1..).zip(&self.outputs) {
+            output.check().or_else(|reason| meaningless(format!("output {number}: {reason}")))?;
+        }
         let known = |name: &str| ladder.renditions().iter().any(|r| r.name.as_str() == name);
         let wanted = self.outputs.iter().filter_map(|output| match output {
             Output::Rtmp { rendition, .. } => Some(rendition),
@@ -364,7 +390,7 @@ fn even_size(what: &str, width: u32, height: u32) -> Result<Size, BroadcastError
     let fits = |side: u32| (SIDE_MIN..=SIDE_MAX).contains(&side);
     if !fits(width) || !fits(height) || !width.is_multiple_of(2) || !height.is_multiple_of(2) {
         return meaningless(format!(
-            "{what}: {width}×{height} is no size: both are even numbers from {SIDE_MIN} to {SIDE_MAX}"
+            "{what}: {width}×{height} cannot be encoded: width and height are even numbers from {SIDE_MIN} to {SIDE_MAX}"
         ));
     }
     Ok(Size::new(width, height))
@@ -454,6 +480,14 @@ mod tests {
         assert!(said(twice).contains("\"a\""));
         let rendition = "version = 1\nrecording = { path = \"a.mp4\", rendition = \"huge\" }";
         assert!(said(rendition).contains("huge"));
+        let layer = said("version = 1\nlayers = [{ source = \"typo\" }]");
+        assert!(layer.contains("\"typo\""), "{layer}");
+        let output =
+            |url: &str| said(&format!("version = 1\noutputs = [{{ kind = \"whip\", url = \"{url}\" }}]"));
+        for url in ["hunter2", "127.0.0.1:8080/hunter2", "https:///hunter2", "rtmp://host/hunter2"] {
+            let told = output(url);
+            assert!(told.contains("output 1") && !told.contains("hunter2"), "{told}");
+        }
     }
 
     proptest! {

@@ -250,7 +250,7 @@ impl Engine {
         }
     }
 
-    /// Records into `path`, over what is there, from the next key frame on. Does nothing while one is made; one
+    /// Records into `path`, or beside what is there, from the next key frame on. Does nothing while one is made; one
     /// that failed (a full disk) is left as it is.
     pub fn start_recording(&self, path: &Path) -> Result<(), EngineError> {
         let mut air = self.air();

@@ -32,8 +32,8 @@ impl Decoder {
                 Ok(()) | Err(FileError::Cancelled) => return,
                 Err(err) => err,
             };
-            let message = format!("{ended}. Your stream goes on without it. Choose another file.");
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = SourceStatus::Lost { message };
+            let lost = SourceStatus::Lost { message: ended.to_string() };
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = lost;
         });
         let worker = worker.inspect_err(|err| tracing::error!("a file's thread did not start: {err}")).ok();
         Self { pieces: Some(pieces), status, name, worker }

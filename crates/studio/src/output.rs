@@ -4,29 +4,62 @@ pub mod recording;
 pub mod rtmp;
 pub mod whip;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::snapshot::OutputFigures;
 
 /// What an output tells, shared with whoever makes the snapshot.
 #[derive(Clone, Default)]
-pub struct Status(Arc<Mutex<OutputFigures>>);
+pub struct Status(Arc<Mutex<Told>>);
+
+#[derive(Default)]
+struct Told {
+    figures: OutputFigures,
+    /// Whether a connection stood already.
+    stood: bool,
+}
 
 impl Status {
     pub fn new(kind: &'static str, url: String) -> Self {
-        Self(Arc::new(Mutex::new(OutputFigures {
-            kind,
-            url,
-            state: "connecting",
-            ..OutputFigures::default()
-        })))
+        let figures = OutputFigures { kind, url, state: "connecting", ..OutputFigures::default() };
+        Self(Arc::new(Mutex::new(Told { figures, stood: false })))
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn get(&self) -> OutputFigures {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told().figures.clone()
     }
 
     pub fn change(&self, change: impl FnOnce(&mut OutputFigures)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.told().figures);
+    }
+
+    /// A connection stands. One that was made again after another had stood is counted; attempts are not.
+    pub fn stands(&self) {
+        let mut told = self.told();
+        (told.figures.state, told.figures.message) = ("up", None);
+        told.figures.reconnects += u64::from(told.stood);
+        told.stood = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_after_one_that_stood_is_made_again() {
+        let status = Status::new("rtmp", String::new());
+        let reconnects = || status.get().reconnects;
+        status.change(|figures| figures.state = "lost");
+        status.stands();
+        assert_eq!((status.get().state, reconnects()), ("up", 0));
+        status.change(|figures| figures.state = "lost");
+        assert_eq!(reconnects(), 0);
+        status.stands();
+        assert_eq!(reconnects(), 1);
     }
 }

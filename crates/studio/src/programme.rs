@@ -219,6 +219,8 @@ impl Programme {
             self.frame(next);
             next += 1;
         }
+        // The last word counts every frame.
+        self.tell();
     }
 
     fn index_now(&self) -> u64 {

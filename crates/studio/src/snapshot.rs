@@ -120,9 +120,9 @@ pub struct SoundSourceFigures {
 pub struct SourceFigures {
     pub name: String,
     pub kind: &'static str,
-    /// `opening`, `live` or `lost`.
+    /// `opening`, `live`, `stand_in` or `lost`.
     pub state: &'static str,
-    /// For a person, where it is not live.
+    /// For a person, where it is not live. Without a full stop it says only what happened.
     pub message: Option<String>,
 }
 
@@ -134,6 +134,7 @@ pub struct OutputFigures {
     pub url: String,
     /// `idle`, `connecting`, `up`, `lost` or `closed`.
     pub state: &'static str,
+    /// Connections that were made again after one that stood.
     pub reconnects: u64,
     pub bytes: u64,
     pub dropped: u64,

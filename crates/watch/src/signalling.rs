@@ -11,8 +11,8 @@ impl HttpSignalling {
     ///
     /// # Errors
     /// When `url` is no http or https address.
-    pub fn new(url: &str, bearer: Option<String>) -> Result<Self, ClientError> {
-        SessionClient::new(url, bearer).map(Self)
+    pub fn new(url: &str, bearer: Option<String>) -> Result<Self, SignallingError> {
+        SessionClient::new(url, bearer).map(Self).map_err(told)
     }
 }
 
@@ -44,8 +44,7 @@ fn told(err: ClientError) -> SignallingError {
         ClientError::Refused(problem) => {
             SignallingError::Refused { status: problem.status, reason: problem.to_string() }
         }
-        ClientError::BadAddress(reason) | ClientError::BadAnswer(reason) => {
-            SignallingError::BadAnswer(reason)
-        }
+        ClientError::BadAddress(reason) => SignallingError::BadAddress(reason),
+        ClientError::BadAnswer(reason) => SignallingError::BadAnswer(reason),
     }
 }

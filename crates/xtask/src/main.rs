@@ -32,7 +32,11 @@ fn main() -> ExitCode {
         None => ("help", &[][..]),
     };
     let result = match name {
-        "setup" => setup::install(rest.iter().any(|a| a == "--test")),
+        "setup" => match rest {
+            [] => setup::install(false),
+            [only] if only == "--test" => setup::install(true),
+            _ => Err(Outcome::refused(format!("setup takes --test or nothing\n\n{HELP}"))),
+        },
         "demo" => jobs::demo(rest),
         "run" => jobs::run_tickcast(rest),
         "test" => jobs::test(rest),

@@ -22,7 +22,11 @@ pub fn line(studio: &Snapshot, viewer: &watch::Snapshot) -> String {
         kbps / 1e3,
         outputs.join(", "),
         figure(viewer.report.delay_ms.p50, "ms"),
-        viewer.report.decoded_fps.map_or_else(|| "no picture yet".to_owned(), |fps| format!("{fps:.1} fps")),
+        match (viewer.report.decoded_fps, viewer.report.first_frame_ms) {
+            (Some(fps), _) => format!("{fps:.1} fps"),
+            (None, Some(_)) => "first pictures".to_owned(),
+            (None, None) => "no picture yet".to_owned(),
+        },
     )
 }
 

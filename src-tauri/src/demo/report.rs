@@ -79,6 +79,11 @@ fn read_recording(path: &str) -> anyhow::Result<RecordingReport> {
     })
 }
 
+/// With a decimal where there is something behind the point.
+fn shown(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
 /// Collects a sentence for each aim that was missed, and for each figure that could not be measured.
 #[derive(Default)]
 struct Aims(Vec<String>);
@@ -87,7 +92,7 @@ impl Aims {
     fn at_least(&mut self, what: &str, value: Option<f64>, aim: f64) {
         match value {
             Some(value) if value >= aim => {}
-            Some(value) => self.0.push(format!("{what} is {value:.1}, below {aim}.")),
+            Some(value) => self.0.push(format!("{what} is {}, below {}.", shown(value), shown(aim))),
             None => self.0.push(format!("{what} was not measured.")),
         }
     }
@@ -95,7 +100,7 @@ impl Aims {
     fn at_most(&mut self, what: &str, value: Option<f64>, aim: f64) {
         match value {
             Some(value) if value <= aim => {}
-            Some(value) => self.0.push(format!("{what} is {value:.1}, above {aim}.")),
+            Some(value) => self.0.push(format!("{what} is {}, above {}.", shown(value), shown(aim))),
             None => self.0.push(format!("{what} was not measured.")),
         }
     }

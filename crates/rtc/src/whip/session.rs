@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
-use crate::connection::{ConnectError, Connection, LinkState};
+use crate::connection::{ConnectError, Connection};
 use crate::link::IceServer;
 use crate::send_queue::{Outgoing, Pacer, Stream};
 use crate::signalling::Signalling;
@@ -232,7 +232,7 @@ impl Attempt {
     /// Sends until the connection is lost or the publisher closed.
     async fn publish(&mut self, shared: &Shared, counts: &SharedCounts, heard: mpsc::Receiver<Heard>) -> End {
         shared.queue().restart();
-        shared.set_state(LinkState::Up);
+        shared.stands();
         shared.tell(PublishEvent::KeyframeRequested { rendition: None });
         let ssrcs: Vec<_> = self.video.iter().map(|sender| sender.stream.ssrc).collect();
         let mut states = self.connection.states();

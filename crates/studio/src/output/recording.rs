@@ -19,14 +19,51 @@ const WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Error)]
 pub enum RecordingError {
-    #[error("the recording {path} cannot be written: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
+    #[error("the recording {path} cannot be written: its folder cannot be made, {}. {TO_DO}", plain(.reason))]
+    Folder { path: PathBuf, reason: std::io::Error },
+    #[error("the recording {path} cannot be written: {}. {TO_DO}", plain(.reason))]
+    Place { path: PathBuf, reason: std::io::Error },
+    /// After it began, or on a thread that could not be started.
+    #[error("the recording {path} cannot be written: {}", plain(.reason))]
+    Io { path: PathBuf, reason: std::io::Error },
     #[error("the recording {path} cannot be finalised: {source}")]
     Finalise { path: PathBuf, source: Mp4Error },
     #[error("the recording's sound cannot be described: {0}")]
     Sound(#[from] mux::aac::AacError),
     #[error("no key frame came, so there is nothing to record")]
     Nothing,
+}
+
+/// Names that are tried for a recording.
+const NAMES_MAX: u32 = 10_000;
+
+/// Makes `path`, or the first of `path 2`, `path 3` … that is not there: no recording takes another's place.
+fn free_file(path: &Path) -> std::io::Result<(File, PathBuf)> {
+    let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let named = |number: u32| {
+        let name = format!("{} {number}.{}", stem.to_string_lossy(), ending.to_string_lossy());
+        path.with_file_name(name.trim_end_matches('.'))
+    };
+    // A device or a pipe is meant as it is.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Ok((File::options().write(true).open(path)?, path.to_owned()));
+    }
+    for candidate in std::iter::once(path.to_owned()).chain((2..NAMES_MAX).map(named)) {
+        match File::options().write(true).create_new(true).open(&candidate) {
+            Ok(file) => return Ok((file, candidate)),
+            Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Err(std::io::ErrorKind::AlreadyExists.into())
+}
+
+const TO_DO: &str = "Name a place that you may write to: path under recording in the broadcast file";
+
+/// The system's words without its number, which helps nobody here.
+fn plain(err: &std::io::Error) -> String {
+    let text = err.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// A recording in progress; dropping it ends it and waits until the file is whole, which takes time for a long one.
@@ -51,19 +88,21 @@ impl Told {
 }
 
 impl Recording {
-    /// Records `rendition` with AAC into `path`.
+    /// Records `rendition` with AAC into `path`, or beside what is there: see [`free_file`].
     pub fn start(
         path: &Path,
         rendition: RenditionName,
         sound: AudioTrack,
         hub: &Hub,
     ) -> Result<Self, RecordingError> {
-        let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+        let failed = |reason| RecordingError::Io { path: path.to_owned(), reason };
         if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-            fs::create_dir_all(dir).map_err(failed)?;
+            let folder = |reason| RecordingError::Folder { path: path.to_owned(), reason };
+            fs::create_dir_all(dir).map_err(folder)?;
         }
         // Opened here, so that a place that cannot be written is known before going live.
-        let file = File::options().write(true).create(true).truncate(true).open(path).map_err(failed)?;
+        let place = |reason| RecordingError::Place { path: path.to_owned(), reason };
+        let (file, path) = free_file(path).map_err(place)?;
         let figures = RecordingFigures {
             path: path.display().to_string(),
             state: "recording",
@@ -72,7 +111,7 @@ impl Recording {
         let figures = Told(Arc::new(Mutex::new(figures)));
         let hub = hub.branch();
         let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
-        let (told, path) = (figures.clone(), path.to_owned());
+        let told = figures.clone();
         let worker = Worker::spawn("record", move |_| match record(&path, file, sound, &packets, &told) {
             Ok(()) => told.change(|figures| figures.state = "finished"),
             Err(err) => {
@@ -110,7 +149,7 @@ fn record(
     packets: &Subscription,
     told: &Told,
 ) -> Result<(), RecordingError> {
-    let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+    let failed = |reason| RecordingError::Io { path: path.to_owned(), reason };
     let first = wait_for_key(packets).ok_or(RecordingError::Nothing)?;
     let config = AvcConfig::from_annex_b(&first.payload).and_then(TrackConfig::h264);
     let video = config.map_err(|err| failed(std::io::Error::other(err)))?;
@@ -160,7 +199,7 @@ fn wait_for_key(packets: &Subscription) -> Option<Packet> {
 
 /// Writes the plain file beside the fragmented one, then takes its place in one step.
 fn make_plain(path: &Path) -> Result<(), RecordingError> {
-    let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+    let failed = |reason| RecordingError::Io { path: path.to_owned(), reason };
     let plain = path.with_extension("mp4.part");
     let input = File::open(path).map_err(failed)?;
     let output = BufWriter::new(File::create(&plain).map_err(failed)?);
@@ -171,4 +210,30 @@ fn make_plain(path: &Path) -> Result<(), RecordingError> {
         return Err(RecordingError::Finalise { path: path.to_owned(), source });
     }
     fs::rename(&plain, path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let sound = AudioTrack {
+            codec: media::Codec::Aac,
+            rate: 48_000,
+            channels: 2,
+            bitrate_kbps: 128,
+            config: Default::default(),
+        };
+        let start = |path: &Path| Recording::start(path, RenditionName::Low, sound.clone(), &Hub::default());
+        // A file where a folder should be refuses even those whom no permission stops.
+        let told = start(&file.join("show.mp4")).err().expect("no place").to_string();
+        assert!(told.contains("file/show.mp4 cannot be written: its folder cannot be made"), "{told}");
+        assert!(told.contains("Name a place that you may write to") && !told.contains("os error"), "{told}");
+        drop(start(&folder.path().join("a/b/show.mp4")).expect("missing folders are made"));
+        assert!(folder.path().join("a/b").is_dir());
+    }
 }

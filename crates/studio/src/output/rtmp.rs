@@ -76,7 +76,6 @@ pub async fn run(
     let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
     let tracks = Tracks { video: Some(parts.video), sound: Some(parts.sound) };
     let mut backoff = BACKOFF_FIRST;
-    let mut attempts = 0u64;
     loop {
         let begun = Instant::now();
         let connection = publish(&parts.url, &tracks, &packets, &status, &want_key);
@@ -102,9 +101,7 @@ pub async fn run(
             _ = stop.wait_for(|stop| *stop) => break,
         }
         backoff = (backoff * 2).min(BACKOFF_LAST);
-        attempts += 1;
         packets.skip_to_now();
-        status.change(|figures| figures.reconnects = attempts);
     }
     status.change(|figures| figures.state = "closed");
 }
@@ -218,7 +215,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         while let Some(event) = self.client.poll_event() {
             match event {
                 ClientEvent::Started => {
-                    self.status.change(|figures| (figures.state, figures.message) = ("up", None));
+                    self.status.stands();
                     packets.skip_to_now();
                     self.announce()?;
                     want_key();

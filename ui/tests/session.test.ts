@@ -46,7 +46,7 @@ describe("a page that plays", () => {
     const before = world.asked;
     await pass(2000);
     expect(world.asked).toBe(before + 1);
-    expect(world.now?.phase).toEqual({ at: "waiting", words: "The broadcast has ended." });
+    expect(world.now?.phase).toMatchObject({ at: "waiting", words: "The broadcast has ended." });
     expect(world.stops).toBe(1);
     world.answer = () => Promise.resolve(stream());
     await pass(2000);

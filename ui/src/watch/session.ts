@@ -6,7 +6,7 @@ import { Stillness } from "./still";
 export type Phase =
   | { at: "loading"; words: string }
   /** Not begun, or ended. */
-  | { at: "waiting"; words: string }
+  | { at: "waiting"; words: string; hint: string }
   /** `still`: no new picture came for a while. */
   | { at: "playing"; player: Player; still: boolean }
   /** It is tried again at `retryMs` of `Date.now()`. */
@@ -37,6 +37,9 @@ const ANSWER_LIMIT_MS = 5000;
 const LOOK_MS = 250;
 /** From one failure to the next attempt; the last one stays. */
 const PAUSES_MS = [1000, 2000, 4000, 8000, 15_000];
+
+const PENDING = { words: "The broadcast has not begun yet.", hint: "It plays here as soon as it does." };
+const ENDED = { words: "The broadcast has ended.", hint: "If it begins again, it plays here." };
 
 /** Runs until the returned function is called. */
 export function watch(ways: Ways, changed: (now: Session) => void): () => void {
@@ -86,7 +89,7 @@ export function watch(ways: Ways, changed: (now: Session) => void): () => void {
     if (session.info.status !== "live") {
       leave();
       failures = 0;
-      enter({ at: "waiting", words: over(session.info) ? "The broadcast has ended." : "The broadcast has not begun yet." });
+      enter({ at: "waiting", ...(over(session.info) ? ENDED : PENDING) });
       next(ASK_MS);
     } else if (player) {
       failures = 0;

@@ -27,16 +27,21 @@ await page.route("**/api/v1/streams/*", async (route) => {
 });
 await page.goto(url);
 await page.waitForSelector("main[data-phase=playing]");
-while (counts.live < 3) await page.waitForTimeout(100);
+await until(() => counts.live >= 3);
 console.log(`playing ${JSON.stringify(await shown())}`);
 await page.waitForSelector("main:not([data-phase=playing])");
 const after = await shown();
-const end = Date.now() + LIMIT_MS;
-for (const asked = counts.lost + 2; after.phase === "failed" && counts.lost < asked && Date.now() < end;) {
-  await page.waitForTimeout(100);
-}
+const asked = counts.lost;
+if (after.phase === "failed") await until(() => counts.lost >= asked + 2);
 console.log(JSON.stringify({ ...after, later: (await shown()).text }));
 await browser.close();
+
+async function until(reached) {
+  for (const end = Date.now() + LIMIT_MS; !reached();) {
+    if (Date.now() > end) throw new Error(`the page asked too little: ${JSON.stringify(counts)}`);
+    await page.waitForTimeout(100);
+  }
+}
 
 async function shown() {
   const { phase, text } = await page.evaluate(() => ({

@@ -1,4 +1,5 @@
-//! Chromium plays the node's watch page by WebRTC and by LL-HLS, and publishes in three layers.
+//! Chromium plays the node's watch page by WebRTC and by LL-HLS until it ends, publishes in three layers, and opens
+//! the other pages.
 
 use std::path::Path;
 
@@ -6,7 +7,8 @@ use media::burn_in::{Stamp, read_luma};
 use media::{Size, WallTime};
 use serde_json::Value;
 use testkit::browser::Script;
-use testkit::{ffmpeg, tickcast::Node};
+use testkit::ffmpeg;
+use testkit::tickcast::{Engine, Node};
 
 use crate::broadcasts::{create, engine, node, root, wait_for_renditions, whip_output};
 
@@ -111,4 +113,87 @@ fn chromium_publishes_in_three_layers() {
     // Each is half of the next, as the encodings asked for; their order follows their names'.
     assert!(heights.windows(2).all(|pair| pair[0] * 2 == pair[1]), "{:?}", shown.renditions);
     assert_eq!(shown.status, api::StreamStatus::Live);
+}
+
+/// The watch page of an engine's stream as `follow.mjs` has it: while it played, and after `ends` ended that.
+fn followed(ends: impl FnOnce(&mut Node, &mut Engine)) -> (Value, Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut node = node();
+    let stream = create(&node, "Until it ends");
+    let mut engine = engine(folder.path(), &whip_output(&stream));
+    wait_for_renditions(&node, &stream, 2);
+    let mut script = Script::start(root(), "follow.mjs", [&stream.watch_url]).expect("a script");
+    let playing = script.wait_for("playing").unwrap_or_else(|err| panic!("{err}\n{}", node.log()));
+    assert!(said(&playing).contains("Live"), "{playing}");
+    assert!(number(&playing["buttons"]) > 0, "what plays can be steered: {playing}");
+    ends(&mut node, &mut engine);
+    let after = script.result().unwrap_or_else(|err| panic!("{err}\n{}", node.log()));
+    assert!(!said(&after).contains("Live"), "{after}");
+    assert_eq!(after["buttons"], 0, "what does not play is not steered: {after}");
+    (playing, after)
+}
+
+fn said(page: &Value) -> &str {
+    page["text"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn the_watch_page_says_that_the_broadcast_ended_at_the_nodes_first_word() {
+    let (playing, after) = followed(|_, engine| {
+        engine.stop().expect("the engine ends");
+    });
+    assert_eq!((&playing["over"], &playing["most_open"]), (&0.into(), &1.into()), "{playing}");
+    assert_eq!(after["phase"], "waiting", "{after}");
+    assert!(said(&after).contains("The broadcast has ended."), "{after}");
+    assert_eq!(after["over"], 1, "{after}");
+}
+
+#[test]
+fn the_watch_page_says_in_words_that_its_node_is_gone_and_asks_on() {
+    let (_, after) = followed(|node, _| node.kill());
+    assert_eq!(after["phase"], "failed", "{after}");
+    assert!(said(&after).contains("The node cannot be reached."), "{after}");
+    assert!(said(&after).contains("Trying again"), "{after}");
+    let later = after["later"].as_str().unwrap_or_default();
+    assert!(later.contains("The node cannot be reached."), "{after}");
+}
+
+#[test]
+fn a_browser_is_told_what_a_node_is_and_other_programs_get_a_problem() {
+    let node = node();
+    let paths = [("/", 200), ("/watch/", 404), ("/watch/no-id!", 404), ("/a/path/of/nothing", 404)];
+    let origin = format!("http://{}", node.http());
+    let arguments = std::iter::once(&*origin).chain(paths.map(|(path, _)| path));
+    let shown = Script::start(root(), "pages.mjs", arguments).and_then(Script::result).expect("pages");
+    for (page, (path, status)) in shown.as_array().expect("a list").iter().zip(paths) {
+        assert_eq!((&page["path"], &page["status"]), (&path.into(), &status.into()), "{page}");
+        assert_eq!(page["heading"], "There is nothing to watch at this address", "{page}");
+        assert!(said(page).contains("watch link"), "{page}");
+        assert_eq!(page["ground"], "rgb(244, 245, 247)", "it has its style: {page}");
+        assert_eq!((&page["failed"], &page["icon"]), (&Value::Array(vec![]), &200.into()), "{page}");
+    }
+    for (path, _) in paths {
+        for accept in ["*/*", "application/json", "application/json, text/html;q=0.9"] {
+            let answer = testkit::http::request(node.http(), "GET", path, &[("Accept", accept)], b"");
+            let answer = answer.expect("the node answers");
+            assert_eq!(answer.status, 404, "{path} for {accept}");
+            assert_eq!(
+                answer.header("content-type"),
+                Some("application/problem+json"),
+                "{path} for {accept}"
+            );
+            assert_eq!(answer.header("vary").map(|vary| vary.contains("accept")), Some(true), "{path}");
+        }
+    }
+    let posted = node.post("/nothing", &[("Accept", "text/html")], b"").expect("the node answers");
+    assert_eq!(posted.header("content-type"), Some("application/problem+json"));
+}
+
+#[test]
+fn the_desks_page_gives_the_orders_that_it_asked_about_and_takes_back_what_it_complained_of() {
+    let no_arguments: [&str; 0] = [];
+    let page = Script::start(root(), "desk.mjs", no_arguments).and_then(Script::result).expect("a page");
+    let order = |what: &str| serde_json::json!({ "command": "order", "child": "node", "order": what });
+    assert_eq!(page["asked"], Value::Array(vec![order("stop"), order("restart")]));
+    assert_eq!(page["moved"], false, "a complaint moves nothing");
 }

@@ -238,6 +238,28 @@ fn what_is_live_is_asked_about_and_outlives_the_desk() {
 }
 
 #[test]
+fn a_node_with_a_live_stream_is_restarted_and_stopped_when_the_answer_is_yes() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    desk.start_node();
+    desk.make_stream("On air");
+    desk.page.click("Show the stream key").expect("the button");
+    let _publisher = publish(&desk, &desk.made("Stream key"));
+    desk.shows("1 stream live");
+    let first = desk.node_id();
+    desk.page.click("Restart node").expect("the button");
+    desk.page.click("Restart the node").expect("the answer");
+    wait_until("the first node's end", LIMIT, || (!is_running(first)).then_some(())).expect("it ends");
+    desk.node_is("running");
+    desk.make_stream("On air again");
+    desk.page.click("Show the stream key").expect("the button");
+    let _publisher = publish(&desk, &desk.made("Stream key"));
+    desk.shows("1 stream live");
+    desk.page.click("Stop node").expect("the button");
+    desk.page.click("Stop the node").expect("the answer");
+    desk.node_is("stopped");
+}
+
+#[test]
 fn the_page_can_ask_for_the_desks_commands_and_for_nothing_else() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
     let node = desk.start_node();

@@ -24,7 +24,7 @@ impl Refusal {
 
     pub fn no_such_stream() -> Self {
         Self::new(StatusCode::NOT_FOUND, "stream_not_found", "There is no such stream.")
-            .with_detail("Check the link with whom you had it from.")
+            .with_detail("Check the link, or ask whoever sent it.")
     }
 
     pub fn no_such_session() -> Self {
@@ -41,11 +41,11 @@ impl From<StoreError> for Refusal {
 }
 
 /// Gives the refusals of the framework (a body over the limit, an unknown path, a wrong method) the form that
-/// ours have.
+/// ours have. Pages say it themselves.
 pub async fn explain(response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
-    let explained = kind.is_some_and(|kind| kind == PROBLEM);
+    let explained = kind.is_some_and(|kind| kind == PROBLEM || kind.as_bytes().starts_with(b"text/html"));
     if explained || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }

@@ -1,5 +1,6 @@
 // watch.mjs URL FOLDER FRAMES: plays the watch page until so many more frames were decoded. Leaves two pictures of
-// the video alone (first.png, second.png) and two of the page (page.png, figures.png), and says what the page said.
+// the video alone (first.png, second.png) and two of the page (page.png, figures.png), chooses another quality, and
+// says what the page said.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LIMIT_MS, openPage } from "./launch.mjs";
@@ -27,10 +28,16 @@ await page.screenshot({ path: join(folder, "figures.png") });
 // It is known once a sender report came.
 await page.waitForFunction(() => document.querySelector("main").dataset.delayMs !== "");
 const main = await page.evaluate(() => ({ ...document.querySelector("main").dataset }));
+// What does not play now is chosen, and plays.
+const height = () => page.evaluate(() => document.querySelector("video").videoHeight);
+const [chosen, wanted] = await height() === 180 ? ["medium", 360] : ["very_low", 180];
+await page.mouse.move(610, 300);
+await page.getByLabel("Quality").selectOption(chosen);
+await page.waitForFunction((wanted) => document.querySelector("video").videoHeight === wanted, wanted);
 const qualities = await page.getByLabel("Quality").locator("option").allTextContents();
 console.log(JSON.stringify({
   phase: main.phase, transport: main.transport, decoded_before: before, decoded: Number(main.decoded),
-  delay_ms: main.delayMs === "" ? null : Number(main.delayMs), qualities, first, second,
+  delay_ms: main.delayMs === "" ? null : Number(main.delayMs), qualities, chosen, first, second,
 }));
 await browser.close();
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { offsetFrom } from "../src/lib/clock";
+import { renditionOf } from "../src/lib/hls";
 import { behind, duration, rate, rendition, share } from "../src/lib/words";
 
 describe("numbers as people read them", () => {
@@ -22,6 +23,14 @@ describe("numbers as people read them", () => {
     expect(share(null)).toBe("not measured");
     expect(rendition("very_low", 180)).toBe("Very low, 180p");
     expect(rendition("very_low", 0)).toBe("Very low");
+  });
+});
+
+describe("a playlist's rendition", () => {
+  it("is what the playlist is called after", () => {
+    expect(renditionOf("http://127.0.0.1:8080/live/ff7kyxgn9sg33z28/very_low.m3u8")).toBe("very_low");
+    expect(renditionOf("/live/p/high.m3u8?_HLS_msn=3")).toBe("high");
+    expect(renditionOf("/live/p/high_12.mp4")).toBeNull();
   });
 });
 

@@ -11,8 +11,6 @@ export async function playHls(
 ): Promise<Player> {
   if (!Hls.isSupported()) throw new PlayerFailed("This browser plays neither WebRTC nor HLS.");
   const hls = new Hls({ lowLatencyMode: true, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.1 });
-  const levels = new Map<string, number>();
-  hls.on(Hls.Events.MANIFEST_PARSED, () => hls.levels.forEach((level, i) => levels.set(level.name ?? String(i), i)));
   try {
     await firstPicture(hls, url, video);
   } catch (error) {
@@ -26,8 +24,8 @@ export async function playHls(
     transport: "hls",
     stop: () => hls.destroy(),
     async choose(rendition) {
-      const level = rendition === "auto" ? -1 : levels.get(rendition);
-      if (level === undefined) throw new PlayerFailed("This quality is not to be had by HLS yet.");
+      const level = hls.levels.findIndex(({ uri }) => renditionOf(uri) === rendition);
+      if (level < 0 && rendition !== "auto") throw new PlayerFailed("This quality is not to be had by HLS yet.");
       hls.nextLevel = level;
     },
     async figures(): Promise<PlayerFigures> {
@@ -49,6 +47,9 @@ export async function playHls(
     },
   };
 }
+
+/** A playlist is called after its rendition. */
+export const renditionOf = (playlist: string): string | null => /([^/]+)\.m3u8(?:\?|$)/.exec(playlist)?.[1] ?? null;
 
 /** The words for people; the library's own go to the console. */
 function said(words: string, { details }: ErrorData): string {

@@ -1,6 +1,6 @@
 //! The engine on a thread of its own: the window's thread never waits for it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +27,6 @@ const PREVIEW_LEAST: Duration = Duration::from_millis(266);
 /// Frames lost beyond this share cost the preview half its rate.
 const DROPS_FELT: f64 = 0.01;
 const QUIET: Duration = Duration::from_secs(10);
-/// Files beside a recording whose name is taken.
-const NAMES_MAX: u32 = 10_000;
 
 /// An engine that was started without going live.
 pub struct Opened {
@@ -243,10 +241,15 @@ impl Desk {
     fn follow(&mut self, opened: &Opened, order: Order) {
         let engine = &opened.engine;
         let followed = match order {
-            Order::GoLive => {
-                let recording = if opened.records_live { record(opened) } else { Ok(()) };
-                recording.and_then(|()| engine.go_live())
-            }
+            Order::GoLive => match if opened.records_live { record(opened) } else { Ok(()) } {
+                Ok(()) => engine.go_live(),
+                Err(err) => {
+                    let number = self.view.unrecorded.as_ref().map_or(0, |(number, _)| number + 1);
+                    self.view.unrecorded = Some((number, err.to_string()));
+                    Ok(())
+                }
+            },
+            Order::GoLiveUnrecorded => engine.go_live(),
             Order::End => {
                 engine.end_live();
                 if opened.records_live {
@@ -277,7 +280,7 @@ fn record(opened: &Opened) -> Result<(), EngineError> {
     if recording.is_some_and(|recording| recording.state == "recording") {
         return Ok(());
     }
-    opened.engine.start_recording(&free_name(&opened.recording))
+    opened.engine.start_recording(&opened.recording)
 }
 
 fn summary(last: &Snapshot, dropped_before: u64) -> Summary {
@@ -332,31 +335,9 @@ fn image(picture: &Picture) -> Option<ColorImage> {
     packed.then(|| ColorImage::from_rgba_premultiplied(size, &bytes[..size[0] * size[1] * 4]))
 }
 
-/// `path`, or the first of `path 2`, `path 3` … that is not there.
-fn free_name(path: &Path) -> PathBuf {
-    let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
-    let named = |number: u32| {
-        let name = format!("{} {number}.{}", stem.to_string_lossy(), ending.to_string_lossy());
-        path.with_file_name(name.trim_end_matches('.'))
-    };
-    let mut candidates = std::iter::once(path.to_owned()).chain((2..NAMES_MAX).map(named));
-    candidates.find(|candidate| !candidate.exists()).unwrap_or_else(|| path.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_recording_never_takes_the_name_of_another() {
-        let folder = tempfile::tempdir().unwrap();
-        let wanted = folder.path().join("show.mp4");
-        assert_eq!(free_name(&wanted), wanted);
-        std::fs::write(&wanted, b"").unwrap();
-        assert_eq!(free_name(&wanted), folder.path().join("show 2.mp4"));
-        std::fs::write(folder.path().join("show 2.mp4"), b"").unwrap();
-        assert_eq!(free_name(&wanted), folder.path().join("show 3.mp4"));
-    }
 
     #[test]
     fn the_preview_gives_way_at_once_and_comes_back_after_ten_quiet_seconds() {

@@ -42,24 +42,38 @@ fn output(view: &View) -> Option<Health> {
     if view.snapshot.on_air != OnAir::Live {
         return None;
     }
-    let lost = view.snapshot.outputs.iter().find(|output| matches!(output.state, "lost" | "closed"))?;
+    let (outputs, recording) = (&view.snapshot.outputs, &view.snapshot.recording);
+    let lost = outputs.iter().find(|output| matches!(output.state, "lost" | "closed"))?;
     let place = lost.url.split_once("://").map_or(lost.url.as_str(), |(_, place)| place);
     let host = place.split('/').next().unwrap_or(place);
     // The system's number for it helps nobody here.
     let plain = |why: &str| why.split(" (os error").next().unwrap_or(why).trim_end_matches('.').to_owned();
     let why = lost.message.as_deref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
+    // Whether it comes back nobody knows: a wrong key stays wrong.
     let then = match lost.state {
-        "lost" => "It connects again by itself; your other outputs and the recording go on.",
-        _ => "Your other outputs and the recording go on. End and go live again to try once more.",
+        "lost" => "It is tried again.",
+        _ => "End and go live again to try once more.",
     };
-    Some(health(Tone::Bad, format!("{host} gets no picture{why}. {then}")))
+    let others = outputs.iter().any(|output| output.state == "up");
+    let recording = recording.as_ref().is_some_and(|recording| recording.state == "recording");
+    let rest = match (others, recording) {
+        (true, true) => " Your other outputs and the recording go on.",
+        (true, false) => " Your other outputs go on.",
+        (false, true) => " The recording goes on.",
+        (false, false) => "",
+    };
+    Some(health(Tone::Bad, format!("{host} gets no picture{why}. {then}{rest}")))
 }
 
 fn source(view: &View) -> Option<Health> {
     let lost = view.snapshot.sources.iter().find(|source| source.state == "lost")?;
-    let why =
-        lost.message.as_deref().map_or_else(String::new, |why| format!(": {}", why.trim_end_matches('.')));
-    Some(health(Tone::Warn, format!("{} is not there{why}. Your stream goes on without it.", lost.name)))
+    let said = match lost.message.as_deref() {
+        // Says by itself what it means and what to do.
+        Some(whole) if whole.ends_with('.') => format!("{}: {whole}", lost.name),
+        Some(why) => format!("{} is not there: {why}. Your stream goes on without it.", lost.name),
+        None => format!("{} is not there. Your stream goes on without it.", lost.name),
+    };
+    Some(health(Tone::Warn, said))
 }
 
 fn load(view: &View) -> Option<Health> {
@@ -76,7 +90,7 @@ fn load(view: &View) -> Option<Health> {
 }
 
 /// With a capital and a full stop.
-fn sentence(text: &str) -> String {
+pub fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
     let mut letters = text.chars();
     letters
@@ -109,19 +123,22 @@ mod tests {
             name: "Camera".into(),
             kind: "camera",
             state: "lost",
-            message: Some("It is used by another program.".into()),
+            message: Some("there is no file film.mp4".into()),
         }];
         assert_eq!(
             of(&view).sentence,
-            "Camera is not there: It is used by another program. Your stream goes on without it."
+            "Camera is not there: there is no file film.mp4. Your stream goes on without it."
         );
+        view.snapshot.sources[0].message = Some("It was disconnected. Connect it again.".into());
+        assert_eq!(of(&view).sentence, "Camera: It was disconnected. Connect it again.");
         view.snapshot.on_air = OnAir::Live;
         let said = of(&view);
         assert_eq!(said.tone, Tone::Bad);
-        assert!(
-            said.sentence
-                .starts_with("a.example gets no picture: the server closed the connection. It connects")
-        );
+        let alone = "a.example gets no picture: the server closed the connection. It is tried again.";
+        assert_eq!(said.sentence, alone);
+        view.snapshot.outputs.push(OutputFigures { state: "up", ..Default::default() });
+        view.snapshot.recording = Some(RecordingFigures { state: "recording", ..Default::default() });
+        assert_eq!(of(&view).sentence, format!("{alone} Your other outputs and the recording go on."));
     }
 
     #[test]

@@ -27,10 +27,16 @@ pub struct Shown {
     pub size: egui::Vec2,
 }
 
+/// Narrower windows than these have no room for the panel beside the picture.
+const SOURCES_FROM: f32 = 760.0;
+const PARTICLES_FROM: f32 = 520.0;
+
 /// What the window asks before it does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
     End,
+    /// The recording cannot be written: go live without it?
+    Unrecorded,
     /// The window is to close while live or recording.
     Close,
 }
@@ -41,6 +47,8 @@ pub struct Panels {
     question: Option<Question>,
     /// What was asked in the last frame.
     asked: Option<Question>,
+    /// The number of the failed recording that was asked about.
+    unrecorded_seen: Option<u64>,
     /// The number of the summary that was put away.
     summary_seen: Option<u64>,
     holds: BTreeMap<String, PeakHold>,
@@ -54,6 +62,7 @@ impl Panels {
         self.take_keys(ui, view, orders);
         let palette = Palette::of(ui);
         let framed = |margin: Margin| Frame::new().fill(palette.panel).inner_margin(margin);
+        let width = ui.available_width();
         let line = Stroke::new(1.0, palette.line);
         ui.visuals_mut().widgets.noninteractive.bg_stroke = line;
         let strip = framed(Margin::symmetric(12, 0));
@@ -62,14 +71,17 @@ impl Panels {
         });
         if view.phase == Phase::Running {
             top::notice(ui, view);
-            let area = framed(Margin::symmetric(12, 8));
+            let side = widgets::scroll::margin() as i8;
+            let area = framed(Margin { left: side, right: side, top: 4, bottom: 8 });
             Panel::bottom("bottom").exact_size(164.0).resizable(false).frame(area).show(ui, |ui| {
                 self.bottom(ui, view, orders);
             });
-            Panel::left("sources").exact_size(220.0).resizable(false).frame(area).show(ui, |ui| {
-                sources::show(ui, view);
-            });
-            if let Some(simulation) = &view.snapshot.simulation {
+            if width >= SOURCES_FROM {
+                Panel::left("sources").exact_size(220.0).resizable(false).frame(area).show(ui, |ui| {
+                    sources::show(ui, view);
+                });
+            }
+            if let Some(simulation) = view.snapshot.simulation.as_ref().filter(|_| width >= PARTICLES_FROM) {
                 Panel::right("particles").exact_size(272.0).resizable(false).frame(area).show(ui, |ui| {
                     self.particles.show(ui, simulation, orders);
                 });
@@ -110,8 +122,8 @@ impl Panels {
     }
 
     fn bottom(&mut self, ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
-        let half = ((ui.available_width() - 24.0) * 0.56).floor();
         let height = ui.available_height();
+        let half = ((ui.available_width() - 24.0) * 0.56).max(mixer::LEAST).floor();
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = 24.0;
             ui.allocate_ui(egui::vec2(half, height), |ui| {
@@ -120,6 +132,9 @@ impl Panels {
                 ui.vertical(|ui| mixer::show(ui, view, &mut self.holds, orders));
             });
             let rest = ui.available_width();
+            if rest < outputs::LEAST {
+                return;
+            }
             ui.allocate_ui(egui::vec2(rest, height), |ui| {
                 ui.set_width(rest);
                 ui.spacing_mut().item_spacing.x = 8.0;
@@ -129,10 +144,16 @@ impl Panels {
     }
 
     fn ask(&mut self, ui: &Ui, view: &View, orders: &mut Vec<Order>) {
+        if let Some((number, _)) = &view.unrecorded
+            && self.unrecorded_seen != Some(*number)
+            && self.question.is_none()
+        {
+            (self.unrecorded_seen, self.question) = (Some(*number), Some(Question::Unrecorded));
+        }
         let fresh = self.question != self.asked;
         self.asked = self.question;
         if let Some(question) = self.question
-            && dialogs::ask(ui, question, fresh, orders)
+            && dialogs::ask(ui, question, view, fresh, orders)
         {
             self.question = None;
         }

@@ -41,6 +41,8 @@ pub struct View {
     pub rates: Rates,
     /// Why the newest order was not followed.
     pub refused: Option<String>,
+    /// Why going live would not be recorded; numbered, so that it is asked once.
+    pub unrecorded: Option<(u64, String)>,
     /// Of the last broadcast; numbered, so that it is shown once.
     pub summary: Option<(u64, Summary)>,
 }
@@ -48,7 +50,9 @@ pub struct View {
 /// What a person asks for.
 #[derive(Clone, Debug)]
 pub enum Order {
+    /// Records too, where the broadcast says so.
     GoLive,
+    GoLiveUnrecorded,
     End,
     Record,
     EndRecording,

@@ -14,12 +14,31 @@ use crate::control::{Control, Studio};
 use crate::panels::{Panels, Shown};
 use crate::view::{Order, Phase, View};
 
+/// The smallest window in which everything that matters is reached, in points.
+const LEAST: [f32; 2] = [800.0, 520.0];
+
 #[derive(Debug, Error)]
 pub enum StageError {
+    /// The windowing library names its own source files, which helps nobody here: that is logged.
     #[error(
-        "the window could not be opened: {0}. A graphical session is needed; `tickcast engine` works without one"
+        "no graphical session answers, so the window cannot be opened. Open it from a desktop (DISPLAY or \
+         WAYLAND_DISPLAY say where), or use `tickcast engine`, which needs none"
     )]
-    Window(#[from] eframe::Error),
+    NoSession,
+    #[error("the window cannot be opened: {0}. `tickcast engine` works without one")]
+    Window(String),
+}
+
+impl From<eframe::Error> for StageError {
+    fn from(err: eframe::Error) -> Self {
+        match err {
+            eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_) => {
+                tracing::debug!("the windowing library: {err}");
+                Self::NoSession
+            }
+            other => Self::Window(other.to_string()),
+        }
+    }
 }
 
 /// How the window looks at first.
@@ -47,7 +66,7 @@ pub fn run(studio: Studio, options: Options) -> Result<(), StageError> {
             .with_title(format!("{} – Tickcast", studio.title))
             .with_app_id("tickcast-stage")
             .with_inner_size(zoomed(options.size.unwrap_or([1280.0, 800.0])))
-            .with_min_inner_size(zoomed([960.0, 600.0])),
+            .with_min_inner_size(zoomed(LEAST)),
         wgpu_options: graphics(&options.graphics),
         ..NativeOptions::default()
     };

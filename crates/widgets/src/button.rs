@@ -7,7 +7,10 @@ use crate::theme::{Palette, Tokens, strong};
 fn filled(ui: &mut Ui, text: &str, fill: Color32) -> Response {
     let space = Tokens::get().space;
     let size = Tokens::get().text.stage;
-    let text = RichText::new(text).font(strong(size)).color(Palette::on(fill));
+    let palette = Palette::of(ui);
+    let (fill, ink) =
+        if ui.is_enabled() { (fill, Palette::on(fill)) } else { (palette.raised, palette.text_low) };
+    let text = RichText::new(text).font(strong(size)).color(ink);
     ui.scope(|ui| {
         ui.spacing_mut().button_padding.x = 4.0 * space.grid;
         // A ring on hover and focus, since the fill stays as it is.
@@ -30,6 +33,10 @@ pub fn live(ui: &mut Ui, text: &str) -> Response {
 
 /// Everything else.
 pub fn quiet(ui: &mut Ui, text: &str) -> Response {
+    let mut text = RichText::new(text);
+    if !ui.is_enabled() {
+        text = text.color(Palette::of(ui).text_low);
+    }
     ui.add(Button::new(text).min_size(vec2(0.0, Tokens::get().space.control)))
 }
 

@@ -5,6 +5,7 @@
 pub mod button;
 pub mod meter;
 pub mod number;
+pub mod scroll;
 pub mod text;
 pub mod theme;
 

@@ -18,6 +18,11 @@ pub fn tabular(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Respon
     response
 }
 
+/// How wide [`tabular`] is.
+pub fn tabular_width(ui: &Ui, text: &str, font: &FontId) -> f32 {
+    cells(ui, text, font).iter().map(|(_, width)| width).sum()
+}
+
 fn cells(ui: &Ui, text: &str, font: &FontId) -> Vec<(char, f32)> {
     ui.fonts_mut(|fonts| {
         let digit = fonts.glyph_width(font, '0');

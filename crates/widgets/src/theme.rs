@@ -176,6 +176,7 @@ fn style(theme: Theme) -> Style {
     spacing.interact_size = vec2(space.control, space.control);
     spacing.window_margin = Margin::same((6.0 * space.grid) as i8);
     spacing.slider_rail_height = space.grid;
+    spacing.scroll.bar_width = 2.0 * space.grid;
     spacing.icon_width = 4.0 * space.grid;
     style.animation_time = motion.explain / 1e3;
     // Text is for reading: dragging over a window moves no selection through its labels.
@@ -221,6 +222,8 @@ fn visuals(theme: Theme) -> Visuals {
     visuals.popup_shadow =
         Shadow { offset: [0, 4], blur: 12, spread: 0, color: Color32::from_black_alpha(70) };
     visuals.slider_trailing_fill = true;
+    // What cannot be used is drawn in colours of its own, which can be read: see `button`.
+    visuals.disabled_alpha = 1.0;
     visuals.handle_shape = HandleShape::Circle;
     visuals.numeric_color_space = NumericColorSpace::GammaByte;
     visuals

@@ -1,14 +1,15 @@
 //! What stands in the middle when there is no programme, and what is asked or told above it.
 
-use widgets::egui::{self, Id, Modal, RichText, Ui, vec2};
+use widgets::egui::{self, Frame, Id, Modal, RichText, Ui, vec2};
 use widgets::number::duration;
 use widgets::text::{Tone, note};
 use widgets::theme::strong;
 use widgets::{Palette, button};
 
 use super::Question;
-use super::outputs::bytes;
-use crate::view::{Order, Phase, Summary};
+use super::outputs::{bytes, place};
+use crate::health::sentence;
+use crate::view::{Order, Phase, Summary, View};
 
 /// The studio before it runs, and after.
 pub fn phase(ui: &mut Ui, phase: &Phase, orders: &mut Vec<Order>) {
@@ -49,8 +50,12 @@ pub fn phase(ui: &mut Ui, phase: &Phase, orders: &mut Vec<Order>) {
 }
 
 /// Asks, and says whether it was answered. `fresh` in the question's first frame.
-pub fn ask(ui: &Ui, question: Question, fresh: bool, orders: &mut Vec<Order>) -> bool {
+pub fn ask(ui: &Ui, question: Question, view: &View, fresh: bool, orders: &mut Vec<Order>) -> bool {
+    let unrecorded = view.unrecorded.as_ref().map(|(_, reason)| sentence(reason)).unwrap_or_default();
     let (title, text, yes, order) = match question {
+        Question::Unrecorded => {
+            ("Go live without recording?", unrecorded.as_str(), "Go live", Order::GoLiveUnrecorded)
+        }
         Question::End => (
             "End the broadcast?",
             "Your viewers' picture ends. The preview goes on, and you can go live again.",
@@ -65,7 +70,8 @@ pub fn ask(ui: &Ui, question: Question, fresh: bool, orders: &mut Vec<Order>) ->
         ),
     };
     let mut answered = false;
-    let modal = Modal::new(Id::unique("question")).show(ui.ctx(), |ui| {
+    let no = if question == Question::Unrecorded { "Not now" } else { "Go on" };
+    let modal = modal(ui, "question").show(ui.ctx(), |ui| {
         ui.set_width(360.0);
         ui.heading(title);
         ui.add_space(4.0);
@@ -76,7 +82,7 @@ pub fn ask(ui: &Ui, question: Question, fresh: bool, orders: &mut Vec<Order>) ->
                 orders.push(order.clone());
                 answered = true;
             }
-            let stay = button::quiet(ui, "Go on");
+            let stay = button::quiet(ui, no);
             // The safe answer has the focus, so that Enter ends nothing. What asks for it in a dialog's first
             // frame, in which its size is found, loses it again.
             if fresh || ui.memory(|memory| memory.focused().is_none()) {
@@ -88,10 +94,14 @@ pub fn ask(ui: &Ui, question: Question, fresh: bool, orders: &mut Vec<Order>) ->
     answered || modal.should_close()
 }
 
+fn modal(ui: &Ui, id: &str) -> Modal {
+    Modal::new(Id::unique(id)).frame(Frame::window(ui.style()))
+}
+
 /// Tells how it went, and says whether it was put away.
 pub fn summary(ui: &Ui, summary: &Summary) -> bool {
     let mut done = false;
-    let modal = Modal::new(Id::unique("summary")).show(ui.ctx(), |ui| {
+    let modal = modal(ui, "summary").show(ui.ctx(), |ui| {
         ui.set_width(360.0);
         ui.heading("Your broadcast has ended");
         ui.add_space(8.0);
@@ -110,7 +120,7 @@ pub fn summary(ui: &Ui, summary: &Summary) -> bool {
             }
         });
         if let Some(folder) = summary.recording.as_ref().and_then(|path| path.parent()) {
-            note(ui, &format!("In {}", folder.display()), Tone::Quiet);
+            note(ui, &format!("In {}", place(folder)), Tone::Quiet);
         }
         ui.add_space(16.0);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {

@@ -6,7 +6,8 @@ use studio::Command;
 use studio::snapshot::{LevelFigures, SoundSourceFigures};
 use widgets::egui::{self, Align, FontId, Layout, RichText, Slider, Ui, vec2};
 use widgets::number::tabular;
-use widgets::text::{Tone, note, section};
+use widgets::scroll::list;
+use widgets::text::{Tone, name, note, section};
 use widgets::{Meter, Palette, PeakHold, button};
 
 use crate::view::{Order, View};
@@ -15,13 +16,16 @@ const NAME: f32 = 104.0;
 const READING: f32 = 64.0;
 const GAIN: f32 = 88.0;
 const MUTE: f32 = 64.0;
+const METER_LEAST: f32 = 60.0;
+/// What a strip cannot do with less than.
+pub const LEAST: f32 = NAME + METER_LEAST + READING + GAIN + MUTE + 4.0 * 8.0;
 /// The gains that a fader offers, in decibels.
 const GAINS: std::ops::RangeInclusive<f64> = -40.0..=12.0;
 
 pub fn show(ui: &mut Ui, view: &View, holds: &mut BTreeMap<String, PeakHold>, orders: &mut Vec<Order>) {
     section(ui, "Mixer");
     let sound = &view.snapshot.sound;
-    egui::ScrollArea::vertical().id_salt("mixer").auto_shrink(false).show(ui, |ui| {
+    list(ui, "mixer", |ui| {
         if sound.sources.is_empty() {
             note(ui, "No sound sources. Viewers hear silence.", Tone::Quiet);
         }
@@ -43,14 +47,13 @@ fn cell(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
 
 fn meter_width(ui: &Ui) -> f32 {
     let gaps = 4.0 * ui.spacing().item_spacing.x;
-    (ui.available_width() - READING - GAIN - MUTE - gaps).max(60.0)
+    (ui.available_width() - READING - GAIN - MUTE - gaps).max(METER_LEAST)
 }
 
 fn strip(ui: &mut Ui, source: &SoundSourceFigures, hold: &mut PeakHold, orders: &mut Vec<Order>) {
     ui.horizontal(|ui| {
         cell(ui, NAME, |ui| {
-            ui.add(egui::Label::new(RichText::new(&source.name).color(Palette::of(ui).text_high)).truncate())
-                .on_hover_text(&source.name);
+            name(ui, &source.name, &source.name);
         });
         meter(ui, &source.name, source.level, hold, source.muted);
         cell(ui, GAIN, |ui| {

@@ -4,50 +4,100 @@ use std::path::Path;
 
 use studio::snapshot::{OutputFigures, RecordingFigures};
 use widgets::Palette;
-use widgets::egui::{self, RichText, Ui};
-use widgets::text::{Tone, note, row, section, status};
+use widgets::egui::{self, RichText, TextStyle, Ui};
+use widgets::scroll::list;
+use widgets::text::{self, Tone, note, row, section, status, status_width};
 
+use crate::health::sentence;
 use crate::view::View;
+
+/// Narrower than this there is no list.
+pub const LEAST: f32 = 120.0;
+/// Figures are left out where they would leave less than this to a name.
+const NAME_LEAST: f32 = 72.0;
 
 pub fn show(ui: &mut Ui, view: &View) {
     section(ui, "Outputs");
-    egui::ScrollArea::vertical().id_salt("outputs").auto_shrink(false).show(ui, |ui| {
+    list(ui, "outputs", |ui| {
         if view.snapshot.outputs.is_empty() {
-            note(
-                ui,
-                "No server yet, so you cannot go live. Name one in a broadcast file and open it with \
-                 tickcast stage FILE. Recording works without one.",
-                Tone::Quiet,
-            );
+            note(ui, &format!("{NO_OUTPUT} Recording works without one."), Tone::Quiet);
         }
-        for output in &view.snapshot.outputs {
-            line(ui, &name(output), &output.url, state(output), &figures(output));
-        }
-        if let Some(recording) = &view.snapshot.recording {
-            let name = Path::new(&recording.path).file_name().unwrap_or_default().to_string_lossy();
-            let name = format!("File · {name}");
-            line(ui, &name, &recording.path, recording_state(recording), &bytes(recording.bytes));
+        let mut lines: Vec<Line> = view.snapshot.outputs.iter().map(output).collect();
+        lines.extend(view.snapshot.recording.as_ref().map(recording));
+        // As wide as the widest, so that the dots stand below each other and the words end at the edge.
+        let widths = lines.iter().map(|line| status_width(ui, line.state.1));
+        let states = widths.fold(0.0, f32::max).ceil();
+        for line in &lines {
+            show_line(ui, line, states);
         }
     });
 }
 
-fn line(ui: &mut Ui, name: &str, full: &str, (tone, word): (Tone, &str), figures: &str) {
+/// What to do where the broadcast names no server.
+pub const NO_OUTPUT: &str = "No server yet, so you cannot go live. Name one in a broadcast file and open it with \
+    tickcast stage FILE, or start the node in the Desk and open the Stage from there.";
+
+struct Line {
+    name: String,
+    /// What the pointer shows.
+    whole: String,
+    state: (Tone, &'static str),
+    figures: String,
+}
+
+fn output(output: &OutputFigures) -> Line {
+    let mut whole = output.url.clone();
+    if let Some(message) = &output.message {
+        whole = format!("{whole}\n{}", sentence(message));
+    }
+    Line { name: name(output), whole, state: state(output), figures: figures(output) }
+}
+
+fn recording(recording: &RecordingFigures) -> Line {
+    let path = Path::new(&recording.path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Line {
+        name: format!("File · {name}"),
+        whole: place(path),
+        state: recording_state(recording),
+        figures: bytes(recording.bytes),
+    }
+}
+
+fn show_line(ui: &mut Ui, line: &Line, states: f32) {
     let palette = Palette::of(ui);
     row(
         ui,
         28.0,
         |ui| {
-            let text = RichText::new(name).color(palette.text_high);
-            ui.add(egui::Label::new(text).truncate()).on_hover_text(full);
+            text::name(ui, &line.name, &line.whole);
         },
         |ui| {
-            ui.allocate_ui(egui::vec2(104.0, 28.0), |ui| {
-                ui.set_min_width(104.0);
+            let (tone, word) = line.state;
+            ui.allocate_ui(egui::vec2(states, 28.0), |ui| {
+                ui.set_min_width(states);
                 ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| status(ui, tone, word));
             });
-            ui.label(RichText::new(figures).color(palette.text_mid));
+            let font = TextStyle::Body.resolve(ui.style());
+            if text::width(ui, &line.figures, font) + NAME_LEAST <= ui.available_width() {
+                ui.label(RichText::new(&line.figures).color(palette.text_mid));
+            }
         },
     );
+}
+
+/// A path as people write it: the home is `~`.
+pub fn place(path: &Path) -> String {
+    shortened(path, std::env::home_dir().as_deref())
+}
+
+fn shortened(path: &Path, home: Option<&Path>) -> String {
+    // Where the home is the root, or not set, nothing is shorter.
+    let home = home.filter(|home| home.parent().is_some());
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(rest) => Path::new("~").join(rest).display().to_string(),
+        None => path.display().to_string(),
+    }
 }
 
 /// What it is and which server.
@@ -101,5 +151,19 @@ pub fn bytes(count: u64) -> String {
         _ if count < 1e6 => format!("{:.0} kB", count / 1e3),
         _ if count < 1e9 => format!("{:.1} MB", count / 1e6),
         _ => format!("{:.2} GB", count / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_is_written_as_people_write_it() {
+        let path = Path::new("/home/ada/Videos/show.mp4");
+        assert_eq!(shortened(path, Some(Path::new("/home/ada"))), "~/Videos/show.mp4");
+        for other in [Some(Path::new("/home/ad")), Some(Path::new("/")), Some(Path::new("")), None] {
+            assert_eq!(shortened(path, other), "/home/ada/Videos/show.mp4");
+        }
     }
 }

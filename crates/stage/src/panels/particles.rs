@@ -4,9 +4,11 @@ use studio::snapshot::SimulationFigures;
 use studio::{Action, Command, Parameter, Preset};
 use widgets::egui::{self, Align, FontId, Layout, RichText, Slider, Ui, vec2};
 use widgets::number::{grouped, tabular};
-use widgets::text::{row, section};
+use widgets::scroll::list;
+use widgets::text::{row, section_with};
 use widgets::{Palette, button};
 
+use super::sources::shown;
 use crate::view::Order;
 
 /// Below this a preset is no longer what it was made to be.
@@ -47,23 +49,16 @@ impl Controls {
     pub fn show(&mut self, ui: &mut Ui, simulation: &SimulationFigures, orders: &mut Vec<Order>) {
         let now = ui.input(|input| input.time);
         self.set.retain(|(_, _, at)| now - at < TRUSTED);
-        row(
-            ui,
-            28.0,
-            |ui| section(ui, "Particles"),
-            |ui| {
-                let changed =
-                    simulation.settings.iter().any(|(parameter, value)| *value != parameter.range().1);
-                ui.add_enabled_ui(changed, |ui| {
-                    let reset =
-                        ui.small_button("Reset").on_hover_text("Every slider back to the preset's own");
-                    if reset.clicked() {
-                        self.reset(simulation, now, orders);
-                    }
-                });
-            },
-        );
-        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        section_with(ui, "Particles", |ui| {
+            let changed = simulation.settings.iter().any(|(parameter, value)| *value != parameter.range().1);
+            ui.add_enabled_ui(changed, |ui| {
+                let reset = button::quiet(ui, "Reset").on_hover_text("Every slider back to the preset's own");
+                if reset.clicked() {
+                    self.reset(simulation, now, orders);
+                }
+            });
+        });
+        list(ui, "particles", |ui| {
             self.presets(ui, simulation, orders);
             self.count(ui, simulation, now, orders);
             for (title, parameters) in GROUPS {
@@ -92,11 +87,29 @@ impl Controls {
         let told = simulation.full_count as f64;
         let mut count = self.count.filter(|(_, at)| now - at < TRUSTED).map_or(told, |(count, _)| count);
         let most = (simulation.capacity as f64).max(FEWEST + 1.0);
-        let changed = line(ui, "Count", &grouped(count as u64), |ui| {
-            let slider = ui.add(Slider::new(&mut count, FEWEST..=most).show_value(false).step_by(5_000.0));
-            slider.widget_info(|| egui::WidgetInfo::slider(true, count, "Count"));
-            slider.changed()
-        });
+        let shed = simulation.particles < simulation.full_count;
+        let value = if shed { shown(simulation) } else { grouped(count as u64) };
+        let palette = Palette::of(ui);
+        let hint = if shed { "Fewer for now, to keep every picture" } else { "What there is of particles" };
+        // On a line of its own: while load is shed there are two numbers.
+        row(
+            ui,
+            ROW,
+            |ui| _ = ui.label(RichText::new("Count").color(palette.text_mid)),
+            |ui| {
+                tabular(ui, &value, FontId::proportional(13.0), palette.text_high).on_hover_text(hint);
+            },
+        );
+        let changed = ui
+            .scope(|ui| {
+                ui.spacing_mut().interact_size.y = SLIDER;
+                ui.spacing_mut().slider_width = ui.available_width();
+                let slider = Slider::new(&mut count, FEWEST..=most).show_value(false).step_by(5_000.0);
+                let slider = ui.add(slider);
+                slider.widget_info(|| egui::WidgetInfo::slider(true, count, "Count"));
+                slider.changed()
+            })
+            .inner;
         if changed {
             self.count = Some((count, now));
             orders.push(act(Action::Active { count: count as u32 }));

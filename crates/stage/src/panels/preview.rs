@@ -3,9 +3,10 @@
 use studio::{Command, Hand, Touch};
 use widgets::Palette;
 use widgets::egui::{
-    self, Color32, CornerRadius, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
+    self, Color32, CornerRadius, FontId, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, Ui, Vec2, pos2,
+    vec2,
 };
-use widgets::text::row;
+use widgets::text::{row, width};
 
 use super::Shown;
 use crate::view::{Order, View};
@@ -98,23 +99,28 @@ fn caption(ui: &mut Ui, view: &View, picture: Rect) {
     let low = Palette::of(ui).text_low;
     let area =
         Rect::from_min_size(picture.left_bottom() + vec2(0.0, 4.0), vec2(picture.width(), CAPTION - 4.0));
-    let size = format!("{}\u{d7}{}", programme.width, programme.height);
-    let hint = match &view.snapshot.simulation {
+    let font = FontId::proportional(12.0);
+    let mut size = match programme.width {
+        0 => String::new(),
+        _ => format!("{}\u{d7}{}", programme.width, programme.height),
+    };
+    let mut hint = match &view.snapshot.simulation {
         Some(_) => "Drag to push the particles · Shift attracts · Alt repels",
         None => "",
     };
+    let wide = width(ui, &size, font.clone());
+    if wide + 16.0 + width(ui, hint, font.clone()) > area.width() {
+        hint = "";
+    }
+    if wide > area.width() {
+        size.clear();
+    }
     ui.scope_builder(egui::UiBuilder::new().max_rect(area), |ui| {
         row(
             ui,
             CAPTION - 4.0,
-            |ui| {
-                if programme.width > 0 {
-                    ui.label(RichText::new(size).size(12.0).color(low));
-                }
-            },
-            |ui| {
-                ui.add(egui::Label::new(RichText::new(hint).size(12.0).color(low)).truncate());
-            },
+            |ui| _ = ui.label(RichText::new(size).font(font.clone()).color(low)),
+            |ui| _ = ui.label(RichText::new(hint).font(font.clone()).color(low)),
         );
     });
 }

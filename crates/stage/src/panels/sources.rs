@@ -1,17 +1,19 @@
 //! What the programme is made of.
 
-use studio::snapshot::SourceFigures;
+use studio::snapshot::{SimulationFigures, SourceFigures};
 use widgets::Palette;
-use widgets::egui::{self, RichText, Ui};
+use widgets::egui::{RichText, Ui};
 use widgets::number::grouped;
-use widgets::text::{Tone, note, row, section, status};
+use widgets::scroll::list;
+use widgets::text::{self, Tone, note, row, section, status};
 
+use crate::health::sentence;
 use crate::view::View;
 
 pub fn show(ui: &mut Ui, view: &View) {
     section(ui, "Sources");
     let snapshot = &view.snapshot;
-    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+    list(ui, "sources", |ui| {
         if snapshot.sources.is_empty() && snapshot.simulation.is_none() {
             note(
                 ui,
@@ -22,13 +24,12 @@ pub fn show(ui: &mut Ui, view: &View) {
         for source in &snapshot.sources {
             line(ui, &source.name, kind(source), state(source));
             if let Some(message) = &source.message {
-                note(ui, message, Tone::Warn);
+                note(ui, &sentence(message), Tone::Warn);
                 ui.add_space(4.0);
             }
         }
         if let Some(simulation) = &snapshot.simulation {
-            let what = format!("{} of the {}", grouped(simulation.particles), simulation.preset);
-            line(ui, "Particles", &what, (Tone::Good, "On"));
+            line(ui, "Particles", &shown(simulation), (Tone::Good, "On"));
         }
     });
 }
@@ -39,8 +40,7 @@ fn line(ui: &mut Ui, name: &str, kind: &str, (tone, word): (Tone, &str)) {
         ui,
         22.0,
         |ui| {
-            ui.add(egui::Label::new(RichText::new(name).color(palette.text_high)).truncate())
-                .on_hover_text(name);
+            text::name(ui, name, name);
         },
         |ui| {
             status(ui, tone, word);
@@ -48,6 +48,15 @@ fn line(ui: &mut Ui, name: &str, kind: &str, (tone, word): (Tone, &str)) {
     );
     ui.label(RichText::new(kind).size(12.0).color(palette.text_low));
     ui.add_space(4.0);
+}
+
+/// How many particles there are, and of how many while load is shed.
+pub fn shown(simulation: &SimulationFigures) -> String {
+    let SimulationFigures { particles, full_count, .. } = *simulation;
+    if particles < full_count {
+        return format!("{} of {}", grouped(particles), grouped(full_count));
+    }
+    grouped(particles)
 }
 
 fn kind(source: &SourceFigures) -> &'static str {
@@ -65,6 +74,7 @@ fn state(source: &SourceFigures) -> (Tone, &'static str) {
     match source.state {
         "live" => (Tone::Good, "On"),
         "opening" => (Tone::Quiet, "Opening"),
+        "stand_in" => (Tone::Warn, "Stand-in"),
         _ => (Tone::Warn, "Lost"),
     }
 }

@@ -84,7 +84,7 @@ fn without_an_output_going_live_is_refused_and_the_first_step_is_told() {
     window.key_press_modifiers(Modifiers::COMMAND, Key::L);
     window.run_steps(2);
     assert!(window.state().orders.is_empty());
-    window.get_by_label_contains("Name one in a broadcast file");
+    window.get_by_label_contains("or start the node in the Desk and open the Stage from there");
 }
 
 #[test]
@@ -114,6 +114,85 @@ fn enter_on_the_question_ends_nothing() {
     window.run_steps(3);
     assert!(window.state().orders.is_empty());
     assert!(window.query_by_label_contains("End the broadcast?").is_none());
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_asked_about_once_and_blocks_nothing() {
+    let mut view = preview();
+    view.unrecorded = Some((0, "the recording /x/show.mp4 cannot be written: permission denied".into()));
+    let mut window = window(view);
+    window.get_by_label_contains("Go live without recording?");
+    window.get_by_label("The recording /x/show.mp4 cannot be written: permission denied.");
+    window.get_by_label("Not now").click();
+    window.run_steps(3);
+    assert!(window.query_by_label_contains("Go live without recording?").is_none());
+    assert!(window.state().orders.is_empty());
+    if let Some((number, _)) = &mut window.state_mut().view.unrecorded {
+        *number += 1;
+    }
+    window.run_steps(3);
+    // The strip's own button is behind the question.
+    window.get_all_by_label("Go live").last().expect("the question's button").click();
+    window.run_steps(3);
+    assert!(matches!(window.state().orders[..], [Order::GoLiveUnrecorded]), "{:?}", window.state().orders);
+}
+
+#[test]
+fn what_is_shed_is_told_beside_what_was_asked_for() {
+    let mut view = preview();
+    if let Some(simulation) = &mut view.snapshot.simulation {
+        simulation.particles = 400_000;
+    }
+    let window = window(view);
+    // In the list of sources and at the slider.
+    assert_eq!(window.get_all_by_label("400\u{2009}000 of 500\u{2009}000").count(), 2);
+}
+
+#[test]
+fn the_bar_of_a_list_covers_none_of_it() {
+    let mut view = preview();
+    view.snapshot.sources = (0..40)
+        .map(|number| SourceFigures {
+            name: format!("Camera {number}"),
+            kind: "camera",
+            state: "live",
+            message: None,
+        })
+        .collect();
+    let first = |window: &Harness<'_, State>| window.get_all_by_label("On").next().expect("a word").rect();
+    let (one, mut window) = (first(&window(preview())), window(view));
+    let many = first(&window);
+    // The harness leaves 8 points; the panel is 220 wide with a margin of 12, in which the bar lies.
+    assert!((one.right() - 216.0).abs() < 1.5, "{one:?}");
+    assert_eq!(one, many, "a bar moves nothing");
+    window.drag_at(egui::pos2(8.0 + 216.0, 600.0));
+    window.run_steps(3);
+    assert!(first(&window).top() < many.top() - 100.0, "it is not where it was pressed");
+}
+
+#[test]
+fn a_window_that_is_too_small_overprints_nothing() {
+    let mut view = live();
+    view.snapshot.recording =
+        Some(RecordingFigures { state: "recording", bytes: 5_300_000, ..Default::default() });
+    let small = [(640.0, 400.0), (800.0, 520.0), (1280.0, 800.0)];
+    for (width, height) in small {
+        let mut window = window(view.clone());
+        window.set_size(vec2(width, height));
+        window.run_steps(3);
+        let rect = |name: &str| window.query_by_label(name).map(|node| node.rect());
+        let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, vec2(width, height));
+        let buttons = ["Stop recording", "End"].map(|name| rect(name).expect("a button"));
+        assert!(buttons.iter().all(|button| screen.contains_rect(*button)), "{width}: {buttons:?}");
+        let figures = ["fps –", "encode –", "dropped 0", "sending –"].into_iter().filter_map(rect);
+        for figure in figures {
+            assert!(figure.right() <= buttons[0].left(), "{width}: {figure:?} under {buttons:?}");
+        }
+        let hint = rect("Drag to push the particles · Shift attracts · Alt repels");
+        if let (Some(size), Some(hint)) = (rect("1280\u{d7}720"), hint) {
+            assert!(size.right() < hint.left(), "{width}: {size:?} over {hint:?}");
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use widgets::text::{self, Tone, row, value};
 use widgets::theme::strong;
 use widgets::{Palette, button};
 
+use super::outputs::NO_OUTPUT;
 use super::{GO_LIVE_KEY, Question, RECORD_KEY};
 use crate::health;
 use crate::view::{Order, Phase, View};
@@ -86,26 +87,35 @@ fn figures(ui: &mut Ui, view: &View) {
     let (programme, rates) = (&view.snapshot.programme, &view.rates);
     let dash = || "–".to_owned();
     let fps = rates.fps.map_or_else(dash, |fps| format!("{fps:.0}"));
-    value(ui, "fps", &fps, Tone::Quiet).on_hover_text("Programme pictures a second");
+    let mut figures = vec![("fps", fps, Tone::Quiet, "Programme pictures a second, over five seconds")];
     let lag = programme.lag_ms_p50;
     let tone = if lag.is_some_and(|ms| ms > LAG_WARN_MS) { Tone::Warn } else { Tone::Quiet };
-    value(ui, "encode", &lag.map_or_else(dash, |ms| format!("{ms:.0} ms")), tone)
-        .on_hover_text("From composing a picture to its last encoded rendition, median");
+    let hint = "From composing a picture to its last encoded rendition, median";
+    figures.push(("encode", lag.map_or_else(dash, |ms| format!("{ms:.0} ms")), tone, hint));
     let losing = rates.dropped.is_some_and(|share| share > 0.01);
     let settled = programme.dropped - programme.dropped_at_start.min(programme.dropped);
-    value(ui, "dropped", &settled.to_string(), if losing { Tone::Warn } else { Tone::Quiet })
-        .on_hover_text("Pictures that were due and left out, since two seconds after the start");
+    let tone = if losing { Tone::Warn } else { Tone::Quiet };
+    let hint = "Pictures that were due and left out, since two seconds after the start";
+    figures.push(("dropped", settled.to_string(), tone, hint));
     if view.snapshot.on_air == OnAir::Live {
         let mbps = rates.sent_kbps.map_or_else(dash, |kbps| format!("{:.1} Mbps", kbps / 1e3));
-        value(ui, "sending", &mbps, Tone::Quiet).on_hover_text("To all outputs together");
+        figures.push(("sending", mbps, Tone::Quiet, "To all outputs together"));
         let rtt = view.snapshot.outputs.iter().filter_map(|output| output.rtt_ms).reduce(f64::max);
         if let Some(ms) = rtt {
-            value(ui, "there and back", &format!("{ms:.0} ms"), Tone::Quiet)
-                .on_hover_text("Round trip to the farthest WHIP server");
+            let hint = "Round trip to the farthest WHIP server";
+            figures.push(("there and back", format!("{ms:.0} ms"), Tone::Quiet, hint));
         }
     }
+    for (name, text, tone, hint) in figures {
+        // What does not fit is left out, the last first.
+        if text::value_width(ui, name, &text) > ui.available_width() {
+            return;
+        }
+        value(ui, name, &text, tone).on_hover_text(hint);
+    }
     let health = health::of(view);
-    if health.tone == Tone::Good {
+    let room = text::status_width(ui, &health.sentence) + 2.0 * ui.spacing().item_spacing.x;
+    if health.tone == Tone::Good && room <= ui.available_width() {
         separator(ui);
         text::status(ui, health.tone, &health.sentence);
     }
@@ -136,8 +146,7 @@ fn buttons(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &m
             }
         }
         OnAir::Preview => {
-            let hint = "There is no output yet. Open a broadcast file that names one: tickcast stage FILE";
-            ui.add_enabled_ui(false, |ui| button::live(ui, "Go live").on_disabled_hover_text(hint));
+            ui.add_enabled_ui(false, |ui| button::live(ui, "Go live").on_disabled_hover_text(NO_OUTPUT));
         }
         OnAir::Live => {
             if button::quiet(ui, "End").on_hover_text(format!("Ends the broadcast ({live_key})")).clicked() {

@@ -19,7 +19,7 @@ const WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Error)]
 pub enum RecordingError {
-    #[error("the recording {path} cannot be written: its folder cannot be made, {}. {TO_DO}", plain(.reason))]
+    #[error("the recording {path} cannot be written: its folder cannot be made ({}). {TO_DO}", plain(.reason))]
     Folder { path: PathBuf, reason: std::io::Error },
     #[error("the recording {path} cannot be written: {}. {TO_DO}", plain(.reason))]
     Place { path: PathBuf, reason: std::io::Error },
@@ -58,7 +58,7 @@ fn free_file(path: &Path) -> std::io::Result<(File, PathBuf)> {
     Err(std::io::ErrorKind::AlreadyExists.into())
 }
 
-const TO_DO: &str = "Name a place that you may write to: path under recording in the broadcast file";
+const TO_DO: &str = "Under recording in the broadcast file, name a path that you may write to";
 
 /// The system's words without its number, which helps nobody here.
 fn plain(err: &std::io::Error) -> String {
@@ -217,6 +217,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_recording_never_takes_the_place_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("show.mp4");
+        let made = || free_file(&wanted).unwrap().1;
+        let names = ["show.mp4", "show 2.mp4", "show 3.mp4"].map(|name| folder.path().join(name));
+        assert_eq!([made(), made(), made()], names);
+        fs::remove_file(&names[1]).unwrap();
+        assert_eq!(made(), names[1]);
+    }
+
+    #[test]
     fn a_place_that_cannot_be_written_is_named_with_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
@@ -232,7 +243,7 @@ mod tests {
         // A file where a folder should be refuses even those whom no permission stops.
         let told = start(&file.join("show.mp4")).err().expect("no place").to_string();
         assert!(told.contains("file/show.mp4 cannot be written: its folder cannot be made"), "{told}");
-        assert!(told.contains("Name a place that you may write to") && !told.contains("os error"), "{told}");
+        assert!(told.contains("name a path that you may write to") && !told.contains("os error"), "{told}");
         drop(start(&folder.path().join("a/b/show.mp4")).expect("missing folders are made"));
         assert!(folder.path().join("a/b").is_dir());
     }

@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("mux", &["media"]),
     ("mixer", &["media"]),
+    ("pay", &["media"]),
     ("api", &["media"]),
     ("sim", &["media"]),
     ("compose", &["media"]),
@@ -34,6 +35,7 @@ const HOLDERS: &[(&str, &[&str])] = &[
     ("cosmic-text", &["compose"]),
     ("cpal", &["speaker"]),
     ("ebur128", &["mixer"]),
+    ("ed25519-dalek", &["pay"]),
     ("eframe", &["widgets"]),
     ("egui", &["widgets"]),
     ("ffmpeg-next", &["codec"]),
@@ -42,6 +44,7 @@ const HOLDERS: &[(&str, &[&str])] = &[
     ("rayon", &["sim"]),
     ("reqwest", &["api"]),
     ("rubato", &["mixer"]),
+    ("schnorrkel", &["pay"]),
     ("sqlx", &["node"]),
     ("str0m", &["sfu"]),
     // The executable's own package.

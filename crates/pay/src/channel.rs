@@ -1,6 +1,8 @@
 //! A payment channel as a chain tells of it: opened, topped up, settled, closing, closed; first in its best block,
 //! where it may still be undone, then for good.
 
+use serde::{Deserialize, Serialize};
+
 use crate::amount::Amount;
 use crate::id::{AccountId, ChannelId, Genesis, blake2_256};
 use crate::key::PublicKey;
@@ -11,7 +13,7 @@ use crate::time::UnixMillis;
 use crate::wire::{DecodeError, Reader, VERSION, Wire, write_list};
 
 /// What never changes about a channel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ChannelTerms {
     pub genesis: Genesis,
     pub asset: AssetId,
@@ -32,9 +34,14 @@ pub struct ChannelTerms {
 impl ChannelTerms {
     /// A name that binds all of the terms, so that it is known before a chain has it.
     pub fn id(&self) -> ChannelId {
+        ChannelId(blake2_256(&self.id_bytes()))
+    }
+
+    /// What the name is the hash of: the terms under a domain, as if they were signed.
+    pub fn id_bytes(&self) -> Vec<u8> {
         let mut bytes = domain("tickcast/channel").to_vec();
         self.write(&mut bytes);
-        ChannelId(blake2_256(&bytes))
+        bytes
     }
 }
 

@@ -23,6 +23,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "sim", package: "tickcast-sim", example: "steps" },
     Bench { name: "compose", package: "tickcast-compose", example: "stages" },
     Bench { name: "rtmp", package: "tickcast-rtmp", example: "messages" },
+    Bench { name: "pay", package: "tickcast-pay", example: "vouchers" },
     Bench { name: "sfu", package: "tickcast-sfu", example: "viewers" },
 ];
 

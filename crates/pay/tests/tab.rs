@@ -175,6 +175,23 @@ fn a_viewer_that_lost_everything_goes_on_from_its_own_last_voucher() {
 }
 
 #[test]
+fn what_stands_on_a_forgotten_total_is_owed_again_and_its_second_not_signed_twice() {
+    let world = World::default();
+    let mut tab = watching(&world);
+    play(&mut tab, &world, 0).unwrap();
+    assert_eq!(body(play(&mut tab, &world, 3).unwrap()), (3, 2 * PRICE));
+    // Of an earlier life, which nobody here remembers.
+    let last = Some(world.pay(2, 3 * PRICE).voucher);
+    let reason = Refusal::WrongStep;
+    let refused = Refused { channel: world.terms.id(), tick: Some(Tick(3)), reason, last };
+    assert_eq!(tab.refused(&refused), Ok(Reaction::Nothing));
+    assert_eq!(tab.due(&world.session, NOW), Ok(None));
+    let pay = play(&mut tab, &world, 4).unwrap();
+    assert!(pay.as_ref().unwrap().unplayed.is_empty());
+    assert_eq!(body(pay), (4, 5 * PRICE));
+}
+
+#[test]
 fn a_viewer_believes_no_voucher_that_it_did_not_sign() {
     let world = World::default();
     let forged = |signed| Started { last: Some(signed), next: Tick(50), ..begin(&world) };

@@ -1,14 +1,14 @@
 //! What a viewer owes: seconds that played are counted and signed for, seconds that did not are named, and nothing is
 //! ever signed beyond the cap.
 
+mod proof;
 mod record;
 
 use std::collections::VecDeque;
 
 use crate::amount::Amount;
 use crate::channel::ChannelTerms;
-use crate::close::CloseTerms;
-use crate::id::{ChannelId, OfferHash, ReceiptHash};
+use crate::id::{ChannelId, OfferHash};
 use crate::key::Signer;
 use crate::message::{Acknowledged, Ending, Pay, Refused, Report, Start, Started};
 use crate::offer::{PAYABLE_AFTER_MS, VerifiedOffer};
@@ -475,57 +475,6 @@ impl Tab {
         let offered = self.offered.take_if(|offered| offered.hash() == *offer);
         self.next_offer = Some(offered.ok_or(TabError::NoSuchOffer)?);
         Ok(())
-    }
-
-    /// The node's proof; it is kept in place of the one before, which it chains to.
-    pub fn receipt(&mut self, receipt: &Signed<Receipt>) -> Result<(), TabError> {
-        let body = &receipt.body;
-        self.must_be_ours(body.channel)?;
-        if self.receipt.is_some_and(|known| known.body == *body) {
-            return Ok(());
-        }
-        let (number, previous) =
-            self.receipt.map_or((0, ReceiptHash([0; 32])), |last| (last.body.number, last.body.hash()));
-        let follows = body.number == number + 1 && body.previous == previous;
-        // Of what this machine has forgotten, the first one seen is the beginning; a gap is a receipt that got lost,
-        // which the node shows again at the next start.
-        let is_beginning = self.receipt.is_none() || body.number > number + 1;
-        if body.genesis != self.terms.genesis || !(follows || is_beginning) {
-            return Err(TabError::BadReceipt);
-        }
-        receipt.verify(&self.terms.node).map_err(|_| TabError::BadReceipt)?;
-        let confirmed = |total: &Total| (total.tick, total.cumulative) == (body.tick, body.cumulative);
-        let at = self.recent.iter().position(confirmed);
-        let at = at.ok_or(TabError::ReceiptMismatch)?;
-        self.receipt = Some(*receipt);
-        self.stored_up_to(body.tick);
-        // The newest stays, for comparing with what the node shows.
-        self.recent.drain(..at);
-        Ok(())
-    }
-
-    /// Our half of a cooperative close. Nothing is signed after it.
-    pub fn close(&mut self, signer: &dyn Signer) -> Result<Signed<CloseTerms>, TabError> {
-        if signer.public() != self.terms.session {
-            return Err(TabError::WrongSigner);
-        }
-        if self.owed > 0 || self.unacknowledged().is_some() {
-            return Err(TabError::Unacknowledged);
-        }
-        let (genesis, channel, cumulative) = (self.terms.genesis, self.channel, self.spent());
-        let signed = Signed::sign(CloseTerms { genesis, channel, cumulative }, signer)
-            .map_err(|_| TabError::SignRefused)?;
-        self.state = State::Closed;
-        Ok(signed)
-    }
-
-    /// The node's half: with it the channel can be closed at once.
-    pub fn closed(&self, theirs: &Signed<CloseTerms>) -> Result<(), TabError> {
-        self.must_be_ours(theirs.body.channel)?;
-        if theirs.body.genesis != self.terms.genesis || theirs.body.cumulative != self.spent() {
-            return Err(TabError::CloseMismatch);
-        }
-        theirs.verify(&self.terms.node).map_err(|_| TabError::CloseMismatch)
     }
 
     fn must_watch(&self) -> Result<(), TabError> {

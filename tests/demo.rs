@@ -194,10 +194,14 @@ fn recording(report: &Value) {
     let seconds: f64 =
         probed["format"]["duration"].as_str().and_then(|text| text.parse().ok()).expect("a duration");
     assert!((real(&told["seconds"]) - seconds).abs() <= 0.2, "{told} and {seconds} s by ffprobe");
+    // The best rendition is what is recorded: the file's own bitrate is the one that is told.
+    let kbps: f64 = video["bit_rate"].as_str().and_then(|text| text.parse().ok()).expect("a bitrate");
+    let best = report["renditions"].as_array().and_then(|list| list.last()).expect("a rendition");
+    let ratio = real(&best["kbps"]) * 1e3 / kbps;
+    assert!((0.9..1.1).contains(&ratio), "{best}, and {kbps} bit/s by ffprobe");
     // No more pictures than its frame rate allows, and all that the best rendition had encoded since the
     // recording's first key frame; the last snapshot is older than the last pictures.
     let packets = ffmpeg::packets(&probed, "video");
-    let best = report["renditions"].as_array().and_then(|list| list.last()).expect("a rendition");
     assert!(packets as f64 <= seconds * 30.0 + 1.5, "{packets} pictures in {seconds} s");
     assert!(packets.abs_diff(count(&best["frames"])) <= 15, "{packets} recorded of {best}");
 }

@@ -84,6 +84,8 @@ fn demo(options: &Options) -> anyhow::Result<Report> {
         let json = serde_json::to_string_pretty(&report).context("the report")?;
         std::fs::write(path, json + "\n").with_context(|| written(path))?;
     }
+    let failed = report::failures(&report);
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(report)
 }
 

@@ -15,8 +15,8 @@ const WARM_UP: usize = 20;
 const JOINS: usize = 100;
 const JOINS_IN_SOAK: usize = 2_000;
 const AT_ONCE: usize = 10;
-/// A viewer takes 69 kB connected and up to ten times that with its history: a leak of all would be far over.
-const GROWTH_MAX_KIB: i64 = 10 * 1024;
+/// A viewer takes 69 kB connected, and up to ten times that with its history: a leak of a hundred would be over.
+const GROWTH_MAX_KIB: i64 = 5 * 1024;
 
 /// Joins and leaves `count` times, each time until the first picture.
 async fn join_and_leave(stream: &CreatedStream, count: usize) {

@@ -59,14 +59,36 @@ pub enum ConfigError {
     /// The message carries line, column and the offending key.
     #[error("{path} is not a node's configuration: {source}")]
     Malformed { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{path} cannot be meant: {reason}")]
+    Meaningless { path: PathBuf, reason: &'static str },
 }
 
 impl NodeConfig {
     pub fn from_file(path: &std::path::Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+        match config.mistake() {
+            Some(reason) => Err(ConfigError::Meaningless { path: path.to_owned(), reason }),
+            None => Ok(config),
+        }
+    }
+
+    fn mistake(&self) -> Option<&'static str> {
+        let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+        let is_url = |c: char| c.is_ascii_graphic() && !"<>\"".contains(c);
+        if self.data_dir.as_os_str().is_empty() {
+            Some("data_dir names no folder")
+        } else if self.max_peers == 0 || self.max_streams == 0 {
+            Some("max_peers and max_streams are at least 1")
+        } else if !self.public_host.chars().all(is_host) {
+            Some("public_host is a host name or an address, without port and path")
+        } else if !self.ice_servers.iter().all(|server| !server.is_empty() && server.chars().all(is_url)) {
+            Some("ice_servers are addresses such as stun:stun.example.org")
+        } else {
+            None
+        }
     }
 
     /// Everything on loopback, on ports that the system chooses, in `data_dir`.
@@ -87,6 +109,26 @@ mod tests {
         std::fs::write(&path, "http = \"127.0.0.1:1\"\nrtpm = \"127.0.0.1:2\"\n").unwrap();
         let said = NodeConfig::from_file(&path).unwrap_err().to_string();
         assert!(said.contains("line 2") && said.contains("rtpm"), "{said}");
+    }
+
+    #[test]
+    fn what_can_be_read_and_not_be_meant_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        let said = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            NodeConfig::from_file(&path).map_err(|err| err.to_string())
+        };
+        for (text, key) in [
+            ("data_dir = \"\"", "data_dir"),
+            ("max_peers = 0", "max_peers"),
+            ("max_streams = 0", "max_streams"),
+            ("public_host = \"a b/../x\"", "public_host"),
+            ("ice_servers = [\"stun:x\\nLink: y\"]", "ice_servers"),
+        ] {
+            assert!(said(text).unwrap_err().contains(key), "{text}");
+        }
+        assert!(said("public_host = \"live.example.org\"\nice_servers = [\"turn:[2001:db8::1]:3478?transport=udp\"]").is_ok());
     }
 
     #[test]

@@ -13,19 +13,27 @@ pub fn pages() -> Result {
     if built.is_some() && built >= newest(&ui) {
         return Ok(());
     }
-    if modified(&ui.join("node_modules/.package-lock.json")) < modified(&ui.join("package-lock.json")) {
-        say("build: the web pages' packages");
-        // Not `npm ci`: it refuses a lock file that leaves out the native parts of other platforms, and such a
-        // file is what npm writes where a registry does not carry them all. `install` keeps to the same versions.
-        run(npm(&ui).args(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel", "error"]))?;
-    }
+    packages(&ui)?;
     say("build: the web pages");
     run(npm(&ui).args(["run", "--silent", "build"]))
 }
 
-pub fn npm(ui: &Path) -> Command {
+/// Installs what a folder's lock file names, where that is newer than what is there.
+pub fn packages(folder: &Path) -> Result {
+    if modified(&folder.join("node_modules/.package-lock.json"))
+        >= modified(&folder.join("package-lock.json"))
+    {
+        return Ok(());
+    }
+    say(&format!("build: npm's packages of {}", folder.display()));
+    // Not `npm ci`: it refuses a lock file that leaves out the native parts of other platforms, and such a
+    // file is what npm writes where a registry does not carry them all. `install` keeps to the same versions.
+    run(npm(folder).args(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel", "error"]))
+}
+
+pub fn npm(folder: &Path) -> Command {
     let mut npm = Command::new("npm");
-    npm.current_dir(ui);
+    npm.current_dir(folder);
     npm
 }
 

@@ -26,6 +26,10 @@ pub fn test(filter: &[String]) -> Result {
     build::pages()?;
     say("test: the pages");
     run(build::npm(&root().join("ui")).args(["run", "--silent", "test"]))?;
+    say("test: what is published for payment, by another implementation");
+    let vectors = root().join("crates/pay/vectors/verify");
+    build::packages(&vectors)?;
+    run(build::npm(&vectors).args(["run", "--silent", "test"]))?;
     say("test: lints");
     run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     say("test: the executable");

@@ -52,7 +52,7 @@ impl Report {
         let mut report = Self {
             seconds: studio.seconds,
             version: env!("CARGO_PKG_VERSION"),
-            machine: Machine { cpu, cores, gpu: None },
+            machine: Machine { cpu, cores, gpu: studio.graphics.clone() },
             simulation: studio.simulation.clone(),
             programme: studio.programme.clone(),
             sources: studio.sources.clone(),
@@ -66,6 +66,22 @@ impl Report {
         report.shortfalls = shortfalls(&report);
         Ok(report)
     }
+}
+
+/// A broadcast that ended sooner may have done so before a connection could stand.
+const LONG_ENOUGH_SECONDS: f64 = 10.0;
+
+/// A sentence for each part that did not do its work, where it had the time.
+pub fn failures(report: &Report) -> Vec<String> {
+    if report.seconds < LONG_ENOUGH_SECONDS {
+        return Vec::new();
+    }
+    let outputs = report.outputs.iter().filter(|output| output.state != "up").map(|output| {
+        let why = output.message.as_deref().unwrap_or("no reason was given");
+        format!("the {} output is {}: {why}", output.kind, output.state)
+    });
+    let viewers = report.viewers.iter().filter(|viewer| viewer.first_frame_ms.is_none());
+    outputs.chain(viewers.map(|_| "the viewer saw no picture".to_owned())).collect()
 }
 
 fn read_recording(path: &str) -> anyhow::Result<RecordingReport> {

@@ -64,9 +64,12 @@ pub async fn whep(
     let stream = match app.running(&id) {
         Some(stream) if stream.live().epoch.is_some() => stream,
         _ => {
-            app.store().stream_by_playback_id(&id).await?.ok_or_else(Refusal::no_such_stream)?;
-            return Err(Refusal::new(StatusCode::CONFLICT, "not_live", "The broadcast has not begun yet.")
-                .with_detail("Try again when it has."));
+            let row = app.store().stream_by_playback_id(&id).await?.ok_or_else(Refusal::no_such_stream)?;
+            let (title, detail) = match row.status {
+                api::StreamStatus::Ended => ("The broadcast has ended.", "Try again when there is another."),
+                _ => ("The broadcast has not begun yet.", "Try again when it has."),
+            };
+            return Err(Refusal::new(StatusCode::CONFLICT, "not_live", title).with_detail(detail));
         }
     };
     let viewer = sfu::ViewerConfig {

@@ -249,6 +249,8 @@ fn a_node_with_a_live_stream_is_restarted_and_stopped_when_the_answer_is_yes() {
     desk.page.click("Restart node").expect("the button");
     desk.page.click("Restart the node").expect("the answer");
     wait_until("the first node's end", LIMIT, || (!is_running(first)).then_some(())).expect("it ends");
+    // The page has noticed that too.
+    desk.shows("Nothing is live");
     desk.node_is("running");
     desk.make_stream("On air again");
     desk.page.click("Show the stream key").expect("the button");

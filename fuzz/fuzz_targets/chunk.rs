@@ -16,6 +16,7 @@ const LIMITS: Limits = Limits {
     handshake_time: std::time::Duration::ZERO,
     setup_time: std::time::Duration::ZERO,
     idle_time: std::time::Duration::ZERO,
+    refusals: 0,
 };
 
 fn read(bytes: &[u8], cut: usize) -> (Vec<RawMessage>, Option<ChunkError>) {

@@ -1,5 +1,9 @@
 //! What a node refuses, and that it lives on, and that nobody else notices.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use api::CreatedStream;
 use testkit::ffmpeg;
 use testkit::http::Answer;
@@ -169,10 +173,9 @@ fn pages_of_other_hosts_make_no_streams() {
 
 #[test]
 fn bytes_that_are_no_rtmp_end_their_connection_alone() {
-    use std::io::{Read, Write};
     let node = node();
     for garbage in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], &[0xff; 4096], &[3; 1537], &[0; 20_000]] {
-        let mut socket = std::net::TcpStream::connect(node.rtmp()).expect("the node listens");
+        let mut socket = TcpStream::connect(node.rtmp()).expect("the node listens");
         socket.set_read_timeout(Some(LIMIT)).expect("a limit");
         // The node may close while it is still being written to.
         let _ = socket.write_all(garbage);
@@ -191,4 +194,142 @@ fn bytes_that_are_no_rtmp_end_their_connection_alone() {
     let _publisher = ffmpeg::publish(&file, &stream.rtmp_url, 0).expect("ffmpeg publishes");
     wait_for_renditions(&node, &stream, 1);
     assert_lives(&node);
+}
+
+/// A node whose system gives it few file descriptors.
+fn poor_node(folder: &std::path::Path) -> Node {
+    use std::os::unix::fs::PermissionsExt;
+    let script = folder.join("poor.sh");
+    let text = format!("#!/bin/sh\nulimit -n 300\nexec '{TICKCAST}' \"$@\"\n");
+    std::fs::write(&script, text).expect("the script is written");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("it may run");
+    Node::start(&script.to_string_lossy()).expect("a node")
+}
+
+/// Reads to the end; `false` where the server leaves the connection open for [`LIMIT`].
+fn is_closed_by_server(mut socket: &TcpStream) -> bool {
+    socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+    let read = socket.read_to_end(&mut Vec::new());
+    read.map_or_else(|err| err.kind() == std::io::ErrorKind::ConnectionReset, |_| true)
+}
+
+#[test]
+fn half_requests_end_in_time_and_keep_nobody_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = poor_node(folder.path());
+    // A body that takes for ever, a byte at a time.
+    let mut trickle = TcpStream::connect(node.http()).expect("the node listens");
+    let head = "POST /whip HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\n\
+                Content-Length: 60000\r\nExpect: 100-continue\r\n\r\n";
+    trickle.write_all(head.as_bytes()).expect("the head is taken");
+    // Once it is being served, newcomers do not displace it.
+    trickle.set_read_timeout(Some(LIMIT)).expect("a limit");
+    let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    trickle.read_exact(&mut go_on).expect("the node waits for the body");
+    let mut trickled = trickle.try_clone().expect("a socket");
+    let drip = std::thread::spawn(move || {
+        // Ends when the server has closed: each byte is some time after the last.
+        while trickled.write_all(b"v").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    // More than the node has descriptors.
+    let mut half = Vec::new();
+    for port in [node.http(), node.hls()] {
+        for _ in 0..400 {
+            let mut socket = TcpStream::connect(port).expect("the node listens");
+            // One that is closed already counts as well.
+            let _ = socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n");
+            half.push(socket);
+        }
+        assert_lives(&node);
+        let there = testkit::http::request(node.hls(), "GET", "/live/nobody.m3u8", &[], b"");
+        assert_eq!(there.expect("the HLS port answers").status, 404);
+    }
+    let left_open = half.iter().filter(|socket| !is_closed_by_server(socket)).count();
+    assert_eq!(left_open, 0, "half requests are held");
+    let mut answer = [0; 12];
+    trickle.read_exact(&mut answer).expect("the slow request is answered");
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(is_closed_by_server(&trickle), "the slow request's connection goes on");
+    drip.join().expect("the slow request's thread");
+    assert!(node.log().contains("no place is free for another HTTP connection"), "{}", node.log());
+    assert_lives(&node);
+}
+
+#[test]
+fn an_idle_connection_is_used_again_and_a_pipelined_request_is_answered() {
+    let node = node();
+    let mut socket = TcpStream::connect(node.http()).expect("the node listens");
+    socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+    let ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut read = [0; 4096];
+    for requests in [1, 2, 1] {
+        socket.write_all(&ask.repeat(requests)).expect("a request is taken");
+        let mut seen = String::new();
+        while seen.matches("\r\n\r\nok\n").count() < requests {
+            let count = socket.read(&mut read).expect("an answer");
+            assert!(count > 0, "closed after {seen}");
+            seen.push_str(&String::from_utf8_lossy(&read[..count]));
+        }
+        assert_eq!(seen.matches("HTTP/1.1 200").count(), requests, "{seen}");
+    }
+}
+
+/// Connects by RTMP and asks to publish with a key that is none. The connection stays open after the refusal.
+fn refused_publisher(node: &Node) -> TcpStream {
+    let text = |text: &str| [&[2, 0, text.len() as u8], text.as_bytes()].concat();
+    let number = |number: f64| [&[0][..], &number.to_be_bytes()].concat();
+    let object = [&[3, 0, 3][..], b"app", &text("live"), &[0, 0, 9]].concat();
+    let command = |stream: u8, body: &[Vec<u8>]| {
+        let body = body.concat();
+        assert!(body.len() <= 128, "one chunk");
+        [&[3, 0, 0, 0, 0, 0, body.len() as u8, 20, stream, 0, 0, 0][..], &body].concat()
+    };
+    let null = vec![5];
+    let mut socket = TcpStream::connect(node.rtmp()).expect("the node listens");
+    socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+    socket.write_all(&[&[3][..], &[0; 1536]].concat()).expect("C0 and C1 are taken");
+    socket.read_exact(&mut [0; 1 + 2 * 1536]).expect("S0, S1 and S2 come");
+    let asked = [
+        vec![0; 1536],
+        command(0, &[text("connect"), number(1.0), object]),
+        command(0, &[text("createStream"), number(2.0), null.clone()]),
+        command(1, &[text("publish"), number(3.0), null, text("guessed"), text("live")]),
+    ];
+    socket.write_all(&asked.concat()).expect("the request is taken");
+    let mut answer = Vec::new();
+    let refusal = b"The stream key is wrong";
+    while !answer.windows(refusal.len()).any(|window| window == refusal) {
+        let mut read = [0; 4096];
+        let count = socket.read(&mut read).expect("an answer");
+        assert!(count > 0, "closed without a word: {answer:?}");
+        answer.extend_from_slice(&read[..count]);
+    }
+    socket
+}
+
+#[test]
+fn strangers_without_a_key_keep_out_no_publisher_and_no_transcoder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("sample.mp4");
+    ffmpeg::sample(&file, 60).expect("a sample");
+    let node = node();
+    let stream = create(&node, "In spite of them");
+    // More than there are places.
+    let strangers: Vec<TcpStream> = (0..600).map(|_| refused_publisher(&node)).collect();
+    let _publisher = ffmpeg::publish(&file, &stream.rtmp_url, 0).expect("ffmpeg publishes");
+    wait_for_renditions(&node, &stream, 1);
+    let more: Vec<TcpStream> = (0..500).map(|_| refused_publisher(&node)).collect();
+    // Asking for the playlist makes the node's transcoders play and publish.
+    let path = format!("/live/{}.m3u8", stream.playback_id);
+    let made = testkit::wait_until("what transcoders make", LIMIT, || {
+        let answer = node.get(&path).ok()?;
+        (answer.text().matches("#EXT-X-STREAM-INF").count() > 1).then_some(())
+    });
+    made.unwrap_or_else(|err| panic!("{err}: {}", node.log()));
+    assert!(node.log().contains("no place is free for another RTMP connection"), "{}", node.log());
+    let left_open = strangers.iter().chain(&more).filter(|socket| !is_closed_by_server(socket)).count();
+    assert_eq!(left_open, 0, "strangers are held");
+    assert_eq!(crate::broadcasts::info(&node, &stream).status, api::StreamStatus::Live);
 }

@@ -1,5 +1,6 @@
 //! The HTTP side: API, WHIP, WHEP, LL-HLS and the pages, on one router.
 
+mod connection;
 mod hls;
 mod links;
 mod pages;
@@ -7,23 +8,29 @@ mod refusal;
 mod session;
 mod streams;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::map_response;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, map_response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
+use crate::door::Door;
 
 /// No SDP and no request of the API is larger.
 const BODY_MAX: usize = 64 * 1024;
+/// For all of a request's body, however it trickles in: at [`BODY_MAX`], 52 kbit/s.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Everything but what only the HLS port needs.
 pub fn router(app: Arc<App>) -> Router {
@@ -44,6 +51,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(pages::routes())
         .layer(cors())
         .merge(private())
+        .layer(from_fn(read_whole))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(map_response(refusal::explain))
         .layer(safe_content())
@@ -62,9 +70,30 @@ pub fn hls_router(app: Arc<App>) -> Router {
     hls::routes().layer(map_response(refusal::explain)).layer(cors()).layer(safe_content()).with_state(app)
 }
 
-/// Serves `router` until the task is aborted.
-pub async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
+/// Serves `router` until the task is aborted. HTTP/1 alone: whoever speaks HTTP/2 does so to the proxy that holds the
+/// certificate.
+pub async fn serve(mut door: Door, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        // What has ended is forgotten, so that the set holds only what runs.
+        while connections.try_join_next().is_some() {}
+        let (socket, peer, place) = door.next().await;
+        connections.spawn(connection::run(socket, peer, place, router.clone()));
+    }
+}
+
+/// Reads a request's body before anything is done for it, so that its time is limited in one place.
+async fn read_whole(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let reading = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
+    match timeout(BODY_TIME, reading).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Ok(Err(rejection)) => rejection.into_response(),
+        Err(_) => {
+            let title = "The request did not come in time.";
+            refusal::Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", title).into_response()
+        }
+    }
 }
 
 /// Pages of other hosts may publish and play; what they may read of the answers is what WHIP needs

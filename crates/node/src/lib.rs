@@ -4,10 +4,13 @@
 
 mod app;
 pub mod config;
+mod descriptors;
+mod door;
 mod hls;
 mod http;
 mod id;
 mod media_events;
+mod places;
 mod rtmp_server;
 mod server;
 mod session;

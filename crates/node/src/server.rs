@@ -9,6 +9,9 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::NodeConfig;
+use crate::descriptors::{self, Shares};
+use crate::door::Door;
+use crate::places::Places;
 use crate::store::{Store, StoreError};
 use crate::{http, media_events, rtmp_server};
 
@@ -79,9 +82,14 @@ impl Node {
             media: sfu.handle().local_addr(),
         };
         let app = Arc::new(App::new(config, addresses, store, sfu.handle()));
+        let shares = Shares::of(descriptors::raise());
+        // Viewers behind one address are many, and proxies stand before most of them.
+        let http = Door::new(http, Places::new("HTTP", shares.http, shares.http));
+        let hls = Door::new(hls, Places::new("HLS", shares.hls, shares.hls));
+        let rtmp = Door::new(rtmp, Places::new("RTMP", shares.rtmp, rtmp_server::PER_NETWORK));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve("HTTP", http, http::router(Arc::clone(&app))));
-        tasks.spawn(serve("HLS", hls, http::hls_router(Arc::clone(&app))));
+        tasks.spawn(http::serve(http, http::router(Arc::clone(&app))));
+        tasks.spawn(http::serve(hls, http::hls_router(Arc::clone(&app))));
         tasks.spawn(rtmp_server::serve(Arc::clone(&app), rtmp));
         tasks.spawn(media_events::pump(Arc::clone(&app), events));
         Ok(Self { app, addresses, tasks, _sfu: sfu, _lock: lock })
@@ -136,10 +144,4 @@ fn advertised(config: &NodeConfig) -> Vec<IpAddr> {
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(address).await.map_err(|source| NodeError::Bind { what, address, source })
-}
-
-async fn serve(what: &'static str, listener: TcpListener, router: axum::Router) {
-    if let Err(err) = http::serve(listener, router).await {
-        tracing::error!("{what} ended: {err}");
-    }
 }

@@ -225,16 +225,17 @@ impl Client {
 
     /// When [`Client::handle_timeout`] must be called at the latest. It moves with every input.
     pub fn poll_timeout(&self) -> Instant {
-        self.link.poll_timeout(self.is_set_up())
+        self.link.poll_timeout(self.waiting_since())
     }
 
     /// Pings a silent server, and gives up one that is silent or slow for too long.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        self.link.handle_timeout(now, self.is_set_up())
+        self.link.handle_timeout(now, self.waiting_since())
     }
 
-    fn is_set_up(&self) -> bool {
-        matches!(self.state, State::Running | State::Ended)
+    /// Since when the server has not granted what we are here for.
+    fn waiting_since(&self) -> Option<Instant> {
+        (!matches!(self.state, State::Running | State::Ended)).then(|| self.link.started())
     }
 
     /// Bytes that wait in here, in and out, without events that were not polled.

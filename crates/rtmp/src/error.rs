@@ -23,10 +23,12 @@ pub enum Error {
     Tag(#[from] TagError),
     #[error("the peer did not finish the handshake in time")]
     HandshakeTimeout,
-    #[error("the peer asked for nothing in time")]
+    #[error("the peer asked for nothing in time that was granted")]
     SetupTimeout,
     #[error("nothing came from the peer for too long")]
     IdleTimeout,
+    #[error("the peer was refused {limit} times")]
+    RefusedTooOften { limit: u32 },
     #[error("more than {limit} bytes came before the request was decided")]
     TooMuchHeld { limit: usize },
     #[error("more than {limit} bytes of output wait to be sent")]
@@ -58,6 +60,7 @@ impl Error {
             Self::HandshakeTimeout => "rtmp.handshake_timeout",
             Self::SetupTimeout => "rtmp.setup_timeout",
             Self::IdleTimeout => "rtmp.idle_timeout",
+            Self::RefusedTooOften { .. } => "rtmp.refused",
             Self::TooMuchHeld { .. } | Self::OutputFull { .. } | Self::EventsFull { .. } => "rtmp.overflow",
             Self::ConnectRefused(_) => "rtmp.connect_refused",
             Self::PublishRefused(_) => "rtmp.publish_refused",

@@ -17,10 +17,12 @@ pub struct Limits {
     pub events: usize,
     /// From the first byte expected to the end of the handshake.
     pub handshake_time: Duration,
-    /// From the start of the connection to a publish or play request.
+    /// Without a granted publish or play, from the connection's start or from the end of the last use.
     pub setup_time: Duration,
     /// Without any input. A ping is sent at half of it.
     pub idle_time: Duration,
+    /// Requests that are refused; the last of them ends the connection. Encoders try once, some try twice.
+    pub refusals: u32,
 }
 
 impl Default for Limits {
@@ -34,6 +36,7 @@ impl Default for Limits {
             handshake_time: Duration::from_secs(10),
             setup_time: Duration::from_secs(20),
             idle_time: Duration::from_secs(30),
+            refusals: 3,
         }
     }
 }

@@ -66,6 +66,15 @@ impl Link {
         self.parts = None;
     }
 
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When the last input came.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
     pub fn is_shaken(&self) -> bool {
         self.handshake.is_none()
     }
@@ -179,27 +188,28 @@ impl Link {
         Some(bytes)
     }
 
-    /// When [`Link::handle_timeout`] has something to do next.
-    pub fn poll_timeout(&self, is_set_up: bool) -> Instant {
+    /// When [`Link::handle_timeout`] has something to do next. `waiting_since`: since when the link is of no use;
+    /// `None` where it is.
+    pub fn poll_timeout(&self, waiting_since: Option<Instant>) -> Instant {
         let limits = &self.limits;
-        match () {
-            () if !self.is_shaken() => self.started + limits.handshake_time,
-            () if !is_set_up => self.started + limits.setup_time,
-            () if !self.pinged => self.heard + limits.idle_time / 2,
-            () => self.heard + limits.idle_time,
+        match waiting_since {
+            _ if !self.is_shaken() => self.started + limits.handshake_time,
+            Some(since) => since + limits.setup_time,
+            None if !self.pinged => self.heard + limits.idle_time / 2,
+            None => self.heard + limits.idle_time,
         }
     }
 
-    pub fn handle_timeout(&mut self, now: Instant, is_set_up: bool) -> Result<(), Error> {
+    pub fn handle_timeout(&mut self, now: Instant, waiting_since: Option<Instant>) -> Result<(), Error> {
         if self.over {
             return Err(Error::Closed);
         }
-        if now < self.poll_timeout(is_set_up) {
+        if now < self.poll_timeout(waiting_since) {
             return Ok(());
         }
         let error = match () {
             () if !self.is_shaken() => Error::HandshakeTimeout,
-            () if !is_set_up => Error::SetupTimeout,
+            () if waiting_since.is_some() => Error::SetupTimeout,
             () if now >= self.heard + self.limits.idle_time => Error::IdleTimeout,
             () => {
                 self.pinged = true;

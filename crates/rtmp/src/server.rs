@@ -88,8 +88,8 @@ enum Use {
     Playing { stream_id: u32 },
 }
 
-/// One connection. An `Err` from any `handle_` method or from [`Server::accept`] ends it: send what
-/// [`Server::poll_output`] still has, then close.
+/// One connection. An `Err` from any `handle_` method, from [`Server::accept`] or from [`Server::refuse`] ends it: send
+/// what [`Server::poll_output`] still has, then close.
 pub struct Server {
     config: ServerConfig,
     link: Link,
@@ -98,8 +98,10 @@ pub struct Server {
     app: Option<String>,
     last_stream_id: u32,
     used_for: Use,
-    /// Whether anything was ever asked for: then idle time counts, not setup time.
-    is_set_up: bool,
+    /// Since when nothing is granted; `None` while something is. Asking alone does not count, or whoever has no key
+    /// could stay for ever.
+    waiting_since: Option<Instant>,
+    refusals: u32,
     clock: Unwrapper,
     /// What came while a request was undecided.
     held: VecDeque<(RawMessage, Message)>,
@@ -115,7 +117,8 @@ impl Server {
             app: None,
             last_stream_id: 0,
             used_for: Use::Nothing,
-            is_set_up: false,
+            waiting_since: Some(now),
+            refusals: 0,
             clock: Unwrapper::new(),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -228,6 +231,7 @@ impl Server {
             }
             _ => return Err(Error::WrongState("nothing was asked for")),
         }
+        self.waiting_since = None;
         let held = std::mem::take(&mut self.held);
         self.drop_held();
         for (raw, message) in held {
@@ -241,8 +245,9 @@ impl Server {
         Ok(())
     }
 
-    /// Refuses the request, or ends what was granted. The peer may ask again; close to prevent it.
-    pub fn refuse(&mut self, refusal: &Refusal) -> Result<(), Error> {
+    /// Refuses the request, or ends what was granted. The peer may ask again, until it was refused too often, which
+    /// is an error.
+    pub fn refuse(&mut self, now: Instant, refusal: &Refusal) -> Result<(), Error> {
         let (Use::PublishPending { stream_id }
         | Use::PlayPending { stream_id }
         | Use::Publishing { stream_id }
@@ -251,8 +256,20 @@ impl Server {
             return Err(Error::WrongState("nothing was asked for"));
         };
         self.used_for = Use::Nothing;
+        self.waiting_since.get_or_insert(now);
         self.drop_held();
-        self.status(stream_id, Level::Error, &refusal.code, &refusal.description)
+        self.status(stream_id, Level::Error, &refusal.code, &refusal.description)?;
+        let counted = self.count_refusal();
+        if counted.is_err() {
+            self.link.end();
+        }
+        counted
+    }
+
+    fn count_refusal(&mut self) -> Result<(), Error> {
+        self.refusals += 1;
+        let limit = self.config.limits.refusals;
+        if self.refusals >= limit { Err(Error::RefusedTooOften { limit }) } else { Ok(()) }
     }
 
     /// What a player's copies of tags depend on; `None` when nobody plays here.
@@ -278,11 +295,12 @@ impl Server {
     }
 
     /// Tells the player that the stream is over.
-    pub fn end_play(&mut self) -> Result<(), Error> {
+    pub fn end_play(&mut self, now: Instant) -> Result<(), Error> {
         let Use::Playing { stream_id } = self.used_for else {
             return Err(Error::WrongState("nobody plays here"));
         };
         self.used_for = Use::Nothing;
+        self.waiting_since = Some(now);
         self.link.send(&UserControl::StreamEof(stream_id).to_raw())?;
         self.status(stream_id, Level::Status, "NetStream.Play.UnpublishNotify", "The publisher ended it")?;
         self.status(stream_id, Level::Status, "NetStream.Play.Stop", "The stream is over")
@@ -299,12 +317,12 @@ impl Server {
 
     /// When [`Server::handle_timeout`] must be called at the latest. It moves with every input.
     pub fn poll_timeout(&self) -> Instant {
-        self.link.poll_timeout(self.is_set_up)
+        self.link.poll_timeout(self.waiting_since)
     }
 
     /// Pings a silent peer, and gives up one that is silent or slow for too long.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        self.link.handle_timeout(now, self.is_set_up)
+        self.link.handle_timeout(now, self.waiting_since)
     }
 
     /// Bytes that wait in here, in and out, without events that were not polled.

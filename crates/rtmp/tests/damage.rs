@@ -24,6 +24,7 @@ const LIMITS: Limits = Limits {
     handshake_time: std::time::Duration::from_secs(10),
     setup_time: std::time::Duration::from_secs(20),
     idle_time: std::time::Duration::from_secs(30),
+    refusals: 3,
 };
 
 /// Input and held messages each have their bound, output has its own; chunk streams take a little besides.

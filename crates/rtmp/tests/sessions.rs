@@ -68,7 +68,7 @@ fn a_client_plays_what_a_server_sends() {
     for tag in &tags {
         pair.server.send(&mut SharedTag::new(tag.clone())).unwrap();
     }
-    pair.server.end_play().unwrap();
+    pair.server.end_play(pair.now).unwrap();
     pair.settle().unwrap();
     let events = pair.client_events();
     assert_eq!(events[..3], tags.map(ClientEvent::Media));
@@ -98,7 +98,7 @@ fn times_go_on_from_client_to_server_across_every_wrap() {
 fn a_refused_publisher_learns_why() {
     let mut pair = Pair::new(config(Role::Publish), ServerConfig::default());
     pair.settle().unwrap();
-    pair.server.refuse(&Refusal::new("NetStream.Publish.BadName", "The key is in use")).unwrap();
+    pair.server.refuse(pair.now, &Refusal::new("NetStream.Publish.BadName", "The key is in use")).unwrap();
     let status =
         Status { code: "NetStream.Publish.BadName".to_owned(), description: "The key is in use".to_owned() };
     assert_eq!(pair.settle(), Err(Error::PublishRefused(status)));
@@ -118,7 +118,7 @@ fn a_refused_publisher_learns_why() {
 fn a_refused_player_learns_why() {
     let mut pair = Pair::new(config(Role::Play), ServerConfig::default());
     pair.settle().unwrap();
-    pair.server.refuse(&Refusal::new("NetStream.Play.StreamNotFound", "No such stream")).unwrap();
+    pair.server.refuse(pair.now, &Refusal::new("NetStream.Play.StreamNotFound", "No such stream")).unwrap();
     assert!(
         matches!(pair.settle(), Err(Error::PlayRefused(status)) if status.description == "No such stream")
     );
@@ -127,7 +127,7 @@ fn a_refused_player_learns_why() {
 #[test]
 fn a_publisher_may_be_ended_by_the_server() {
     let mut pair = Pair::accepted(Role::Publish);
-    pair.server.refuse(&Refusal::new("NetStream.Publish.Rejected", "Ended by the owner")).unwrap();
+    pair.server.refuse(pair.now, &Refusal::new("NetStream.Publish.Rejected", "Ended by the owner")).unwrap();
     assert!(matches!(pair.settle(), Err(Error::PublishRefused(_))));
 }
 
@@ -469,6 +469,69 @@ fn a_peer_that_asks_for_nothing_is_given_up_however_much_it_says() {
         peer.heard();
     };
     assert_eq!((ended, SECOND * seconds), (Error::SetupTimeout, Limits::default().setup_time));
+}
+
+#[test]
+fn a_peer_to_which_nothing_is_granted_is_given_up_however_much_it_says() {
+    let mut peer = Peer::connected();
+    let start = peer.now;
+    peer.call(1, "publish", 0.0, vec!["wrong".into()]).unwrap();
+    assert!(peer.server.poll_event().is_some());
+    peer.server.refuse(peer.now, &no()).unwrap();
+    let ended = loop {
+        assert!(peer.now < start + 1_000 * SECOND, "it is held for ever");
+        if let Err(error) = peer.wait(SECOND) {
+            break error;
+        }
+        peer.say(&UserControl::PingRequest(0).to_raw()).unwrap();
+        peer.heard();
+    };
+    assert_eq!((ended, peer.now - start), (Error::SetupTimeout, Limits::default().setup_time));
+}
+
+#[test]
+fn a_peer_whose_use_ended_has_as_long_as_a_new_one_to_ask_again() {
+    let setup = Limits::default().setup_time;
+    let mut peer = Peer::publishing();
+    for _ in 0..100 {
+        peer.wait(SECOND).unwrap();
+        peer.say(&sound(0).to_raw(1)).unwrap();
+        assert!(peer.server.poll_event().is_some());
+    }
+    peer.command(0, Command::new("deleteStream", 0.0, Value::Null, vec![1.0.into()])).unwrap();
+    assert_eq!(peer.server.poll_event(), Some(ServerEvent::PublishEnded));
+    assert_eq!(peer.server.poll_timeout(), peer.now + setup);
+    peer.wait(setup - SECOND).unwrap();
+    assert_eq!(peer.wait(SECOND), Err(Error::SetupTimeout));
+}
+
+#[test]
+fn a_peer_that_is_refused_too_often_is_told_so_each_time_and_then_given_up() {
+    let mut peer = Peer::connected();
+    let limit = Limits::default().refusals;
+    for refused in 1..=limit {
+        peer.call(1, "play", 0.0, vec!["guess".into()]).unwrap();
+        assert!(peer.server.poll_event().is_some());
+        let ended = peer.server.refuse(peer.now, &no());
+        let expected = if refused < limit { Ok(()) } else { Err(Error::RefusedTooOften { limit }) };
+        assert_eq!(ended, expected, "refusal {refused}");
+        assert_eq!(names(&peer.heard_commands()), [("onStatus", "NetStream.Play.StreamNotFound")]);
+    }
+    // What makes no sense is refused without the node's word.
+    let mut peer = Peer::connected();
+    let nonsense = |peer: &mut Peer| peer.call(1, "publish", 0.0, vec![]);
+    let asked: Vec<_> = (0..limit).map(|_| nonsense(&mut peer)).collect();
+    assert!(asked[..asked.len() - 1].iter().all(Result::is_ok), "{asked:?}");
+    assert_eq!(asked.last(), Some(&Err(Error::RefusedTooOften { limit })));
+    // Nobody who publishes loses the stream by it.
+    let mut peer = Peer::publishing();
+    for _ in 0..2 * limit {
+        peer.call(2, "publish", 0.0, vec!["other".into()]).unwrap();
+    }
+}
+
+fn no() -> Refusal {
+    Refusal::new("NetStream.Play.StreamNotFound", "There is no such stream")
 }
 
 #[test]

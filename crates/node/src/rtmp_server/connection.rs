@@ -12,6 +12,7 @@ use super::player::Playing;
 use super::publisher::Publishing;
 use crate::app::App;
 use crate::id::{PlaybackId, StreamKey};
+use crate::places::Place;
 use crate::stream::{Departure, PublishRefused, PublisherKind};
 use crate::transcode::{Purpose, Ticket};
 
@@ -36,18 +37,27 @@ pub enum ConnectionError {
     Socket(#[from] std::io::Error),
     #[error("the peer takes nothing any more")]
     Stuck,
+    #[error("nothing was granted to it, and another needed its place")]
+    Displaced,
 }
 
-/// Serves one connection until it ends.
-pub async fn run(app: Arc<App>, socket: TcpStream) -> Result<(), ConnectionError> {
+/// Serves one connection until it ends. Its place is safe while something is granted.
+pub async fn run(app: Arc<App>, socket: TcpStream, place: Place) -> Result<(), ConnectionError> {
     // Commands are small and waited for.
     socket.set_nodelay(true)?;
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
     let config = ServerConfig { seed: u64::from_le_bytes(seed), ..ServerConfig::default() };
     let session = Server::new(config, Instant::now());
-    let mut connection = Connection { app, socket, session, used_for: Use::Nothing };
-    let result = connection.serve().await;
+    let place = Arc::new(place);
+    let mut connection =
+        Connection { app, socket, session, place: Arc::clone(&place), used_for: Use::Nothing };
+    let result = tokio::select! {
+        // First, so that nothing is begun in a place that is lost.
+        biased;
+        () = place.displaced() => Err(ConnectionError::Displaced),
+        result = connection.serve() => result,
+    };
     if let Err(ConnectionError::Session(_) | ConnectionError::Socket(_)) = result {
         // Its last words say why.
         let _ = connection.flush().await;
@@ -62,6 +72,7 @@ struct Connection {
     app: Arc<App>,
     socket: TcpStream,
     session: Server,
+    place: Arc<Place>,
     used_for: Use,
 }
 
@@ -86,8 +97,9 @@ impl Connection {
                 tags = next_tags(playing) => match tags {
                     Some(tags) => self.play(tags)?,
                     None => {
-                        self.session.end_play()?;
+                        self.session.end_play(Instant::now())?;
                         self.used_for = Use::Nothing;
+                        self.place.release();
                     }
                 },
                 () = tokio::time::sleep_until(deadline) => self.session.handle_timeout(Instant::now())?,
@@ -116,6 +128,7 @@ impl Connection {
                     if let Use::Publish(publishing) = std::mem::replace(&mut self.used_for, Use::Nothing) {
                         publishing.end(Departure::Ended).await;
                     }
+                    self.place.release();
                 }
                 ServerEvent::Paused(_) => {}
             }
@@ -127,11 +140,11 @@ impl Connection {
         let refusal = match self.take_publisher(application, key).await {
             Ok(publishing) => {
                 self.used_for = Use::Publish(publishing);
-                return Ok(self.session.accept()?);
+                return self.grant();
             }
             Err(refusal) => refusal,
         };
-        Ok(self.session.refuse(&refusal)?)
+        Ok(self.session.refuse(Instant::now(), &refusal)?)
     }
 
     async fn take_publisher(&self, application: &str, key: &rtmp::StreamKey) -> Result<Publishing, Refusal> {
@@ -165,19 +178,27 @@ impl Connection {
             && let Some(feed) = stream.feed(lane).await
         {
             self.used_for = Use::Play(Playing::fed(stream, lane, feed));
-            return Ok(self.session.accept()?);
+            return self.grant();
         }
         let id = PlaybackId::parse(key.expose_name()).filter(|_| known);
-        match id.and_then(|id| self.app.running(&id)).filter(|stream| stream.live().epoch.is_some()) {
-            Some(stream) => {
+        let stream = id.and_then(|id| self.app.running(&id)).filter(|stream| stream.live().epoch.is_some());
+        let refusal = match stream {
+            Some(stream) if self.place.keep(kept_from_players(self.place.of())) => {
                 self.used_for = Use::Play(Playing::new(stream));
-                Ok(self.session.accept()?)
+                return Ok(self.session.accept()?);
             }
-            None => {
-                let refusal = Refusal::new("NetStream.Play.StreamNotFound", "There is no such live stream");
-                Ok(self.session.refuse(&refusal)?)
-            }
+            Some(_) => Refusal::new("NetStream.Play.Failed", "The node has all the players it may have"),
+            None => Refusal::new("NetStream.Play.StreamNotFound", "There is no such live stream"),
+        };
+        Ok(self.session.refuse(Instant::now(), &refusal)?)
+    }
+
+    /// What only those get who have a key or a ticket may fill every place.
+    fn grant(&mut self) -> Result<(), ConnectionError> {
+        if !self.place.keep(0) {
+            return Err(ConnectionError::Displaced);
         }
+        Ok(self.session.accept()?)
     }
 
     /// What a name stands for, where it is a transcoder's token. Those run on this machine alone.
@@ -202,6 +223,12 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Of so many places, those that players leave to publishers, to transcoders and to whoever has not asked yet: anyone
+/// who knows a playback id can play.
+fn kept_from_players(places: usize) -> usize {
+    places * 2 / 5
 }
 
 /// Writes all of `bytes`, of which the peer must take some each `limit`.

@@ -94,10 +94,10 @@ impl Server {
         let key = command.arguments.first().and_then(Value::as_text);
         let (Some(app), Some(key), Use::Nothing) = (&self.app, key, self.used_for) else {
             let words = "Connect first, name the stream, and use one stream a connection";
-            return self.status(raw.stream_id, Level::Error, want.failed(), words);
+            return self.turn_down(raw.stream_id, want, words);
         };
         if key.len() > MAX_NAME {
-            return self.status(raw.stream_id, Level::Error, want.failed(), "The name is too long");
+            return self.turn_down(raw.stream_id, want, "The name is too long");
         }
         let (app, app_query) = app.split_once('?').unwrap_or((app, ""));
         let mut key = key.trim_start_matches('/').to_owned();
@@ -107,7 +107,6 @@ impl Server {
         }
         let (app, key) = (app.trim_end_matches('/').to_owned(), StreamKey::new(key));
         let stream_id = raw.stream_id;
-        self.is_set_up = true;
         match want {
             Want::Publish => {
                 self.used_for = Use::PublishPending { stream_id };
@@ -118,6 +117,12 @@ impl Server {
                 self.event(ServerEvent::PlayRequested { app, key })
             }
         }
+    }
+
+    /// Says no without asking. Beside a use that was granted it costs nothing.
+    fn turn_down(&mut self, stream_id: u32, want: Want, words: &str) -> Result<(), Error> {
+        self.status(stream_id, Level::Error, want.failed(), words)?;
+        if self.waiting_since.is_none() { Ok(()) } else { self.count_refusal() }
     }
 
     /// Ends the use of stream `id`, or of whichever is used.
@@ -133,6 +138,7 @@ impl Server {
             _ => return Ok(()),
         };
         self.used_for = Use::Nothing;
+        self.waiting_since = Some(self.link.heard());
         self.event(event)
     }
 

@@ -161,7 +161,7 @@ fn play(server: &mut Server, socket: &mut TcpStream, hub: &Hub) {
             return;
         }
     }
-    server.end_play().unwrap();
+    server.end_play(Instant::now()).unwrap();
     // The player may be gone already: then nobody misses this.
     let _ = flush(server, socket);
 }

@@ -26,6 +26,7 @@ struct Broadcast {
     /// The headers of each video rendition as last told.
     headers: BTreeMap<RenditionName, AvcConfig>,
     sound: Option<Sound>,
+    told_overflow: bool,
 }
 
 /// Playlists and files of the current broadcast, or of the last.
@@ -94,7 +95,8 @@ impl HlsStream {
     /// A broadcast begins, with file names of its own.
     pub fn begin(&self, epoch: StudioEpoch) {
         let origin = Origin::new(OriginConfig::live(session_token(), epoch.wall()));
-        *self.write() = Some(Broadcast { origin, headers: BTreeMap::new(), sound: None });
+        let headers = BTreeMap::new();
+        *self.write() = Some(Broadcast { origin, headers, sound: None, told_overflow: false });
         self.changed();
     }
 
@@ -154,6 +156,16 @@ impl HlsStream {
         if outputs > 0 {
             self.changed();
         }
+    }
+
+    /// Whether a rendition had more than a segment may hold; once for a broadcast.
+    pub fn overflows_anew(&self) -> bool {
+        let mut guard = self.write();
+        let Some(broadcast) = guard.as_mut().filter(|broadcast| !broadcast.told_overflow) else {
+            return false;
+        };
+        broadcast.told_overflow = broadcast.origin.overflows() > 0;
+        broadcast.told_overflow
     }
 
     pub fn changes(&self) -> watch::Receiver<u64> {

@@ -1,6 +1,7 @@
 //! One live stream: everything about it is owned by one task, which others reach by messages.
 
 mod actor;
+mod continuity;
 mod gop;
 mod lane;
 mod meter;

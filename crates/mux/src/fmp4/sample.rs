@@ -125,6 +125,13 @@ impl SampleQueue {
         packet.dts.minus(begun) > gap
     }
 
+    /// Whether a packet begins more than `gap` before the one that is held.
+    pub fn is_ahead(&self, packet: &Packet, gap: Timestamp) -> bool {
+        let Some(held) = &self.held else { return false };
+        let begun = Timestamp::new(held.dts, self.config.timescale()).plus(self.origin);
+        begun.minus(packet.dts) > gap
+    }
+
     /// Takes a packet and gives the one before, whose duration is now known.
     pub fn push(&mut self, packet: &Packet) -> Option<Sample> {
         let scale = self.config.timescale();

@@ -18,6 +18,10 @@ use crate::opus::OpusHead;
 
 /// Headers kept of a rendition: each change of them is a discontinuity.
 const MAX_INITS: usize = 8;
+/// Segments kept of a rendition, and bytes of them, whatever their times: enough for the shortest playlist at the
+/// highest rate that a segment may have.
+const MAX_STORED: usize = 128;
+const MAX_STORED_BYTES: usize = 128 << 20;
 /// What a header may exceed its average by, until a worse segment was measured: in percent.
 const ASSUMED_PEAK_PERCENT: u64 = 120;
 
@@ -95,6 +99,12 @@ struct Stored {
     whole: bool,
 }
 
+impl Stored {
+    fn bytes(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+}
+
 #[derive(Debug)]
 struct Rendition {
     about: About,
@@ -153,9 +163,6 @@ impl Origin {
     fn set_track(&mut self, name: TrackName, about: About, config: TrackConfig) {
         let codec = config.codec_string();
         let known = self.renditions.get(&name).map(|rendition| rendition.config == config);
-        if known == Some(false) {
-            self.discontinuity();
-        }
         match self.renditions.get_mut(&name) {
             Some(rendition) => {
                 rendition.about = about;
@@ -177,8 +184,8 @@ impl Origin {
             }
         }
         if known != Some(true) {
-            let init = self.segmenter.set_track(name, config);
-            self.apply(&[init]);
+            let outputs = self.segmenter.set_track(name, config);
+            self.apply(&outputs);
         }
     }
 
@@ -211,7 +218,12 @@ impl Origin {
         outputs
     }
 
-    /// The publisher's timeline or its headers change.
+    /// How often a rendition had more for a segment than a segment may hold; the rest was left out.
+    pub fn overflows(&self) -> u64 {
+        self.segmenter.overflows()
+    }
+
+    /// The publisher's timeline changes.
     pub fn discontinuity(&mut self) -> Vec<Output> {
         let outputs = self.segmenter.discontinuity();
         self.apply(&outputs);
@@ -223,6 +235,13 @@ impl Origin {
         let outputs = self.segmenter.finish();
         self.apply(&outputs);
         outputs
+    }
+
+    /// Of media, written or not.
+    #[cfg(test)]
+    pub(super) fn bytes_held(&self) -> usize {
+        let stored = self.renditions.values().flat_map(|rendition| &rendition.stored).map(Stored::bytes);
+        stored.sum::<usize>() + self.segmenter.bytes_held()
     }
 
     fn apply(&mut self, outputs: &[Output]) {
@@ -354,7 +373,7 @@ impl Rendition {
     fn close_segment(&mut self, kept: Timestamp) {
         if let Some(last) = self.stored.back_mut().filter(|last| !last.whole) {
             last.whole = true;
-            let bits = last.parts.iter().map(|part| part.len() as u64 * 8).sum::<u64>();
+            let bits = last.bytes() as u64 * 8;
             let seconds = last.duration.as_secs_f64();
             // A short one at a break says nothing about the rate.
             if seconds >= 1.0 {
@@ -363,12 +382,16 @@ impl Rendition {
         }
         let zero = Timestamp::zero(Timescale::VIDEO);
         let mut held = self.stored.iter().fold(zero, |sum, segment| sum.plus(segment.duration));
+        let mut bytes = self.stored.iter().map(Stored::bytes).sum::<usize>();
         while let Some(oldest) = self.stored.front() {
             held = held.minus(oldest.duration);
             let listed = self.playlist.first_msn().is_some_and(|first| oldest.msn >= first);
-            if held < kept || listed {
+            let fits = self.stored.len() <= MAX_STORED && bytes <= MAX_STORED_BYTES;
+            if fits && (held < kept || listed) {
                 break;
             }
+            bytes -= oldest.bytes();
+            self.playlist.forget_until(oldest.msn);
             self.stored.pop_front();
         }
     }

@@ -36,6 +36,8 @@ pub(super) struct SegmentPlan {
     boundaries: VecDeque<Boundary>,
     next_msn: u64,
     discontinuity: u64,
+    /// Whether the next boundary is a discontinuity, though times go on.
+    is_marked: bool,
     /// Up to where every boundary is known.
     known_until: Option<Timestamp>,
 }
@@ -48,6 +50,7 @@ impl SegmentPlan {
             boundaries: VecDeque::new(),
             next_msn: 0,
             discontinuity: 0,
+            is_marked: false,
             known_until: None,
         }
     }
@@ -58,8 +61,30 @@ impl SegmentPlan {
         if !self.boundaries.is_empty() {
             self.discontinuity += 1;
         }
+        self.is_marked = false;
         self.boundaries.clear();
         self.known_until = None;
+    }
+
+    /// The next boundary is a discontinuity, and times go on.
+    pub(super) fn mark_next(&mut self) {
+        // The first of a timeline is one by itself.
+        self.is_marked = !self.boundaries.is_empty();
+    }
+
+    /// How many discontinuities there were until now.
+    pub(super) fn discontinuities(&self) -> u64 {
+        self.discontinuity
+    }
+
+    /// How many there will have been at the next boundary.
+    pub(super) fn next_discontinuities(&self) -> u64 {
+        self.discontinuity + u64::from(self.is_marked)
+    }
+
+    /// Whether `pts` is more than `gap` later than all that was seen of this timeline.
+    pub(super) fn is_far_ahead(&self, pts: Timestamp, gap: Timestamp) -> bool {
+        self.known_until.is_some_and(|known| pts.minus(known) > gap)
     }
 
     /// Takes note of a frame that leads (video, or sound where there is none) as it arrives.
@@ -67,7 +92,6 @@ impl SegmentPlan {
         self.known_until = Some(self.known_until.map_or(pts, |known| known.max(pts)));
         let begins = match self.boundaries.back() {
             None => key,
-            Some(newest) if pts <= newest.start => false,
             Some(newest) => {
                 (key && self.is_due(newest.start, pts, duration)) || {
                     // Without a key frame in time the target duration is kept all the same.
@@ -76,9 +100,18 @@ impl SegmentPlan {
             }
         };
         if begins {
+            self.begin(pts);
+        }
+    }
+
+    /// Makes a boundary at `pts`, if that is later than the newest.
+    pub(super) fn begin(&mut self, pts: Timestamp) {
+        if self.boundaries.back().is_none_or(|newest| pts > newest.start) {
             if self.boundaries.len() == MAX_BOUNDARIES {
                 self.boundaries.pop_front();
             }
+            self.discontinuity = self.next_discontinuities();
+            self.is_marked = false;
             let boundary = Boundary { msn: self.next_msn, start: pts, discontinuity: self.discontinuity };
             self.boundaries.push_back(boundary);
             self.next_msn += 1;

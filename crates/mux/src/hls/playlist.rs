@@ -14,6 +14,8 @@ const SKIP_TARGETS: i64 = 6;
 const PART_TARGETS: i64 = 3;
 /// PART-HOLD-BACK: at least twice, better three times the part target (§4.4.3.8).
 const HOLD_BACK_PARTS: i64 = 3;
+/// Segments listed, gaps among them: those of a publisher whose times jump again and again are short.
+const MAX_LISTED: usize = 64;
 /// Segments beyond the newest that a request may name (§6.2.5.2).
 const MAX_SEGMENTS_AHEAD: u64 = 2;
 
@@ -175,9 +177,17 @@ impl MediaPlaylist {
         let mut listed = self.duration();
         while let Some(oldest) = self.segments.front() {
             listed = listed.minus(oldest.duration);
-            if listed < self.config.window || self.segments.len() == 1 {
+            let fits = listed < self.config.window || self.segments.len() == 1;
+            if fits && self.segments.len() <= MAX_LISTED {
                 break;
             }
+            self.segments.pop_front();
+        }
+    }
+
+    /// Lists nothing up to a segment any more, whose file goes before its time.
+    pub fn forget_until(&mut self, msn: u64) {
+        while self.segments.front().is_some_and(|oldest| oldest.at.msn <= msn) {
             self.segments.pop_front();
         }
     }

@@ -12,6 +12,20 @@ use crate::fmp4::{Part, PartWriter, Sample, SampleQueue, TrackConfig};
 /// Sound that waits for video to say where segments begin, about 5.5 s of AAC. When full, video has
 /// stalled, and sound goes on without it.
 const MAX_WAITING: usize = 256;
+/// And so many bytes of it.
+const MAX_WAITING_BYTES: usize = 4 << 20;
+/// Samples of a part, and bytes of them. A third of a second has fewer unless its times are damage; what is more
+/// begins the next part.
+const MAX_PART_SAMPLES: usize = 512;
+const MAX_PART_BYTES: usize = 4 << 20;
+/// Samples of a segment: the shortest Opus frames make half as many. A track that has more leaves the segment, and
+/// is back with a later one.
+const MAX_SEGMENT_SAMPLES: usize = 2048;
+/// The same in bytes: 60 Mbit/s.
+const MAX_SEGMENT_BYTES: usize = 16 << 20;
+/// Times that go back by more than this, or on by more than [`JUMP_AHEAD`], are another timeline's.
+const JUMP_BACK: Timestamp = Timestamp::new(1, Timescale::of(1));
+const JUMP_AHEAD: Timestamp = Timestamp::new(10, Timescale::of(1));
 
 /// A rendition of the stream.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -62,18 +76,32 @@ pub enum Output {
     End { track: TrackName },
 }
 
+/// A track's segment that grows.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    msn: u64,
+    parts: usize,
+    samples: usize,
+    bytes: usize,
+}
+
 #[derive(Debug)]
 struct Lane {
     queue: SampleQueue,
     writer: PartWriter,
     init: u32,
-    /// The segment that grows, and how many parts it has; `None` until one begins.
-    open: Option<(u64, usize)>,
+    /// `None` until a segment begins.
+    open: Option<Open>,
     last_msn: Option<u64>,
+    /// How many discontinuities there were until the last segment.
+    last_discontinuities: Option<u64>,
+    /// How many there must have been until the next.
+    from_discontinuities: u64,
     /// The last segment that the track had before it was removed: none of its files is made again.
     retired_msn: Option<u64>,
     part: Vec<Sample>,
     part_ticks: i64,
+    part_bytes: usize,
     /// Sound whose segment is not settled yet.
     waiting: VecDeque<Sample>,
 }
@@ -88,12 +116,14 @@ pub struct Segmenter {
     followers: BTreeSet<TrackName>,
     /// Header and last segment of tracks that were removed.
     retired: BTreeMap<TrackName, (u32, Option<u64>)>,
+    overflows: u64,
 }
 
 impl Segmenter {
     pub fn new(config: SegmenterConfig) -> Self {
         let plan = SegmentPlan::new(config.grid, config.target_seconds);
-        Self { config, plan, lanes: BTreeMap::new(), followers: BTreeSet::new(), retired: BTreeMap::new() }
+        let (lanes, followers, retired) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { config, plan, lanes, followers, retired, overflows: 0 }
     }
 
     /// Makes a rendition begin segments only where others do: one that is made of another comes later, and
@@ -119,8 +149,19 @@ impl Segmenter {
         }
     }
 
-    /// Adds a track, or gives it another header: after that belongs a [`Segmenter::discontinuity`] first.
-    pub fn set_track(&mut self, track: TrackName, config: TrackConfig) -> Output {
+    /// How often a track had more for a segment than a segment may hold.
+    pub fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
+    /// Adds a track, or gives it another header: its segment ends, and the next that begins is a discontinuity.
+    ///
+    /// That one is marked in every rendition: discontinuity sequence numbers of matching segments must match (RFC
+    /// 8216 §6.2.4), and with other encoding parameters the tag should be there (§4.3.2.3). The other renditions'
+    /// segments are as long as they would have been, and nothing of them is lost.
+    pub fn set_track(&mut self, track: TrackName, config: TrackConfig) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.leave(track, &mut out);
         let before = self.lanes.remove(&track);
         let retired = self.retired.remove(&track);
         let init = match (&before, retired) {
@@ -129,6 +170,15 @@ impl Segmenter {
             (None, None) => 0,
         };
         let retired_msn = before.as_ref().map_or(retired.and_then(|(_, last)| last), |lane| lane.retired_msn);
+        let last_discontinuities = before.as_ref().and_then(|lane| lane.last_discontinuities);
+        // One that has no segment yet since the last discontinuity begins with that.
+        if last_discontinuities == Some(self.plan.discontinuities()) {
+            self.plan.mark_next();
+        }
+        let from_discontinuities = match last_discontinuities {
+            Some(last) if last == self.plan.discontinuities() => self.plan.next_discontinuities(),
+            _ => 0,
+        };
         let writer = PartWriter::new(config.clone());
         let bytes = writer.init_segment();
         let lane = Lane {
@@ -137,13 +187,17 @@ impl Segmenter {
             init,
             open: None,
             last_msn: before.and_then(|lane| lane.last_msn),
+            last_discontinuities,
+            from_discontinuities,
             retired_msn,
             part: Vec::new(),
             part_ticks: 0,
+            part_bytes: 0,
             waiting: VecDeque::new(),
         };
         self.lanes.insert(track, lane);
-        Output::Init { track, init, bytes }
+        out.push(Output::Init { track, init, bytes });
+        out
     }
 
     /// Takes a packet; one of an unknown track is passed over.
@@ -151,15 +205,19 @@ impl Segmenter {
         let mut out = Vec::new();
         let has_video = self.lanes.keys().any(|name| self.leads(*name));
         let leads = self.leads(track) || (track == TrackName::Audio && !has_video);
-        let Some(lane) = self.lanes.get_mut(&track) else { return out };
-        if leads {
-            let duration = Timestamp::new(packet.duration_ticks.into(), packet.pts.timescale());
-            self.plan.observe(packet.pts, duration, packet.key);
-        }
+        let Some(lane) = self.lanes.get(&track) else { return out };
+        let is_back = lane.queue.is_ahead(packet, JUMP_BACK);
         // A track that was away begins again with a later segment: one picture held for seconds would make
         // a segment longer than the target duration.
-        if lane.queue.is_behind(packet, self.config.away_after()) {
+        let was_away = lane.queue.is_behind(packet, self.config.away_after());
+        if leads && (is_back || self.plan.is_far_ahead(packet.pts, JUMP_AHEAD)) {
+            // No boundary of before would ever be reached again.
+            out = self.discontinuity();
+        } else if is_back || was_away {
             self.leave(track, &mut out);
+        }
+        if leads {
+            self.observe(track, packet);
         }
         let Some(lane) = self.lanes.get_mut(&track) else { return out };
         let done = lane.queue.push(packet);
@@ -178,7 +236,20 @@ impl Segmenter {
         out
     }
 
-    /// The publisher's timeline or its headers change: segments end here, and the next begins with the
+    /// Lets the plan see a packet of a track that leads.
+    fn observe(&mut self, track: TrackName, packet: &Packet) {
+        let duration = Timestamp::new(packet.duration_ticks.into(), packet.pts.timescale());
+        self.plan.observe(packet.pts, duration, packet.key);
+        // With a header that is new it has nothing to show until the next boundary. Where no other rendition
+        // would be cut without a key frame, that one is here.
+        let awaited = self.lanes.get(&track).map_or(0, |lane| lane.from_discontinuities);
+        let is_only = !self.lanes.keys().any(|name| *name != track && matches!(name, TrackName::Video(_)));
+        if packet.key && is_only && awaited > self.plan.discontinuities() {
+            self.plan.begin(packet.pts);
+        }
+    }
+
+    /// The publisher's timeline changes: segments end here, and the next begins with the
     /// next key frame, marked as discontinuous in every rendition.
     pub fn discontinuity(&mut self) -> Vec<Output> {
         let out = self.drain();
@@ -191,6 +262,15 @@ impl Segmenter {
         let mut out = self.drain();
         out.extend(self.lanes.keys().map(|&track| Output::End { track }));
         out
+    }
+
+    /// Of samples that are no part yet.
+    #[cfg(test)]
+    pub(super) fn bytes_held(&self) -> usize {
+        let held = |lane: &Lane| {
+            lane.part.iter().chain(&lane.waiting).map(|sample| sample.data.len().max(1)).sum::<usize>()
+        };
+        self.lanes.values().map(held).sum()
     }
 
     /// Writes all that is held into the segments that grow, and ends them.
@@ -226,7 +306,8 @@ impl Segmenter {
             let scale = lane.queue.config().timescale();
             let pts = Timestamp::new(first.pts(), scale);
             if !self.plan.is_settled(pts) {
-                if lane.waiting.len() <= MAX_WAITING {
+                let bytes = lane.waiting.iter().map(|sample| sample.data.len()).sum::<usize>();
+                if lane.waiting.len() <= MAX_WAITING && bytes <= MAX_WAITING_BYTES {
                     break;
                 }
                 self.plan.observe(pts, Timestamp::new(first.duration.into(), scale), true);
@@ -266,8 +347,9 @@ impl Segmenter {
             TrackName::Audio => pts.minus(boundary.start) > self.config.away_after(),
         };
         match lane.open {
-            Some((msn, _)) if msn >= boundary.msn => return,
+            Some(open) if open.msn >= boundary.msn => return,
             None if !key || is_late => return,
+            None if boundary.discontinuity < lane.from_discontinuities => return,
             None if lane.last_msn.max(lane.retired_msn).is_some_and(|last| last >= boundary.msn) => return,
             _ => {}
         }
@@ -284,12 +366,17 @@ impl Segmenter {
             let missed = (last + 1..boundary.msn).filter_map(|msn| {
                 let at = self.plan.boundary(msn)?;
                 let next = self.plan.boundary(msn + 1)?;
-                Some(Output::Gap { track, at: start(at), duration: next.start.minus(at.start) })
+                // However far apart: nothing that is listed may be longer.
+                let longest = Timestamp::new(self.config.target_seconds.into(), Timescale::of(1));
+                let duration = next.start.minus(at.start);
+                let duration = duration.min(longest.rescale(duration.timescale()));
+                Some(Output::Gap { track, at: start(at), duration })
             });
             out.extend(missed);
         }
-        lane.open = Some((boundary.msn, 0));
+        lane.open = Some(Open { msn: boundary.msn, parts: 0, samples: 0, bytes: 0 });
         lane.last_msn = Some(boundary.msn);
+        lane.last_discontinuities = Some(boundary.discontinuity);
         // Its own first sample: sound begins up to a frame after the boundary.
         out.push(Output::Segment { track, at: start(Boundary { start: pts, ..boundary }) });
     }
@@ -297,16 +384,25 @@ impl Segmenter {
     /// Adds a sample to the part that grows; writes the part when the next would not fit.
     fn take(&mut self, track: TrackName, sample: Sample, out: &mut Vec<Output>) {
         let Some(lane) = self.lanes.get_mut(&track) else { return };
-        if lane.open.is_none() {
+        let Some(open) = &mut lane.open else { return };
+        let bytes = sample.data.len();
+        if open.samples == MAX_SEGMENT_SAMPLES || open.bytes + bytes > MAX_SEGMENT_BYTES {
+            lane.flush(track, out);
+            lane.open = None;
+            self.overflows += 1;
             return;
         }
+        open.samples += 1;
+        open.bytes += bytes;
         let limit = self.config.part_target.rescale(lane.queue.config().timescale()).ticks();
         let length = i64::from(sample.duration);
-        if lane.part_ticks + length > limit {
+        let is_full = lane.part.len() == MAX_PART_SAMPLES || lane.part_bytes + bytes > MAX_PART_BYTES;
+        if lane.part_ticks + length > limit || is_full {
             lane.flush(track, out);
         }
         lane.part.push(sample);
         lane.part_ticks += length;
+        lane.part_bytes += bytes;
         // Most samples are as long as the one before: if another such does not fit, this part is whole.
         if lane.part_ticks + length > limit {
             lane.flush(track, out);
@@ -321,12 +417,13 @@ fn new_queue(config: TrackConfig) -> SampleQueue {
 
 impl Lane {
     fn flush(&mut self, track: TrackName, out: &mut Vec<Output>) {
-        let Some((msn, index)) = &mut self.open else { return };
+        let Some(open) = &mut self.open else { return };
         if let Some(part) = self.writer.part(&self.part) {
-            out.push(Output::Part { track, msn: *msn, index: *index, part });
-            *index += 1;
+            out.push(Output::Part { track, msn: open.msn, index: open.parts, part });
+            open.parts += 1;
         }
         self.part.clear();
         self.part_ticks = 0;
+        self.part_bytes = 0;
     }
 }

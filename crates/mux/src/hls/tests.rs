@@ -373,10 +373,8 @@ fn a_discontinuity_is_in_every_rendition_at_the_same_segment() {
 fn other_headers_make_one_discontinuity_and_another_map() {
     let mut origin = origin(live());
     play(&mut origin, 0, 130, &[]);
-    let mut other = avc();
-    other.sps = vec![written_sps(40, 23, 4, 1, 60).into()];
     for rendition in [RenditionName::High, RenditionName::Low] {
-        origin.set_video(video_track(rendition, FrameRate::FPS_30), other.clone()).unwrap();
+        origin.set_video(video_track(rendition, FrameRate::FPS_30), other_avc()).unwrap();
     }
     origin.set_audio(audio_track()).unwrap();
     play(&mut origin, 180, 400, &[]);
@@ -389,6 +387,151 @@ fn other_headers_make_one_discontinuity_and_another_map() {
     assert_eq!(read(&origin, TrackName::Audio).segments.len(), list.segments.len());
     play(&mut origin, 400, 1200, &[]);
     assert_eq!(read(&origin, HIGH).discontinuities, 1);
+}
+
+#[test]
+fn another_header_of_one_rendition_takes_nothing_from_the_others() {
+    let mut origin = origin(live());
+    play(&mut origin, 0, 130, &[]);
+    origin.set_video(video_track(RenditionName::Low, FrameRate::FPS_30), other_avc()).unwrap();
+    play(&mut origin, 130, 400, &[]);
+    for track in [HIGH, TrackName::Audio] {
+        let list = read(&origin, track);
+        let marked: Vec<_> = list.segments.iter().map(|s| s.discontinuity).collect();
+        assert_eq!(marked, [false, false, false, true, false, false], "{track:?}");
+        assert!(list.segments.iter().all(|s| (s.duration - 2.0).abs() < 0.03), "{list:?}");
+    }
+    // Its own segment ends where the header did, and the discontinuity is at the same number.
+    let low = check(&text_of(&origin, LOW, ReloadRequest::default()), false);
+    let about: Vec<_> = low.segments.iter().map(|s| (s.duration, s.discontinuity)).collect();
+    let ended = 10.0 / 30.0;
+    assert!((about[2].0 - ended).abs() < 1e-4, "{about:?}");
+    assert_eq!((about[3], about.len(), low.first_msn), ((2.0, true), 6, 0));
+}
+
+#[test]
+fn the_only_picture_goes_on_with_the_key_frame_that_brings_its_new_header() {
+    let mut origin = Origin::new(live());
+    origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), avc()).unwrap();
+    (0..130).for_each(|index| drop(origin.push(HIGH, &frame_30(index, &[]))));
+    origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), other_avc()).unwrap();
+    (130..310).for_each(|index| drop(origin.push(HIGH, &frame_30(index, &[130]))));
+    let high = check(&text_of(&origin, HIGH, ReloadRequest::default()), false);
+    let about: Vec<_> = high.segments.iter().map(|s| (s.duration, s.discontinuity)).collect();
+    let frames = |count: f64| count / 30.0;
+    let (before, after) = ((frames(10.0), false), (frames(50.0), true));
+    let expected = [(2.0, false), (2.0, false), before, after, (2.0, false), (2.0, false)];
+    assert_eq!(about.len(), expected.len());
+    for ((duration, marked), (expected, discontinuity)) in about.iter().zip(expected) {
+        assert!((duration - expected).abs() < 1e-4 && *marked == discontinuity, "{about:?}");
+    }
+}
+
+#[test]
+fn a_rendition_that_comes_later_with_another_header_after_a_discontinuity_makes_no_second() {
+    let mut origin = origin(live());
+    origin.follow(LOW);
+    play(&mut origin, 0, 130, &[]);
+    origin.discontinuity();
+    (180..215).for_each(|index| drop(origin.push(HIGH, &frame_30(index, &[]))));
+    origin.set_video(video_track(RenditionName::Low, FrameRate::FPS_30), other_avc()).unwrap();
+    (180..215).for_each(|index| drop(origin.push(LOW, &frame_30(index, &[]))));
+    play(&mut origin, 215, 400, &[]);
+    for track in [HIGH, LOW] {
+        let list = read(&origin, track);
+        let marked: Vec<_> = list.segments.iter().map(|s| s.discontinuity).collect();
+        assert_eq!(marked, [false, false, false, true, false, false], "{track:?}");
+        assert!(list.segments[3..].iter().all(|s| s.duration == 2.0), "{list:?}");
+    }
+}
+
+#[test]
+fn times_that_jump_back_are_one_discontinuity_and_all_goes_on() {
+    let mut origin = origin(live());
+    play(&mut origin, 3000, 3190, &[]);
+    play(&mut origin, 0, 250, &[]);
+    for track in [HIGH, LOW, TrackName::Audio] {
+        let list = check(&text_of(&origin, track, ReloadRequest::default()), false);
+        let marked = list.segments.iter().filter(|segment| segment.discontinuity).count();
+        // Four of each timeline, and the newest grows.
+        assert_eq!((marked, list.segments.len()), (1, 8), "{track:?} {list:?}");
+    }
+}
+
+#[test]
+fn times_that_jump_ahead_are_one_discontinuity_and_all_goes_on() {
+    let mut origin = origin(live());
+    play(&mut origin, 0, 190, &[]);
+    // Rendition low misses the end, and no gap of an hour is listed for it.
+    origin.push(HIGH, &frame_30(190, &[]));
+    play(&mut origin, 108_000, 108_250, &[]);
+    for track in [HIGH, LOW, TrackName::Audio] {
+        let list = check(&text_of(&origin, track, ReloadRequest::default()), false);
+        let marked = list.segments.iter().filter(|segment| segment.discontinuity).count();
+        assert_eq!((marked, list.segments.len()), (1, 8), "{track:?} {list:?}");
+    }
+}
+
+#[test]
+fn times_that_stand_still_are_held_within_bounds() {
+    let mut origin = origin(live());
+    let bytes = 1000;
+    for index in 0..10_000 {
+        let mut payload = Vec::new();
+        push_annex_b(&mut payload, &vec![if index % 60 == 0 { 0x65 } else { 0x41 }; bytes]);
+        let still = frame(Timestamp::zero(Timescale::VIDEO), 0, index % 60 == 0);
+        origin.push(HIGH, &Packet { payload: payload.into(), ..still });
+        let at = Timestamp::zero(Timescale::AUDIO);
+        origin.push(TrackName::Audio, &Packet { pts: at, dts: at, ..sound(0) });
+    }
+    // A segment of each: 2 048 samples at most, and twenty bytes for each in its header.
+    let (pictures, sounds) = (2048 * (bytes + 24), 2048 * 44);
+    assert!(origin.bytes_held() < pictures + sounds + 10_000, "{}", origin.bytes_held());
+    assert!(origin.overflows() > 0);
+    // And once they go on, so does the playlist.
+    play(&mut origin, 60, 310, &[]);
+    assert_eq!(read_irregular(&origin, HIGH).segments.len(), 5);
+}
+
+#[test]
+fn whatever_the_rate_and_the_times_bytes_are_bounded() {
+    let mut origin = Origin::new(live());
+    origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), avc()).unwrap();
+    let picture = |pts, key| {
+        let mut payload = Vec::new();
+        push_annex_b(&mut payload, &vec![if key { 0x65 } else { 0x41 }; 400_000]);
+        Packet { payload: payload.into(), ..frame(Timestamp::new(pts, Timescale::VIDEO), 3000, key) }
+    };
+    // 24 MB a segment and 240 MB in all.
+    for index in 0..600 {
+        origin.push(HIGH, &picture(index * 3000, index % 60 == 0));
+    }
+    assert!(origin.bytes_held() <= 144 << 20, "{}", origin.bytes_held());
+    assert!(origin.overflows() > 0);
+    let listed = read_irregular(&origin, HIGH);
+    listed.segments.iter().for_each(|segment| drop(ready(&origin, &segment.uri)));
+}
+
+#[test]
+fn a_clock_that_jumps_with_every_second_picture_lists_and_keeps_a_bounded_number_of_segments() {
+    let mut origin = Origin::new(live());
+    origin.set_video(video_track(RenditionName::High, FrameRate::FPS_30), avc()).unwrap();
+    let names = (0..2000i64).map(|index| {
+        origin.push(HIGH, &frame(Timestamp::new(index % 2 * 180_001, Timescale::VIDEO), 1, true));
+        format!("t-high-{index}.m4s")
+    });
+    let names: Vec<_> = names.collect();
+    let kept = names.iter().filter(|name| matches!(origin.file(name), File::Ready(_))).count();
+    assert!(kept <= 129, "{kept}");
+    assert!(read_irregular(&origin, HIGH).segments.len() <= 65);
+}
+
+fn read_irregular(origin: &Origin, track: TrackName) -> Read {
+    check(&text_of(origin, track, ReloadRequest::default()), false)
+}
+
+fn other_avc() -> AvcConfig {
+    AvcConfig { sps: vec![written_sps(40, 23, 4, 1, 60).into()], ..avc() }
 }
 
 #[test]

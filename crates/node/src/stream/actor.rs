@@ -7,12 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use api::RenditionInfo;
 use bytes::Bytes;
-use media::{Codec, Packet, RenditionName, StudioEpoch, Timestamp, WallTime};
+use media::{Codec, Packet, RenditionName, StudioEpoch, Timescale, Timestamp, WallTime};
 use sfu::SfuHandle;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
+use super::continuity::{Continuity, Finding};
 use super::gop::Gop;
 use super::lane::{Assembler, Splitter};
 use super::meter::Meter;
@@ -54,6 +55,7 @@ pub(super) struct Publisher {
     pub(super) kind: PublisherKind,
     pub(super) peer: Option<(sfu::PeerId, Arc<Layers>)>,
     assemblers: BTreeMap<Lane, Assembler>,
+    continuity: Continuity,
     /// When its first packet came.
     pub(super) begun: Option<Instant>,
     /// Of its only rendition; of several nothing is made.
@@ -245,8 +247,9 @@ impl Actor {
         }
         let epoch = self.begin_or_resume().await;
         let id = self.new_publisher();
-        let (assemblers, gop) = (BTreeMap::new(), Gop::default());
-        self.publisher = Some(Publisher { id, kind, peer: None, assemblers, begun: None, gop });
+        let (assemblers, continuity, gop) = (BTreeMap::new(), Continuity::default(), Gop::default());
+        let publisher = Publisher { id, kind, peer: None, assemblers, continuity, begun: None, gop };
+        self.publisher = Some(publisher);
         Ok(PublishGrant { publisher: id, epoch })
     }
 
@@ -304,6 +307,12 @@ impl Actor {
         }
         self.review();
         self.restart_hung(Instant::now());
+        if self.hls.overflows_anew() {
+            tracing::warn!(
+                stream = %self.row.playback_id,
+                "LL-HLS leaves out what is more than a segment may hold: the bitrate is too high, or times are damage"
+            );
+        }
         self.forget_absent(Instant::now());
         self.tell();
     }
@@ -384,6 +393,7 @@ impl Actor {
         }
         self.sfu.forward(self.media_id, vec![(forwarded(lane), packet)]);
         for packet in whole {
+            let packet = self.in_time(lane, packet, epoch);
             self.note_source(lane, &packet);
             self.hand_on(lane, packet);
         }
@@ -397,11 +407,35 @@ impl Actor {
             return;
         }
         self.open_lane(lane, id);
+        let packet = self.in_time(lane, packet, epoch);
         self.note_source(lane, &packet);
         if self.goes_out(lane, packet.key) {
             self.forward(lane, &packet, epoch);
         }
         self.hand_on(lane, packet);
+    }
+
+    /// The creator's packet at a time that goes on from what came before.
+    fn in_time(&mut self, lane: Lane, mut packet: Packet, epoch: StudioEpoch) -> Packet {
+        let Some(publisher) = &mut self.publisher else { return packet };
+        let arrived = epoch.stamp(Instant::now(), Timescale::MILLIS);
+        let (dts, finding) = publisher.continuity.place(lane, packet.dts, arrived);
+        let moved_s = dts.minus(packet.dts).as_secs_f64();
+        packet.pts = packet.pts.plus(dts.minus(packet.dts));
+        packet.dts = dts;
+        let stream = &self.row.playback_id;
+        match finding {
+            Finding::Steady => return packet,
+            Finding::Jumped => {
+                tracing::warn!(%stream, ?lane, moved_s, "the publisher's clock jumped: its times are moved");
+            }
+            Finding::Useless => tracing::warn!(
+                %stream, ?lane,
+                "the publisher's times stand still or jump about: its packets are placed by when they come"
+            ),
+        }
+        self.hls.mark_discontinuity();
+        packet
     }
 
     /// To WebRTC viewers.

@@ -157,3 +157,57 @@ async fn what_a_publisher_no_longer_sends_when_it_comes_back_is_taken_from_hls()
     bench.actor.forget_absent(later(11));
     assert!(!there(&bench));
 }
+
+/// Sends frames of sound that say `times`, in samples, and returns what the playlist then says.
+async fn play_aac(bench: &mut Bench, grant: PublishGrant, times: impl IntoIterator<Item = i64>) -> String {
+    for time in times {
+        let pts = Timestamp::new(time, Timescale::AUDIO);
+        let packet =
+            Packet { pts, dts: pts, duration_ticks: 1024, key: true, payload: Bytes::from_static(&[7; 9]) };
+        let (publisher, lane) = (grant.publisher, Lane::Audio(Codec::Aac));
+        bench.actor.take(Message::Packet { publisher, lane, packet }).await;
+    }
+    match bench.handle.hls.playlist("audio.m3u8", &ReloadRequest::default()) {
+        Some(mux::hls::Answer::Ready(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn publish_aac(bench: &mut Bench) -> PublishGrant {
+    let grant = bench.publish().await;
+    let config = Bytes::from_static(&[0x11, 0x90]);
+    bench.actor.take(Message::AacConfig { publisher: grant.publisher, config }).await;
+    grant
+}
+
+#[tokio::test]
+async fn times_that_go_back_and_ahead_leave_the_playlist_going_on() {
+    let mut bench = Bench::new().await;
+    let grant = publish_aac(&mut bench).await;
+    let mut units = bench.handle.read();
+    let (mut text, mut fed) = (String::new(), Vec::new());
+    // Ten seconds from the second hour on, ten from zero on, ten from the next day on.
+    for from in [7200, 0, 86_400] {
+        let times = (0..470).map(|index| from * 48_000 + index * 1024);
+        text = play_aac(&mut bench, grant, times).await;
+        fed.extend(read(&mut units).into_iter().map(|(_, time)| time));
+    }
+    // The first of them has left the playlist.
+    assert!(text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"), "{text}");
+    assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{text}");
+    let listed: f64 = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#EXTINF:")?.strip_suffix(",")?.parse::<f64>().ok())
+        .sum();
+    assert!(listed > 12.0, "{text}");
+    // What a transcoder is fed with never goes back.
+    assert!(fed.len() == 3 * 470 && fed.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+#[tokio::test]
+async fn times_that_stand_still_give_a_playlist_all_the_same() {
+    let mut bench = Bench::new().await;
+    let grant = publish_aac(&mut bench).await;
+    let text = play_aac(&mut bench, grant, std::iter::repeat_n(0, 100)).await;
+    assert!(text.contains("#EXTINF:"), "{text}");
+}

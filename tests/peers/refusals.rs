@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use api::CreatedStream;
@@ -316,20 +318,52 @@ fn strangers_without_a_key_keep_out_no_publisher_and_no_transcoder() {
     ffmpeg::sample(&file, 60).expect("a sample");
     let node = node();
     let stream = create(&node, "In spite of them");
-    // More than there are places.
-    let strangers: Vec<TcpStream> = (0..600).map(|_| refused_publisher(&node)).collect();
-    let _publisher = ffmpeg::publish(&file, &stream.rtmp_url, 0).expect("ffmpeg publishes");
-    wait_for_renditions(&node, &stream, 1);
-    let more: Vec<TcpStream> = (0..500).map(|_| refused_publisher(&node)).collect();
-    // Asking for the playlist makes the node's transcoders play and publish.
-    let path = format!("/live/{}.m3u8", stream.playback_id);
-    let made = testkit::wait_until("what transcoders make", LIMIT, || {
-        let answer = node.get(&path).ok()?;
-        (answer.text().matches("#EXT-X-STREAM-INF").count() > 1).then_some(())
+    // More than there are places, and none of them is silent.
+    let (strangers, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let hold = |count: usize| {
+        for _ in 0..count {
+            let stranger = refused_publisher(&node);
+            strangers.lock().expect("a whole list").push(stranger);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| keep_talking(&strangers, &over));
+        let _over = SetWhenDropped(&over);
+        hold(600);
+        let _publisher = ffmpeg::publish(&file, &stream.rtmp_url, 0).expect("ffmpeg publishes");
+        wait_for_renditions(&node, &stream, 1);
+        hold(500);
+        // Asking for the playlist makes the node's transcoders play and publish.
+        let path = format!("/live/{}.m3u8", stream.playback_id);
+        let made = testkit::wait_until("what transcoders make", LIMIT, || {
+            let answer = node.get(&path).ok()?;
+            (answer.text().matches("#EXT-X-STREAM-INF").count() > 1).then_some(())
+        });
+        made.unwrap_or_else(|err| panic!("{err}: {}", node.log()));
+        let held = strangers.lock().expect("a whole list");
+        let held: Vec<_> = held.iter().map(|socket| socket.try_clone().expect("a socket")).collect();
+        let left_open = held.iter().filter(|socket| !is_closed_by_server(socket)).count();
+        assert_eq!(left_open, 0, "strangers are held");
+        assert_eq!(crate::broadcasts::info(&node, &stream).status, api::StreamStatus::Live);
     });
-    made.unwrap_or_else(|err| panic!("{err}: {}", node.log()));
-    assert!(node.log().contains("no place is free for another RTMP connection"), "{}", node.log());
-    let left_open = strangers.iter().chain(&more).filter(|socket| !is_closed_by_server(socket)).count();
-    assert_eq!(left_open, 0, "strangers are held");
-    assert_eq!(crate::broadcasts::info(&node, &stream).status, api::StreamStatus::Live);
+}
+
+/// Sends an acknowledgement on each connection each second, as whoever wants to keep it does.
+fn keep_talking(connections: &Mutex<Vec<TcpStream>>, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        for mut socket in connections.lock().expect("a whole list").iter() {
+            // Some are closed.
+            let _ = socket.write_all(&[2, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0, 1]);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Ends the talk also where the test fails.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -65,7 +65,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
         video: Some(TrackConfig::h264(avc).expect("its SPS can be read")),
         audio: Some(TrackConfig::aac(config).unwrap_or(TrackConfig::Opus(mux::opus::OpusHead::new(2)))),
     };
-    let mut recording = FragmentedWriter::new(Vec::new(), tracks).expect("memory takes it");
+    let mut recording = FragmentedWriter::new(Cursor::new(Vec::new()), tracks).expect("memory takes it");
     let (mut video_ticks, mut sound_ticks) = (0i64, 0i64);
     for step in steps {
         let packet = |ticks: &mut i64, timescale, key, payload: Vec<u8>| {
@@ -101,5 +101,5 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     }
     origin.finish();
     let recorded = recording.finish().expect("memory takes it");
-    let _ = finalise(Cursor::new(recorded), &mut Vec::new());
+    let _ = finalise(recorded, &mut Vec::new());
 });

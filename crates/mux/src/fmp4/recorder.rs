@@ -1,10 +1,11 @@
 //! A recording that is playable up to its last whole fragment, whenever its writer is killed.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
 use media::{Packet, Timescale, Timestamp};
 
+use super::boxes::Kind;
 use super::fragment::put_fragment;
 use super::movie::{Trak, put_ftyp, put_moov};
 use super::sample::{Sample, SampleQueue, TrackConfig};
@@ -14,6 +15,9 @@ const MAX_FRAGMENT_MS: i64 = 500;
 /// Sound held until video begins, about 2.7 s of AAC: encoders and networks deliver sound first. When full
 /// the oldest goes, which would lie before the zero of the recording anyway.
 const MAX_EARLY_SOUNDS: usize = 128;
+
+/// Where a box has its type: behind its length (ISO/IEC 14496-12 §4.2).
+const KIND_AT: usize = 4;
 
 /// What a recording holds; the timeline begins with the first key frame, or with the first sound where
 /// there is no video.
@@ -48,6 +52,9 @@ impl Lane {
 }
 
 /// Writes a fragmented MP4 as packets come.
+///
+/// A fragment's header is written as a `free` box, which players pass over, and becomes a `moof` with the four bytes
+/// that are written last: FFmpeg opens no file that ends within a `moof`.
 #[derive(Debug)]
 pub struct FragmentedWriter<W> {
     out: W,
@@ -58,8 +65,8 @@ pub struct FragmentedWriter<W> {
     bytes: u64,
 }
 
-impl<W: Write> FragmentedWriter<W> {
-    /// Writes the headers.
+impl<W: Write + Seek> FragmentedWriter<W> {
+    /// Writes the headers; `out` is empty.
     ///
     /// # Errors
     /// What `out` returns.
@@ -86,7 +93,7 @@ impl<W: Write> FragmentedWriter<W> {
     /// Takes a packet of the video track; those before the first key frame are passed over.
     ///
     /// # Errors
-    /// What the writer returns. The fragment is then lost, but the next can be tried.
+    /// What the writer returns. The fragment is then lost, but the next can be tried: it takes its place.
     pub fn write_video(&mut self, packet: &Packet) -> io::Result<()> {
         let Some(video) = &mut self.video else { return Ok(()) };
         if video.queue.is_none() {
@@ -136,7 +143,7 @@ impl<W: Write> FragmentedWriter<W> {
         self.bytes
     }
 
-    /// Writes what is held back and returns the writer.
+    /// Writes what is held back and returns the writer, at its end.
     ///
     /// # Errors
     /// What the writer returns.
@@ -145,6 +152,7 @@ impl<W: Write> FragmentedWriter<W> {
             lane.ready.extend(lane.queue.as_mut().and_then(SampleQueue::finish));
         }
         self.flush_fragment()?;
+        self.out.seek(SeekFrom::Start(self.bytes))?;
         Ok(self.out)
     }
 
@@ -160,7 +168,14 @@ impl<W: Write> FragmentedWriter<W> {
         for lane in [&mut self.video, &mut self.audio].into_iter().flatten() {
             lane.ready.clear();
         }
+        let kind = KIND_AT..KIND_AT + 4;
+        let moof: Kind = std::array::from_fn(|byte| fragment[KIND_AT + byte]);
+        fragment[kind].copy_from_slice(b"free");
+        self.out.seek(SeekFrom::Start(self.bytes))?;
         self.out.write_all(&fragment)?;
+        self.out.flush()?;
+        self.out.seek(SeekFrom::Start(self.bytes + KIND_AT as u64))?;
+        self.out.write_all(&moof)?;
         self.bytes += fragment.len() as u64;
         self.out.flush()
     }

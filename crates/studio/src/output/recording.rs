@@ -177,6 +177,12 @@ fn record(
 /// The writer hands over whole fragments: each goes to the system at once, so that a kill loses none.
 struct Unbuffered(File);
 
+impl std::io::Seek for Unbuffered {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
 impl std::io::Write for Unbuffered {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.write(bytes)

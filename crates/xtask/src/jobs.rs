@@ -99,7 +99,11 @@ pub fn screenshots() -> Result {
     let tickcast = build::tickcast()?;
     let data = target_dir().join("screenshots");
     let failed = |err: std::io::Error| Outcome::failed(format!("{}: {err}", data.display()));
-    std::fs::create_dir_all(&data).map_err(failed)?;
+    // Recordings of an earlier time would keep their names.
+    match std::fs::remove_dir_all(&data) {
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(failed(err)),
+        _ => std::fs::create_dir_all(&data).map_err(failed)?,
+    }
     run(Command::new(&tickcast).args(["demo", "--seconds", "14", "--data"]).arg(&data))?;
     let folder = root().join("assets/screenshots");
     std::fs::create_dir_all(&folder).map_err(failed)?;

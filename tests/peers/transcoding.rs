@@ -223,6 +223,34 @@ fn what_the_studio_publishes_by_whip_plays_by_hls_with_aac() {
     assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
 }
 
+/// A viewer that gets what a ladder's transcoder and a sound's make, and these two.
+async fn watch_what_two_make(published: &Published) -> (Viewer, BTreeSet<u32>) {
+    let (node, stream) = (&published.node, &published.stream);
+    let mut viewer = Viewer::join(stream);
+    assert!(viewer.watch(|received| received.sounds > 0).await, "{}", node.log());
+    wait_for_renditions(node, stream, 4);
+    (viewer, wait_for_transcoders(node, "two transcoders", |ids| ids.len() == 2))
+}
+
+/// Sends both transcoders `signal`, and waits until two others do their work for the viewer.
+async fn wait_for_two_others(
+    published: &Published,
+    viewer: &mut Viewer,
+    before: &BTreeSet<u32>,
+    signal: &str,
+) -> BTreeSet<u32> {
+    let (node, stream) = (&published.node, &published.stream);
+    for id in before {
+        send(*id, signal);
+    }
+    let others = |ids: &BTreeSet<u32>| ids.len() == 2 && ids.is_disjoint(before);
+    let others = wait_for_transcoders(node, "two others", others);
+    let sounds = viewer.received.sounds;
+    assert!(viewer.watch(|received| received.sounds >= sounds + 100).await, "{}", node.log());
+    wait_for_renditions(node, stream, 4);
+    others
+}
+
 #[test]
 fn a_transcoder_that_is_killed_costs_the_others_nothing_and_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -233,25 +261,15 @@ fn a_transcoder_that_is_killed_costs_the_others_nothing_and_comes_back() {
     let published = publish(&file);
     let (node, stream) = (&published.node, &published.stream);
     runtime().block_on(async {
-        let mut viewer = Viewer::join(stream);
-        assert!(viewer.watch(|received| received.sounds > 0).await, "{}", node.log());
-        wait_for_renditions(node, stream, 4);
+        let (mut viewer, mut before) = watch_what_two_make(&published).await;
         let url = rtmp_play_url(node, stream);
-        let mut before = wait_for_transcoders(node, "two transcoders", |ids| ids.len() == 2);
         let reader = std::thread::spawn(move || {
             let read = ffmpeg::decode(&["-rw_timeout", "30000000"], &url, Some(read_seconds));
             read.expect("it plays by RTMP")
         });
         for _ in 0..kills {
             // Both are killed, at once and as a crash would.
-            for id in &before {
-                send(*id, "KILL");
-            }
-            let others = |ids: &BTreeSet<u32>| ids.len() == 2 && ids.is_disjoint(&before);
-            before = wait_for_transcoders(node, "two others", others);
-            let sounds = viewer.received.sounds;
-            assert!(viewer.watch(|received| received.sounds >= sounds + 100).await, "{}", node.log());
-            wait_for_renditions(node, stream, 4);
+            before = wait_for_two_others(&published, &mut viewer, &before, "KILL").await;
         }
         let read = reader.join().expect("the reader");
         assert!(read.is_run_of(&source), "{} pictures are no run of the source's", read.pictures.len());
@@ -265,19 +283,9 @@ fn a_transcoder_that_hangs_is_replaced() {
     let file = folder.path().join("sample.mp4");
     ffmpeg::sample(&file, SAMPLE_SECONDS).expect("a sample");
     let published = publish(&file);
-    let (node, stream) = (&published.node, &published.stream);
     runtime().block_on(async {
-        let mut viewer = Viewer::join(stream);
-        assert!(viewer.watch(|received| received.sounds > 0).await, "{}", node.log());
-        wait_for_renditions(node, stream, 4);
-        let before = wait_for_transcoders(node, "two transcoders", |ids| ids.len() == 2);
-        for id in &before {
-            send(*id, "STOP");
-        }
-        wait_for_transcoders(node, "two others", |ids| ids.len() == 2 && ids.is_disjoint(&before));
-        let sounds = viewer.received.sounds;
-        assert!(viewer.watch(|received| received.sounds >= sounds + 100).await, "{}", node.log());
-        wait_for_renditions(node, stream, 4);
+        let (mut viewer, before) = watch_what_two_make(&published).await;
+        wait_for_two_others(&published, &mut viewer, &before, "STOP").await;
         viewer.leave().await;
     });
 }

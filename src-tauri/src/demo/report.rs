@@ -76,12 +76,17 @@ pub fn failures(report: &Report) -> Vec<String> {
     if report.seconds < LONG_ENOUGH_SECONDS {
         return Vec::new();
     }
-    let outputs = report.outputs.iter().filter(|output| output.state != "up").map(|output| {
-        let why = output.message.as_deref().unwrap_or("no reason was given");
-        format!("the {} output is {}: {why}", output.kind, output.state)
-    });
+    let outputs = outputs_not_up(report).map(|what| format!("the {what}"));
     let viewers = report.viewers.iter().filter(|viewer| viewer.first_frame_ms.is_none());
     outputs.chain(viewers.map(|_| "the viewer saw no picture".to_owned())).collect()
+}
+
+/// What each output is that is not up, and why.
+fn outputs_not_up(report: &Report) -> impl Iterator<Item = String> {
+    report.outputs.iter().filter(|output| output.state != "up").map(|output| {
+        let why = output.message.as_deref().unwrap_or("no reason was given");
+        format!("{} output is {}: {why}", output.kind, output.state)
+    })
 }
 
 fn read_recording(path: &str) -> anyhow::Result<RecordingReport> {
@@ -143,10 +148,7 @@ fn shortfalls(report: &Report) -> Vec<String> {
             1.0,
         );
     }
-    for output in report.outputs.iter().filter(|output| output.state != "up") {
-        let why = output.message.as_deref().unwrap_or("no reason was given");
-        aims.0.push(format!("The {} output is {}: {why}.", output.kind, output.state));
-    }
+    aims.0.extend(outputs_not_up(report).map(|what| format!("The {what}.")));
     for viewer in &report.viewers {
         aims.at_least("The viewer's decoded frames a second", viewer.decoded_fps, 29.7);
         aims.at_most(

@@ -91,7 +91,9 @@ fn a_camera_and_a_microphone_reach_the_viewer_and_the_camera_comes_back() {
     // A sine's root mean square is its amplitude over √2: −9.03 dBFS here.
     let expected = LEVEL / std::f32::consts::SQRT_2;
     assert!((level / expected - 1.0).abs() < 0.1, "rms {level}, expected {expected}");
-    assert!((hertz - HERTZ).abs() < 2.0, "{hertz} Hz");
+    // The nearest pitch that a wrong rate would give is 404 Hz. Closer than this it need not lie: where a busy
+    // machine's sound server delivers in bursts, the mixer bends the pitch until sound and time agree again.
+    assert!((hertz / HERTZ - 1.0).abs() < 0.05, "{hertz} Hz");
 }
 
 fn engine_log(engine: &LoggedChild) -> String {

@@ -1,0 +1,2 @@
+//! The development chain's runtime.
+#![cfg_attr(not(feature = "std"), no_std)]

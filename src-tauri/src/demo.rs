@@ -147,7 +147,7 @@ impl Parts {
 }
 
 async fn create(client: &Client, title: &str) -> anyhow::Result<CreatedStream> {
-    let request = CreateStream { title: title.into(), description: String::new(), category: "demo".into() };
+    let request = CreateStream { title: title.into(), category: "demo".into(), ..CreateStream::default() };
     client.create_stream(&request).await.context("a stream on the node")
 }
 

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use pay::{Delegation, Signed, Signer};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::pay::{
+    ChallengeAnswer, ChallengeRequest, DelegationRequest, JoinRequest, Joined, LoggedIn, LoginRequest,
+    OfferInfo, PayInfo, PaymentRequired, PriceTier, PricesRequest, Signaling, WireHex,
+};
 use crate::problem::Problem;
 use crate::stream::{CreateStream, CreatedStream, StreamInfo};
 
@@ -23,8 +29,16 @@ pub enum ClientError {
     Unreachable(#[source] reqwest::Error),
     #[error("the server refused: {0}")]
     Refused(Problem),
+    /// Of a paid stream that nobody can be seen to pay for: what would be taken.
+    #[error("the stream is paid for: {}", .0.problem)]
+    PaymentRequired(Box<PaymentRequired>),
     #[error("the server's answer cannot be used: {0}")]
     BadAnswer(String),
+    /// Signed, it would log somebody else in elsewhere.
+    #[error("the server wants a login at {theirs} signed, and was asked at {ours}: do not trust it")]
+    ForeignChallenge { ours: String, theirs: String },
+    #[error(transparent)]
+    NotSigned(#[from] pay::key::SignRefused),
 }
 
 impl From<reqwest::Error> for ClientError {
@@ -49,7 +63,17 @@ impl Client {
     }
 
     pub async fn create_stream(&self, request: &CreateStream) -> Result<CreatedStream, ClientError> {
-        self.post("/api/v1/streams", request).await
+        json(self.request(Method::POST, "/api/v1/streams", None).json(request).send().await?).await
+    }
+
+    /// In a creator's name: of a stream with prices.
+    pub async fn create_stream_as(
+        &self,
+        creator: &LoggedIn,
+        request: &CreateStream,
+    ) -> Result<CreatedStream, ClientError> {
+        let request = self.request(Method::POST, "/api/stream/create", Some(&creator.token)).json(request);
+        json(request.send().await?).await
     }
 
     pub async fn stream(&self, playback_id: &str) -> Result<StreamInfo, ClientError> {
@@ -61,8 +85,89 @@ impl Client {
         json(self.http.get(format!("{}/api/v1/streams", self.base)).send().await?).await
     }
 
-    async fn post<B: Serialize, A: DeserializeOwned>(&self, path: &str, body: &B) -> Result<A, ClientError> {
-        json(self.http.post(format!("{}{path}", self.base)).json(body).send().await?).await
+    /// How this node is paid.
+    pub async fn pay_info(&self) -> Result<PayInfo, ClientError> {
+        json(self.request(Method::GET, "/api/pay", None).send().await?).await
+    }
+
+    /// Logs the signer's account in: a challenge is fetched, held against the address that was asked, signed, and sent
+    /// back.
+    pub async fn login(&self, signer: &(dyn Signer + Sync)) -> Result<LoggedIn, ClientError> {
+        let account = signer.public();
+        let asked = self.post("/api/login/challenge", None, &ChallengeRequest { account }).await?;
+        let ChallengeAnswer { challenge: WireHex(challenge), .. } = asked;
+        let (ours, theirs) = (self.host()?, challenge.host.as_str());
+        if ours != theirs || challenge.account != account {
+            return Err(ClientError::ForeignChallenge { ours, theirs: theirs.to_owned() });
+        }
+        let Signed { body, signature } = Signed::sign(challenge, signer)?;
+        self.post("/api/login", None, &LoginRequest { challenge: WireHex(body), signature }).await
+    }
+
+    /// Host and port, as a challenge names them.
+    fn host(&self) -> Result<String, ClientError> {
+        let bad = |reason: &str| ClientError::BadAddress(reason.to_owned());
+        let base = Url::parse(&self.base).map_err(|err| ClientError::BadAddress(err.to_string()))?;
+        let host = base.host_str().ok_or_else(|| bad("it names no host"))?;
+        let port = base.port_or_known_default().ok_or_else(|| bad("it names no port"))?;
+        Ok(format!("{host}:{port}"))
+    }
+
+    /// Names the node's hot key, in the creator's name.
+    pub async fn delegate(
+        &self,
+        creator: &LoggedIn,
+        delegation: &Signed<Delegation>,
+    ) -> Result<(), ClientError> {
+        let body = DelegationRequest { delegation: WireHex(*delegation) };
+        let request = self.request(Method::PUT, "/api/creator/delegation", Some(&creator.token)).json(&body);
+        done(request.send().await?).await
+    }
+
+    /// New prices for a paid stream: new offers, which viewers may take or leave.
+    pub async fn set_prices(
+        &self,
+        creator: &LoggedIn,
+        playback_id: &str,
+        prices: Vec<PriceTier>,
+    ) -> Result<Vec<OfferInfo>, ClientError> {
+        let path = format!("/api/stream/{playback_id}/prices");
+        let request = self.request(Method::PUT, &path, Some(&creator.token)).json(&PricesRequest { prices });
+        json(request.send().await?).await
+    }
+
+    /// Joins as a viewer; a paid stream wants a login and a channel, and says in
+    /// [`ClientError::PaymentRequired`] what they are for.
+    pub async fn join(
+        &self,
+        viewer: Option<&LoggedIn>,
+        playback_id: &str,
+        request: &JoinRequest,
+    ) -> Result<Joined, ClientError> {
+        let token = viewer.map(|viewer| viewer.token.as_str());
+        self.post(&format!("/api/stream/{playback_id}/join"), token, request).await
+    }
+
+    pub async fn signaling(&self, playback_id: &str) -> Result<Signaling, ClientError> {
+        let path = format!("/api/stream/{playback_id}/signaling");
+        json(self.request(Method::GET, &path, None).send().await?).await
+    }
+
+    fn request(&self, method: Method, path: &str, bearer: Option<&str>) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match bearer {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn post<B: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        bearer: Option<&str>,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        json(self.request(Method::POST, path, bearer).json(body).send().await?).await
     }
 }
 
@@ -89,6 +194,11 @@ pub(crate) async fn bounded_body(mut response: reqwest::Response) -> Result<Vec<
 pub(crate) async fn refusal(response: reqwest::Response) -> ClientError {
     let status = response.status();
     let said = bounded_body(response).await.unwrap_or_default();
+    if status == StatusCode::PAYMENT_REQUIRED
+        && let Ok(required) = serde_json::from_slice(&said)
+    {
+        return ClientError::PaymentRequired(Box::new(required));
+    }
     ClientError::Refused(serde_json::from_slice(&said).unwrap_or_else(|_| {
         Problem::new(status.as_u16(), "http_status", format!("the server answered {status}"))
     }))
@@ -100,4 +210,22 @@ async fn json<A: DeserializeOwned>(response: reqwest::Response) -> Result<A, Cli
     }
     serde_json::from_slice(&bounded_body(response).await?)
         .map_err(|err| ClientError::BadAnswer(err.to_string()))
+}
+
+async fn done(response: reqwest::Response) -> Result<(), ClientError> {
+    if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_called_by_host_and_port_whatever_its_address_leaves_out() {
+        let host = |base: &str| Client::new(base).unwrap().host().unwrap();
+        assert_eq!(host("http://127.0.0.1:8080/"), "127.0.0.1:8080");
+        assert_eq!(host("https://Live.Example.org"), "live.example.org:443");
+        assert_eq!(host("http://[::1]:80"), "[::1]:80");
+        assert!(Client::new("nowhere").unwrap().host().is_err());
+    }
 }

@@ -5,10 +5,15 @@
 
 pub mod address;
 pub mod client;
+pub mod pay;
 pub mod problem;
 pub mod session;
 pub mod stream;
 
+pub use self::pay::{
+    JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaySocketHello, PaySocketText, PaymentRequired,
+    PriceTier, WireHex,
+};
 pub use address::reachable;
 pub use client::{Client, ClientError};
 pub use problem::Problem;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pay::{OfferInfo, PriceTier};
+
 /// The longest title, in characters.
 pub const TITLE_MAX: usize = 255;
 /// The longest category, in characters.
@@ -10,7 +12,7 @@ pub const CATEGORY_MAX: usize = 100;
 pub const DESCRIPTION_MAX: usize = 10_000;
 
 /// `POST /api/v1/streams`, and `POST /api/stream/create`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateStream {
     pub title: String,
@@ -18,6 +20,9 @@ pub struct CreateStream {
     pub description: String,
     #[serde(default)]
     pub category: String,
+    /// None: the stream is free. With some, the bearer is a creator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<PriceTier>,
 }
 
 /// What the owner of a new stream is told, once: the stream key publishes and is secret.
@@ -35,6 +40,9 @@ pub struct CreatedStream {
     pub hls_url: String,
     /// A page for people.
     pub watch_url: String,
+    /// Of a paid stream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<OfferInfo>,
 }
 
 impl std::fmt::Debug for CreatedStream {
@@ -94,6 +102,9 @@ pub struct StreamInfo {
     /// RFC 3339; absent before the first broadcast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
+    /// Of a paid stream, lowest tier first; a free one has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<OfferInfo>,
 }
 
 #[cfg(test)]
@@ -111,6 +122,7 @@ mod tests {
             whep_url: String::new(),
             hls_url: String::new(),
             watch_url: String::new(),
+            offers: Vec::new(),
         };
         assert!(!format!("{created:?}").contains("hunter2"));
     }

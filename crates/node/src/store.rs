@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     fn request(title: &str) -> CreateStream {
-        CreateStream { title: title.into(), description: String::new(), category: String::new() }
+        CreateStream { title: title.into(), ..CreateStream::default() }
     }
 
     #[tokio::test]

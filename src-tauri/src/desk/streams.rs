@@ -60,7 +60,7 @@ async fn list(base: &str) -> Streams {
 /// Makes a stream on the running node; its key is told here and never again.
 pub async fn create(node: &Supervised, title: String) -> Result<CreatedStream, String> {
     let Some(base) = base(node) else { return Err("The node does not run. Start it first.".into()) };
-    let request = CreateStream { title, description: String::new(), category: String::new() };
+    let request = CreateStream { title, ..CreateStream::default() };
     let asked = async { Client::new(base)?.create_stream(&request).await };
     asked.await.map_err(|err| match err {
         // It is a sentence already.

@@ -57,6 +57,7 @@ pub async fn create(
             whep_url: links.whep(&row.playback_id),
             hls_url: links.hls(&row.playback_id),
             watch_url: links.watch(&row.playback_id),
+            offers: Vec::new(),
         }),
     ))
 }
@@ -123,5 +124,6 @@ fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
         whep_url: links.whep(&row.playback_id),
         hls_url: links.hls(&row.playback_id),
         started_at: row.started_at,
+        offers: Vec::new(),
     }
 }

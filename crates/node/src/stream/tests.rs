@@ -31,8 +31,7 @@ impl Bench {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
-        let request =
-            CreateStream { title: "bench".into(), description: String::new(), category: String::new() };
+        let request = CreateStream { title: "bench".into(), ..CreateStream::default() };
         let row = store.create_stream("local", &request).await.unwrap();
         let (sfu, events) = Sfu::start(SfuConfig::default()).unwrap();
         // Transcodes are wanted, and wait for room that there never is.

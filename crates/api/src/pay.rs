@@ -1,0 +1,277 @@
+//! Paying as the API speaks of it: login, delegation, prices, offers, joining, and the texts of the pay socket. What is
+//! signed has its bytes from `pay`, and stands in JSON as their hexadecimal digits.
+
+mod wire_hex;
+
+use pay::login::Host;
+use pay::{
+    Amount, AssetId, ChannelId, Delegation, Genesis, LoginChallenge, Price, PublicKey, PublishedOffer,
+    Signature, Signed, UnixMillis,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+
+pub use wire_hex::WireHex;
+
+/// The WebSocket subprotocol of `…/pay`.
+pub const PAY_SUBPROTOCOL: &str = "tickcast.pay.1";
+/// The longest `viewerId`, in bytes.
+pub const VIEWER_ID_MAX: usize = 255;
+/// A stream has at most this many tiers, one for each step of the ladder.
+pub const TIERS_MAX: usize = 5;
+
+/// How vouchers become money. The same words as in a rail's own description.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RailKind {
+    Escrow,
+    Transfer,
+}
+
+/// The chain that a node is paid on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RailDescription {
+    pub kind: RailKind,
+    pub chain: String,
+    pub genesis: Genesis,
+    pub asset: AssetId,
+    pub symbol: String,
+    pub decimals: u8,
+    pub existential_deposit: Amount,
+}
+
+/// `GET /api/pay`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PayInfo {
+    /// `None`: everything here is free.
+    pub rail: Option<RailDescription>,
+    /// What a creator's delegation and a viewer's channel name.
+    pub node_key: PublicKey,
+    /// What the node's login challenges name.
+    pub host: Host,
+    /// WebSocket addresses of the chain.
+    pub endpoints: Vec<String>,
+    /// A channel whose dispute window is shorter is not served.
+    pub dispute_window_ms: u64,
+}
+
+/// `POST /api/login/challenge`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeRequest {
+    pub account: PublicKey,
+}
+
+/// Its answer: what a wallet signs, and the same for a person to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeAnswer {
+    pub challenge: WireHex<LoginChallenge>,
+    pub host: Host,
+    pub until: UnixMillis,
+}
+
+/// `POST /api/login`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    pub challenge: WireHex<LoginChallenge>,
+    pub signature: Signature,
+}
+
+/// Who somebody is to this node, until then.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedIn {
+    /// Sent as bearer.
+    pub token: String,
+    pub account: PublicKey,
+    pub expires_at: UnixMillis,
+}
+
+impl std::fmt::Debug for LoggedIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoggedIn").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// `PUT /api/creator/delegation`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelegationRequest {
+    pub delegation: WireHex<Signed<Delegation>>,
+}
+
+/// What a creator asks for a second of one tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceTier {
+    /// 0 is the lowest of the ladder, 4 the highest: such a viewer is sent nothing above it.
+    pub tier: u8,
+    /// In smallest units.
+    pub price: Price,
+    /// 2 to 60.
+    pub grace_ticks: u16,
+    /// Of the picture, at most.
+    pub max_lines: u16,
+    pub max_kbps: u32,
+}
+
+/// `PUT /api/stream/{id}/prices`, of a stream that was made with prices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PricesRequest {
+    pub prices: Vec<PriceTier>,
+}
+
+/// An offer that is in force: the signed bytes, and what they say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferInfo {
+    pub published: WireHex<PublishedOffer>,
+    pub tier: u8,
+    pub price: Price,
+    pub grace_ticks: u16,
+    pub max_lines: u16,
+    pub max_kbps: u32,
+    pub until: UnixMillis,
+}
+
+impl From<PublishedOffer> for OfferInfo {
+    fn from(published: PublishedOffer) -> Self {
+        let offer = published.offer.body;
+        Self {
+            tier: offer.quality.tier,
+            price: offer.price,
+            grace_ticks: offer.grace_ticks,
+            max_lines: offer.quality.max_height,
+            max_kbps: offer.quality.max_bitrate_kbps,
+            until: offer.until,
+            published: WireHex(published),
+        }
+    }
+}
+
+/// `POST /api/stream/{id}/join`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    #[serde(rename = "viewerId")]
+    pub viewer_id: String,
+    /// What a paid stream is paid from: of the account that asks, to the stream's creator, at this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelId>,
+}
+
+/// Where to watch. Only a paid stream has a token and a pay socket.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The bearer of WHEP, and the first word on the pay socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viewer_token: Option<String>,
+    pub whep_url: String,
+    pub hls_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_url: Option<String>,
+    #[serde(default)]
+    pub offers: Vec<OfferInfo>,
+}
+
+impl std::fmt::Debug for Joined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Joined").field("whep_url", &self.whep_url).finish_non_exhaustive()
+    }
+}
+
+/// `GET /api/stream/{id}/signaling`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signaling {
+    pub whep_url: String,
+    pub hls_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_url: Option<String>,
+    pub ice_servers: Vec<String>,
+}
+
+/// A refusal with status 402: what would be taken instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRequired {
+    #[serde(flatten)]
+    pub problem: Problem,
+    pub offers: Vec<OfferInfo>,
+}
+
+/// A viewer's first message on the pay socket, as text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaySocketHello {
+    pub viewer_token: String,
+}
+
+/// What a node says on the pay socket as text; all else is binary, in the messages of `pay`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaySocketText {
+    /// The session's first second begins here: `{"begin":{"tick":17,"rtp_timestamp":123456}}`.
+    Begin(SessionBegin),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionBegin {
+    pub tick: u64,
+    /// Of the viewer's own line; second k of the session is `[k, k + 1)` line seconds later, modulo 2^32.
+    pub rtp_timestamp: u32,
+    #[serde(default, skip_serializing_if = "MeteredLine::is_video")]
+    pub line: MeteredLine,
+}
+
+/// By whose timestamps a session's seconds are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MeteredLine {
+    /// 90 kHz.
+    #[default]
+    Video,
+    /// 48 kHz; of streams without pictures.
+    Audio,
+}
+
+impl MeteredLine {
+    fn is_video(&self) -> bool {
+        *self == Self::Video
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_begin_of_a_session_reads_as_agreed() {
+        let text = r#"{"begin":{"tick":17,"rtp_timestamp":123456}}"#;
+        let begin = SessionBegin { tick: 17, rtp_timestamp: 123_456, line: MeteredLine::Video };
+        assert_eq!(serde_json::from_str::<PaySocketText>(text).unwrap(), PaySocketText::Begin(begin));
+        assert_eq!(serde_json::to_string(&PaySocketText::Begin(begin)).unwrap(), text);
+        let sound = PaySocketText::Begin(SessionBegin { line: MeteredLine::Audio, ..begin });
+        assert!(serde_json::to_string(&sound).unwrap().contains(r#""line":"audio""#));
+    }
+
+    #[test]
+    fn a_price_is_a_decimal_string_and_an_unknown_field_is_refused() {
+        let text = r#"{"tier":1,"price":"250","grace_ticks":5,"max_lines":720,"max_kbps":2500}"#;
+        let tier: PriceTier = serde_json::from_str(text).unwrap();
+        assert_eq!(tier.price.per_tick(), Amount::new(250));
+        assert!(serde_json::from_str::<PriceTier>(&text.replace("\"250\"", "250")).is_err());
+        assert!(serde_json::from_str::<PriceTier>(&text.replace("tier", "teir")).is_err());
+    }
+
+    #[test]
+    fn tokens_are_not_debugged() {
+        let joined = Joined {
+            viewer_token: Some("hunter2".into()),
+            whep_url: String::new(),
+            hls_url: String::new(),
+            pay_url: None,
+            offers: Vec::new(),
+        };
+        assert!(!format!("{joined:?}").contains("hunter2"));
+    }
+}

@@ -30,8 +30,11 @@ pub struct WhepConfig {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReceivedUnit {
     /// The RTP timestamp, continued over its 32 bits from an arbitrary start: 90 kHz for pictures, 48 kHz
-    /// for sound. It starts anew with every connection.
+    /// for sound. It starts anew with every connection. Its low 32 bits are those of the packets.
     pub timestamp: Timestamp,
+    /// Whether anything between the unit before and this one is missing: packets that never came, or units that
+    /// were not given out.
+    pub after_gap: bool,
     /// When it was captured by the publisher's clock; `None` before the first sender report.
     pub captured: Option<WallTime>,
     /// Whether decoding can start here. True for sound.

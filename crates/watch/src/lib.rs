@@ -1,5 +1,5 @@
-//! The player: takes a stream by WHEP, decodes it, says when each picture is to be shown, and measures what
-//! a viewer gets.
+//! The player: takes a stream by WHEP, decodes it, says when each picture is to be shown, measures what a viewer
+//! gets, and pays for what played.
 //!
 //! Knows no window and no sound device: presenting is an instant here, and whoever shows pictures reads them
 //! from a slot.
@@ -9,6 +9,9 @@ mod delay;
 mod frame_numbers;
 mod freeze;
 mod measurements;
+mod pay_session;
+mod pay_socket;
+mod played_seconds;
 mod player;
 mod playout;
 mod report;
@@ -19,6 +22,9 @@ pub use delay::DelayHistogram;
 pub use frame_numbers::FrameNumbers;
 pub use freeze::FreezeMeter;
 pub use measurements::Measurements;
+pub use pay_session::{Batch, Consent, Leaving, Now, PaySession, PayStatus, SharedSigner, Verdict};
+pub use pay_socket::{PayHandle, PaySocket, PaySocketConfig, TabStore};
+pub use played_seconds::{Decided, PlayedSeconds};
 pub use player::{Player, PlayerConfig, PlayerError, PresentedPicture};
 pub use playout::{Lane, MediaTime, Playout, PlayoutConfig};
 pub use report::{DelayReport, PlayerReport, RenditionText, Snapshot, rendition_of};

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use codec::{AudioDecoder, CodecError, VideoDecoder, VideoDecoderConfig};
 use media::burn_in::Stamp;
 use media::{
-    AudioTrack, Codec, Ladder, PROGRAMME_CHANNELS, PROGRAMME_RATE, Packet, Picture, Size, Slot, WallTime,
-    Worker,
+    AudioTrack, Codec, Ladder, PROGRAMME_CHANNELS, PROGRAMME_RATE, Packet, Picture, Size, Slot, Timescale,
+    WallTime, Worker,
 };
 use rtc::{LinkState, Network, PlayEvent, ReceivedUnit, Signalling, WhepConfig, WhepPlayer};
 use thiserror::Error;
@@ -19,6 +19,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout_at;
 
 use crate::measurements::Measurements;
+use crate::pay_session::Verdict;
+use crate::pay_socket::PayHandle;
 use crate::playout::{Lane, MediaTime, Playout, PlayoutConfig};
 use crate::report::Snapshot;
 
@@ -79,6 +81,28 @@ impl Player {
         signalling: Arc<dyn Signalling>,
         runtime: &Handle,
     ) -> Result<Self, PlayerError> {
+        Self::start_with(config, signalling, runtime, None)
+    }
+
+    /// The same for a stream that is paid: `pay` is told what plays, and nothing is shown once it left.
+    ///
+    /// # Errors
+    /// When FFmpeg lacks a decoder, or the system a thread.
+    pub fn start_paying(
+        config: PlayerConfig,
+        signalling: Arc<dyn Signalling>,
+        runtime: &Handle,
+        pay: PayHandle,
+    ) -> Result<Self, PlayerError> {
+        Self::start_with(config, signalling, runtime, Some(pay))
+    }
+
+    fn start_with(
+        config: PlayerConfig,
+        signalling: Arc<dyn Signalling>,
+        runtime: &Handle,
+        pay: Option<PayHandle>,
+    ) -> Result<Self, PlayerError> {
         let started = Instant::now();
         let decoders = Decoders::open()?;
         let measurements = Measurements::new(started, config.ladder);
@@ -101,6 +125,7 @@ impl Player {
             measurements,
             waiting: VecDeque::new(),
             axes: Axes::default(),
+            pay,
             pictures: pictures.clone(),
             latest: Arc::clone(&latest),
         };
@@ -177,7 +202,7 @@ impl Axes {
             Lane::Video => &mut self.video,
             Lane::Audio => &mut self.audio,
         };
-        let micros = unit.timestamp.rescale(media::Timescale::MICROS).ticks();
+        let micros = unit.timestamp.rescale(Timescale::MICROS).ticks();
         MediaTime { micros: micros - *origin.get_or_insert(micros), synchronised: false }
     }
 }
@@ -185,6 +210,7 @@ impl Axes {
 struct Waiting {
     picture: Picture,
     stamp: Option<Stamp>,
+    timestamp: i64,
     due: Instant,
 }
 
@@ -195,6 +221,7 @@ struct Playing {
     measurements: Measurements,
     waiting: VecDeque<Waiting>,
     axes: Axes,
+    pay: Option<PayHandle>,
     pictures: Slot<PresentedPicture>,
     latest: Arc<Mutex<Snapshot>>,
 }
@@ -230,20 +257,31 @@ impl Playing {
                 self.playout.reset(Lane::Video);
                 self.playout.reset(Lane::Audio);
                 self.decoders.video.resync();
+                if let Some(pay) = &self.pay {
+                    pay.media_up();
+                }
             }
-            PlayEvent::State(_) => {}
+            PlayEvent::State(_) => {
+                if let Some(pay) = &self.pay {
+                    pay.media_lost();
+                }
+            }
         }
     }
 
     fn take_video(&mut self, unit: &ReceivedUnit) {
         let media_time = self.axes.place(Lane::Video, unit);
+        if let Some(pay) = &self.pay {
+            pay.came(Lane::Video, unit.timestamp.ticks(), unit.after_gap);
+        }
         // What cannot be decoded is counted by what is missing; the network side asks for a key frame when
         // packets were lost, and the decoder waits for the next one.
         let Ok(pictures) = self.decoders.video.decode(&packet_of(unit)) else { return };
         for picture in pictures {
             let stamp = self.measurements.decoded(&picture);
             let due = self.playout.ready(Lane::Video, media_time, Instant::now());
-            self.waiting.push_back(Waiting { picture, stamp, due });
+            let timestamp = picture.timestamp().rescale(Timescale::VIDEO).ticks();
+            self.waiting.push_back(Waiting { picture, stamp, timestamp, due });
         }
     }
 
@@ -251,7 +289,16 @@ impl Playing {
         let media_time = self.axes.place(Lane::Audio, unit);
         // A damaged packet is a gap of 20 ms; the next one decodes again.
         let Ok(blocks) = self.decoders.audio.decode(&packet_of(unit)) else { return };
-        let mut due = self.playout.ready(Lane::Audio, media_time, Instant::now());
+        let now = Instant::now();
+        let mut due = self.playout.ready(Lane::Audio, media_time, now);
+        if let Some(pay) = &self.pay {
+            // What is decoded before it is due is heard in time.
+            let late = now.saturating_duration_since(due);
+            pay.came(Lane::Audio, unit.timestamp.ticks(), unit.after_gap);
+            if pay.showing(Lane::Audio, unit.timestamp.ticks(), late) == Verdict::Leave {
+                return;
+            }
+        }
         for block in blocks {
             self.measurements.heard(&block, due);
             due += Duration::from_secs_f64(block.frames() as f64 / f64::from(block.rate.max(1)));
@@ -267,6 +314,12 @@ impl Playing {
             }
             let Some(shown) = self.waiting.pop_front() else { return };
             if self.waiting.front().is_some_and(|next| next.due <= now) {
+                continue;
+            }
+            if let Some(pay) = &self.pay
+                && pay.showing(Lane::Video, shown.timestamp, now.saturating_duration_since(shown.due))
+                    == Verdict::Leave
+            {
                 continue;
             }
             let wall = WallTime::from_system(SystemTime::now());

@@ -44,7 +44,14 @@ fn told(err: ClientError) -> SignallingError {
         ClientError::Refused(problem) => {
             SignallingError::Refused { status: problem.status, reason: problem.to_string() }
         }
+        ClientError::PaymentRequired(refused) => {
+            SignallingError::Refused { status: refused.problem.status, reason: refused.problem.to_string() }
+        }
         ClientError::BadAddress(reason) => SignallingError::BadAddress(reason),
         ClientError::BadAnswer(reason) => SignallingError::BadAnswer(reason),
+        // Signalling logs nobody in.
+        err @ (ClientError::ForeignChallenge { .. } | ClientError::NotSigned(_)) => {
+            SignallingError::BadAnswer(err.to_string())
+        }
     }
 }

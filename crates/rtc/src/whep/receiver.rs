@@ -37,6 +37,8 @@ pub(super) struct StreamReceiver {
     current: Option<(u32, Instant)>,
     /// Pictures are withheld until the next key frame.
     broken: bool,
+    /// Something is missing before the next unit.
+    after_gap: bool,
     last_pli: Option<Instant>,
     clock: Option<SenderClock>,
     extended: Option<i64>,
@@ -54,6 +56,7 @@ impl StreamReceiver {
             depacketiser: Depacketiser::new(),
             current: None,
             broken: kind == Kind::Video,
+            after_gap: false,
             last_pli: None,
             clock: None,
             extended: None,
@@ -79,7 +82,12 @@ impl StreamReceiver {
     /// A picture was lost after it was given out: withholds what depends on it.
     pub fn break_off(&mut self) {
         self.broken = self.kind == Kind::Video;
+        self.drop_unit();
+    }
+
+    fn drop_unit(&mut self) {
         self.dropped_units += 1;
+        self.after_gap = true;
     }
 
     pub fn insert(&mut self, sequence: u16, packet: Received) {
@@ -138,6 +146,7 @@ impl StreamReceiver {
     fn on_gap(&mut self) {
         self.depacketiser.reset();
         self.current = None;
+        self.after_gap = true;
         self.broken = self.kind == Kind::Video;
     }
 
@@ -161,7 +170,7 @@ impl StreamReceiver {
         self.broken &= !whole.as_ref().is_some_and(|(_, key)| *key);
         match whole {
             Some((payload, key)) if !self.broken => self.emit(timestamp, arrived, key, payload),
-            _ => self.dropped_units += 1,
+            _ => self.drop_unit(),
         }
     }
 
@@ -174,7 +183,8 @@ impl StreamReceiver {
         let clock = self.clock.filter(|clock| is_near(*clock, timestamp, scale));
         let captured = clock.map(|clock| captured(clock, timestamp, scale));
         let timestamp = Timestamp::new(extended, scale);
-        self.whole.push_back(ReceivedUnit { timestamp, captured, key, payload, arrived });
+        let after_gap = std::mem::take(&mut self.after_gap);
+        self.whole.push_back(ReceivedUnit { timestamp, after_gap, captured, key, payload, arrived });
     }
 }
 

@@ -45,6 +45,25 @@ fn after_a_loss_that_was_not_mended_pictures_wait_for_a_key_frame() {
 }
 
 #[test]
+fn a_unit_says_whether_something_before_it_is_missing() {
+    let (mut receiver, now) = (StreamReceiver::new(Kind::Video), Instant::now());
+    let mut gaps = |first: u16, at: Instant, payloads: &[&[u8]]| {
+        for (number, payload) in (first..).zip(payloads) {
+            receiver.insert(number, packet(u32::from(number) * 3000, true, payload, at));
+        }
+        std::iter::from_fn(|| receiver.pop(at)).map(|unit| unit.after_gap).collect::<Vec<_>>()
+    };
+    assert_eq!(gaps(1, now, &[&KEY, &DELTA]), [false, false]);
+    // Number 3 never comes, 4 waits for the key frame that 5 is.
+    let later = now + 250 * MS;
+    assert_eq!(gaps(4, now, &[&DELTA]), []);
+    assert_eq!(gaps(5, later, &[&KEY, &DELTA]), [true, false]);
+    receiver.break_off();
+    receiver.insert(7, packet(21_000, true, &KEY, later));
+    assert_eq!(receiver.pop(later).map(|unit| unit.after_gap), Some(true));
+}
+
+#[test]
 fn a_unit_without_a_marker_ends_where_the_next_begins() {
     let (mut receiver, now) = (StreamReceiver::new(Kind::Video), Instant::now());
     receiver.insert(1, packet(0, false, &KEY, now));

@@ -31,7 +31,7 @@ pub async fn pump(app: Arc<App>, mut events: mpsc::Receiver<sfu::Event>) {
                     stream.offer(Message::KeyframeNeeded { layer });
                 }
             }
-            sfu::Event::LayerChanged { .. } | sfu::Event::ViewerStats { .. } => {}
+            sfu::Event::LayerChanged { .. } | sfu::Event::ViewerStats { .. } | sfu::Event::Metered { .. } => {}
         }
     }
 }

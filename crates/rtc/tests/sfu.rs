@@ -40,7 +40,12 @@ impl Signalling for Door {
             None => self.handle.accept_publisher(&sdp),
             Some(layer) => self.handle.accept_viewer(
                 &sdp,
-                ViewerConfig { stream: STREAM, max_layer: layer, choice: LayerChoice::Fixed(layer) },
+                ViewerConfig {
+                    stream: STREAM,
+                    max_layer: layer,
+                    choice: LayerChoice::Fixed(layer),
+                    metered: false,
+                },
             ),
         };
         Box::pin(async move {

@@ -1,7 +1,7 @@
 //! How many packets a second one core of the media thread sends: 300 viewers with real DTLS and SRTP on the
 //! loopback interface, 1 200-byte packets in pictures of 14 at 30 a second, with retransmission history,
 //! sender reports and transport-wide feedback; every hundredth datagram is lost on the way and sent again.
-//! `bench [viewers] [seconds]`.
+//! `bench [viewers] [seconds] [metered]`; the last lets all viewers be metered, and everything is allowed.
 //!
 //! The figure is datagrams sent by the thread's processor time, so it does not depend on what else runs
 //! here. The loopback interface charges the receiver's half of the kernel's work to the sender.
@@ -20,7 +20,9 @@ use str0m::change::SdpAnswer;
 use str0m::media::{Direction, MediaKind};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc};
-use tickcast_sfu::{Event, Lane, Layer, LayerChoice, RtpPacket, Sfu, SfuConfig, StreamId, ViewerConfig};
+use tickcast_sfu::{
+    Event, Lane, Layer, LayerChoice, Refused, RtpPacket, Sfu, SfuConfig, StreamId, ViewerConfig,
+};
 
 #[path = "../../xtask/src/bench/row.rs"]
 mod row;
@@ -45,9 +47,10 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());
     let viewers = arguments.next().unwrap_or(300);
     let seconds = arguments.next().unwrap_or(10) as u64;
+    let metered = std::env::args().any(|argument| argument == "metered");
     let (mut table, mut rows) = (String::from(HEADING), Vec::new());
     for estimate in [true, false] {
-        table.push_str(&measure(viewers, Duration::from_secs(seconds), estimate, &mut rows));
+        table.push_str(&measure(viewers, metered, Duration::from_secs(seconds), estimate, &mut rows));
     }
     println!("{table}");
     rows.iter().for_each(|row| println!("{}", row.to_line()));
@@ -56,7 +59,13 @@ fn main() {
 const HEADING: &str =
     "estimator  packets/s  a core  user ns  system ns  run  repaired  dropped  received by clients\n";
 
-fn measure(count: usize, span: Duration, estimate_bandwidth: bool, rows: &mut Vec<Row>) -> String {
+fn measure(
+    count: usize,
+    metered: bool,
+    span: Duration,
+    estimate_bandwidth: bool,
+    rows: &mut Vec<Row>,
+) -> String {
     let config = SfuConfig { max_peers: count, estimate_bandwidth, ..SfuConfig::default() };
     let (sfu, mut events) = Sfu::start(config).expect("a port on the loopback interface is free");
     let handle = sfu.handle();
@@ -68,7 +77,7 @@ fn measure(count: usize, span: Duration, estimate_bandwidth: bool, rows: &mut Ve
     let clients = {
         let (handle, stop) = (handle.clone(), Arc::clone(&stop));
         std::thread::spawn(move || {
-            let mut viewers: Vec<_> = (0..count).map(|_| join(&handle)).collect();
+            let mut viewers: Vec<_> = (0..count).map(|_| join(&handle, metered)).collect();
             serve(&mut viewers, &stop, &mut || {
                 // The other end waits for this and nothing else.
                 let _ = ready.send(());
@@ -121,8 +130,9 @@ fn measure(count: usize, span: Duration, estimate_bandwidth: bool, rows: &mut Ve
         );
     }
     let estimator = if estimate_bandwidth { "on" } else { "off" };
+    let viewers = if metered { "metered viewers" } else { "viewers" };
     let mut put = |better, what: &str, unit: &str, ours| {
-        let metric = format!("{count} viewers, estimator {estimator}: {what}");
+        let metric = format!("{count} {viewers}, estimator {estimator}: {what}");
         rows.push(Row::new(better, metric, unit, ours));
     };
     put(Better::More, "server's thread", "packets/s/core", a_core);
@@ -177,7 +187,7 @@ fn picture(seq: &mut u64, frame: u32, key: bool) -> Vec<(Lane, RtpPacket)> {
         .collect()
 }
 
-fn join(sfu: &tickcast_sfu::SfuHandle) -> Viewer {
+fn join(sfu: &tickcast_sfu::SfuHandle, metered: bool) -> Viewer {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port on the loopback interface is free");
     socket.set_nonblocking(true).expect("the system can");
     let now = Instant::now();
@@ -190,8 +200,13 @@ fn join(sfu: &tickcast_sfu::SfuHandle) -> Viewer {
     api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
     let (offer, pending) = api.apply().expect("a section was added");
     let choice = LayerChoice::Fixed(RenditionName::High);
-    let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::High, choice };
+    let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::High, choice, metered };
     let accepted = sfu.accept_viewer(&offer.to_sdp_string(), config).expect("the offer is a good one");
+    if metered {
+        // Each waits for room in the queue, as it is emptied by a thread of its own.
+        while sfu.meter(accepted.peer, 1) == Err(Refused::Busy) {}
+        while sfu.allow(accepted.peer, 1, u64::MAX) == Err(Refused::Busy) {}
+    }
     let answer = SdpAnswer::from_sdp_string(&accepted.answer_sdp).expect("the answer is a good one");
     rtc.sdp_api().accept_answer(pending, answer).expect("the answer fits");
     let socket = mio::net::UdpSocket::from_std(socket);

@@ -23,6 +23,8 @@ pub(crate) enum Order {
     RequestKeyframe { peer: PeerId, rid: Option<String> },
     SetLayer { peer: PeerId, choice: LayerChoice },
     SetCap { peer: PeerId, cap: RenditionName },
+    Meter { peer: PeerId, session: u32 },
+    Allow { peer: PeerId, session: u32, until: u64 },
     SetLayers { stream: StreamId, layers: Vec<Layer> },
     RestartStream { stream: StreamId },
     CloseStream { stream: StreamId },

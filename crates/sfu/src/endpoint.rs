@@ -238,6 +238,14 @@ impl Endpoint {
                 Err(TrySendError::Closed(_)) => {}
             }
         }
+        // Then metered viewers', each of which keeps what finds no room.
+        while lasting == 0
+            && let Some(event) = self.shard.poll_event()
+        {
+            if let Err(TrySendError::Full(event)) = self.queues.events.try_send(event) {
+                lasting += self.keep(event);
+            }
+        }
         self.shared.backlog.store(lasting > MAX_BACKLOG, Ordering::Relaxed);
         lasting > 0
     }

@@ -31,6 +31,9 @@ pub struct ViewerConfig {
     /// The best layer that its tier pays for.
     pub max_layer: RenditionName,
     pub choice: LayerChoice,
+    /// Gets nothing but the seconds that [`SfuHandle::allow`] lets through. Costs a copy of each packet sent, to
+    /// know which of them arrive.
+    pub metered: bool,
 }
 
 /// A peer that may now connect.
@@ -182,7 +185,8 @@ impl SfuHandle {
 
     /// Answers a WHEP offer. The viewer gets packets from the next key frame after its DTLS handshake.
     pub fn accept_viewer(&self, offer_sdp: &str, config: ViewerConfig) -> Result<Accepted, Refused> {
-        self.accept(offer_sdp, Role::Viewer, |peer, session| Order::AddViewer { peer, session, config })
+        let role = if config.metered { Role::MeteredViewer } else { Role::Viewer };
+        self.accept(offer_sdp, role, |peer, session| Order::AddViewer { peer, session, config })
     }
 
     fn accept(
@@ -261,6 +265,19 @@ impl SfuHandle {
     /// The best layer that a viewer's tier pays for from now on.
     pub fn set_max_layer(&self, peer: PeerId, cap: RenditionName) -> Result<(), Refused> {
         self.order(Order::SetCap { peer, cap })
+    }
+
+    /// Begins a session of a metered viewer: what was allowed before no longer is, and once seconds are allowed
+    /// the next key frame begins second 0. The session before ends, with [`crate::Metering::Over`] for what it
+    /// had open. Ignored for viewers that are not metered.
+    pub fn meter(&self, peer: PeerId, session: u32) -> Result<(), Refused> {
+        self.order(Order::Meter { peer, session })
+    }
+
+    /// Lets the seconds [0, `until`) of this session through. It only rises: less than before is ignored, and so
+    /// is another session. Seconds go by with the stream's media whether they are allowed or not.
+    pub fn allow(&self, peer: PeerId, session: u32, until: u64) -> Result<(), Refused> {
+        self.order(Order::Allow { peer, session, until })
     }
 
     /// Opens a stream, or changes what it has. Viewers may be accepted before.

@@ -124,9 +124,11 @@ impl Peer {
     /// When the shard must look at it.
     pub fn next_due(&self, idle: Duration, connect: Duration) -> Instant {
         let mut due = self.wants.min(self.expires(idle, connect));
-        if let Side::Publisher(publisher) = &self.role
-            && let Some(deadline) = publisher.deadline()
-        {
+        let deadline = match &self.role {
+            Side::Publisher(publisher) => publisher.deadline(),
+            Side::Viewer(viewer) => viewer.meter.as_ref().and_then(|meter| meter.deadline()),
+        };
+        if let Some(deadline) = deadline {
             due = due.min(deadline);
         }
         due

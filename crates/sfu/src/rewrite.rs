@@ -51,6 +51,24 @@ impl Rewriter {
         Some(Numbered { seq: last.seq_out, timestamp: last.timestamp_out })
     }
 
+    /// The last number given out.
+    pub fn last_seq(&self) -> Option<u64> {
+        self.last.map(|last| last.seq_out)
+    }
+
+    /// The timestamp that a packet of the same source gets.
+    pub fn timestamp(&self, timestamp: u32) -> Option<u32> {
+        self.last.map(|last| timestamp.wrapping_add(last.offset))
+    }
+
+    /// Packets are not sent after all: numbering goes on after `seq`, as [`Rewriter::last_seq`] was before
+    /// them. Time went by.
+    pub fn take_back(&mut self, seq: u64) {
+        if let Some(last) = &mut self.last {
+            last.seq_out = seq;
+        }
+    }
+
     /// Room for a packet of ours in front of the next, with `timestamp` of the source.
     pub fn insert(&mut self, timestamp: u32) -> Option<Numbered> {
         let last = self.last.as_mut()?;

@@ -57,6 +57,8 @@ pub(crate) struct Session {
 pub(crate) enum Role {
     Publisher,
     Viewer,
+    /// What is sent to it and what it says of it is looked at.
+    MeteredViewer,
 }
 
 impl SessionFactory {
@@ -87,7 +89,7 @@ impl SessionFactory {
         let offer = Offer::inspect(text)?;
         match role {
             Role::Publisher => offer.check_publisher()?,
-            Role::Viewer => offer.check_viewer()?,
+            Role::Viewer | Role::MeteredViewer => offer.check_viewer()?,
         }
         let parsed = SdpOffer::from_sdp_string(text).map_err(|err| SdpRefused::Malformed(err.to_string()))?;
 
@@ -104,7 +106,7 @@ impl SessionFactory {
         let mid = |section: &Option<Section>| section.as_ref().map(|s| Mid::from(s.mid.as_str()));
         let (video_mid, audio_mid) = (mid(&offer.video), mid(&offer.audio));
         let (mut video_out, mut audio_out) = (None, None);
-        if role == Role::Viewer {
+        if role != Role::Publisher {
             video_out = video_mid.and_then(|mid| out_line(&mut rtc, mid, Codec::H264));
             audio_out = audio_mid.and_then(|mid| out_line(&mut rtc, mid, Codec::Opus));
         }
@@ -140,10 +142,11 @@ impl SessionFactory {
         // become those of the offer.
         codecs.add_h264(Pt::new_with_value(108), Some(Pt::new_with_value(109)), true, 0x42_e0_1f);
         codecs.add_h264(Pt::new_with_value(106), Some(Pt::new_with_value(107)), true, 0x42_00_1f);
-        if role == Role::Viewer && self.estimate_bandwidth {
+        if role != Role::Publisher && self.estimate_bandwidth {
             config = config.enable_bwe(Some(START_ESTIMATE));
         }
-        config.build(now)
+        // The only way to see transport-wide feedback, and which numbers our packets got for it.
+        config.enable_raw_packets(role == Role::MeteredViewer).build(now)
     }
 }
 

@@ -2,6 +2,7 @@
 //! come out.
 
 mod fan_out;
+mod metering;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -50,13 +51,19 @@ struct Rest {
     keyframes: KeyframeRequests,
     events: VecDeque<Event>,
     outbox: Outbox,
+    /// Metered viewers of which there is something to tell.
+    talking: VecDeque<PeerId>,
 }
 
 impl Shard {
     /// `candidates` are the addresses that answers advertise; datagrams count as sent to one of them.
     pub fn new(config: SfuConfig, clock: Clock, candidates: Vec<SocketAddr>) -> Self {
-        let rest =
-            Rest { keyframes: KeyframeRequests::default(), events: VecDeque::new(), outbox: Outbox::new() };
+        let rest = Rest {
+            keyframes: KeyframeRequests::default(),
+            events: VecDeque::new(),
+            outbox: Outbox::new(),
+            talking: VecDeque::new(),
+        };
         Self {
             config,
             clock,
@@ -125,6 +132,7 @@ impl Shard {
                 let selector = Selector::new(config.choice, config.max_layer);
                 let (video, audio) = (session.video_out, session.audio_out);
                 let viewer = Viewer::new(config.stream, selector, video, audio);
+                let viewer = if config.metered { viewer.metered() } else { viewer };
                 self.streams.entry(config.stream).or_default().viewers.push(peer);
                 self.add(peer, *session, Side::Viewer(viewer), now);
             }
@@ -155,6 +163,12 @@ impl Shard {
                 self.with_viewer(peer, now, |viewer| viewer.selector.set_choice(choice));
             }
             Order::SetCap { peer, cap } => self.with_viewer(peer, now, |viewer| viewer.selector.set_cap(cap)),
+            Order::Meter { peer, session } => {
+                self.with_meter(peer, now, |viewer| viewer.begin_session(session));
+            }
+            Order::Allow { peer, session, until } => {
+                self.with_meter(peer, now, |viewer| viewer.allow(session, until));
+            }
             Order::SetLayers { stream, layers } => {
                 self.streams.entry(stream).or_default().set_layers(layers);
                 self.choose_all(stream, now);
@@ -202,8 +216,15 @@ impl Shard {
                 self.close(id, reason, now);
                 continue;
             }
-            if let Side::Publisher(publisher) = &mut peer.role {
-                publisher.flush(id, now, &mut |event| self.rest.events.push_back(event));
+            match &mut peer.role {
+                Side::Publisher(publisher) => {
+                    publisher.flush(id, now, &mut |event| self.rest.events.push_back(event));
+                }
+                Side::Viewer(viewer) => {
+                    if let Some(meter) = &mut viewer.meter {
+                        meter.handle_timeout(now);
+                    }
+                }
             }
             self.poll_session(id, now);
         }
@@ -217,15 +238,17 @@ impl Shard {
     }
 
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.rest.events.pop_front()
+        self.rest.events.pop_front().or_else(|| self.poll_metering())
     }
 
-    /// Puts an event back, behind all others.
+    /// Puts the event back that was polled last: behind all others, or where a metered viewer's belongs.
     pub(crate) fn unpoll_event(&mut self, event: Event) {
-        self.rest.events.push_back(event);
+        if let Some(event) = self.unpoll_metering(event) {
+            self.rest.events.push_back(event);
+        }
     }
 
-    /// Events that nobody read; while there are many, no peer should be added.
+    /// Events that nobody read, less those of metered viewers; while there are many, no peer should be added.
     pub fn event_backlog(&self) -> usize {
         self.rest.events.len()
     }
@@ -307,6 +330,7 @@ impl Shard {
             self.remove(id, reason);
             return;
         }
+        self.rest.tell(peer);
         let due = peer.next_due(self.config.idle_timeout, self.config.connect_timeout);
         if due != peer.due {
             self.timers.remove(&(peer.due, id));
@@ -334,12 +358,13 @@ impl Shard {
     }
 
     fn remove(&mut self, id: PeerId, reason: CloseReason) {
-        let Some(peer) = self.peers.remove(&id) else { return };
+        let Some(mut peer) = self.peers.remove(&id) else { return };
         self.timers.remove(&(peer.due, id));
         self.demux.forget_ufrag(&peer.creds.ufrag);
         for address in &peer.addresses {
             self.demux.unbind(*address, id);
         }
+        self.rest.tell_all(&mut peer);
         if let Side::Viewer(viewer) = &peer.role
             && let Some(stream) = self.streams.get_mut(&viewer.stream)
         {
@@ -437,6 +462,11 @@ impl Rest {
             (RtcEvent::SenderFeedback(report), Side::Publisher(publisher)) => {
                 publisher.note_report(&report, clock);
             }
+            (RtcEvent::RawPacket(raw), Side::Viewer(viewer)) => {
+                if let Some(meter) = &mut viewer.meter {
+                    meter.observe(*raw, now);
+                }
+            }
             (RtcEvent::KeyframeRequest(request), Side::Viewer(viewer)) => {
                 viewer.plis_seen += u64::from(request.kind == KeyframeRequestKind::Pli);
                 if let Some(layer) = viewer.current() {
@@ -471,7 +501,7 @@ impl Rest {
     /// Lets a connected viewer choose again, and asks for the key frame it needs.
     fn choose(&mut self, peer: &mut Peer, streams: &HashMap<StreamId, Stream>, now: Instant) {
         let (true, Side::Viewer(viewer)) = (peer.connected, &mut peer.role) else { return };
-        let Some(stream) = streams.get(&viewer.stream) else { return };
+        let Some(stream) = streams.get(&viewer.stream).filter(|stream| stream.opened) else { return };
         if let Some(layer) = viewer.choose(&stream.layers, now) {
             self.keyframes.want(viewer.stream, layer);
         }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod churn;
 mod join;
+mod metering;
 mod network;
 mod repair;
 mod socket;

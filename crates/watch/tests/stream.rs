@@ -42,7 +42,8 @@ struct Session(SfuHandle, PeerId);
 
 impl Signalling for Door {
     fn offer(&self, sdp: String) -> BoxFuture<'_, Result<Answer, SignallingError>> {
-        let viewer = ViewerConfig { stream: STREAM, max_layer: LAYER, choice: LayerChoice::Fixed(LAYER) };
+        let choice = LayerChoice::Fixed(LAYER);
+        let viewer = ViewerConfig { stream: STREAM, max_layer: LAYER, choice, metered: false };
         let accepted = match self.publish {
             true => self.handle.accept_publisher(&sdp),
             false => self.handle.accept_viewer(&sdp, viewer),

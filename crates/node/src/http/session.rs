@@ -76,6 +76,7 @@ pub async fn whep(
         stream: stream.media_id,
         max_layer: media::RenditionName::Ultra,
         choice: sfu::LayerChoice::Auto,
+        metered: false,
     };
     let accepted = app.sfu().accept_viewer(&offer, viewer).map_err(refused)?;
     let session = app.sessions().enter(accepted.peer, stream, Role::Viewer, etag(&accepted.ufrag));

@@ -46,6 +46,7 @@ impl Bench {
             stream: self.handle.media_id,
             max_layer: media::RenditionName::Ultra,
             choice: sfu::LayerChoice::Auto,
+            metered: false,
         };
         self.sfu.handle().accept_viewer(OFFER, config).unwrap().peer
     }

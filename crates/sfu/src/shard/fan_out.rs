@@ -75,7 +75,9 @@ impl Shard {
         if let Some(layer) = viewer.awaited() {
             self.rest.keyframes.want(stream, layer);
         }
-        if written && !std::mem::replace(peer.dirty, true) {
+        let news = viewer.meter.as_ref().is_some_and(|meter| meter.has_news());
+        // What is withheld needs the session's time as well: a deadline comes with it.
+        if (written || news) && !std::mem::replace(peer.dirty, true) {
             self.dirty.push(id);
         }
     }

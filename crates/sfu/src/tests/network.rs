@@ -45,7 +45,17 @@ pub struct Network {
     pub server: SocketAddr,
     /// Of RTP in either direction, one in so many is lost, chosen by the seed.
     pub lose_one_in: Option<u64>,
+    /// The same of reports and requests.
+    pub lose_reports: bool,
+    /// RTP packets with these timestamps never reach a client, however often they are sent.
+    pub lose_for_good: fn(timestamp: u32) -> bool,
     pub lost: u64,
+    /// Clients offer no video.
+    pub sound_alone: bool,
+    /// Whether the node reads events.
+    pub reads: bool,
+    /// Lines of clients' offers that hold one of these are left out.
+    pub left_out: &'static [&'static str],
     seed: u64,
     wire: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
@@ -102,7 +112,12 @@ impl Network {
             keyframe_requests: Vec::new(),
             server,
             lose_one_in: None,
+            lose_reports: false,
+            lose_for_good: |_| false,
             lost: 0,
+            sound_alone: false,
+            reads: true,
+            left_out: &[],
             seed: 0x9e37_79b9_7f4a_7c15,
             wire: BTreeMap::new(),
             sent: 0,
@@ -117,25 +132,33 @@ impl Network {
         for name in LADDER {
             simulcast.add_send_layer(SimulcastLayer::new(name.rid()));
         }
-        let at = self.join(Direction::SendOnly, Some(simulcast), |peer, session| Order::AddPublisher {
-            peer,
-            session,
-        });
+        let at = self
+            .join(Role::Publisher, Some(simulcast), |peer, session| Order::AddPublisher { peer, session });
         self.publisher = Some(self.clients[at].peer);
         at
     }
 
     pub fn join_viewer(&mut self, choice: LayerChoice) -> usize {
-        let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::Ultra, choice };
-        self.join(Direction::RecvOnly, None, |peer, session| Order::AddViewer { peer, session, config })
+        self.join_as(choice, Role::Viewer)
+    }
+
+    pub fn join_metered(&mut self, choice: LayerChoice) -> usize {
+        self.join_as(choice, Role::MeteredViewer)
+    }
+
+    fn join_as(&mut self, choice: LayerChoice, role: Role) -> usize {
+        let metered = role == Role::MeteredViewer;
+        let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::Ultra, choice, metered };
+        self.join(role, None, |peer, session| Order::AddViewer { peer, session, config })
     }
 
     fn join(
         &mut self,
-        direction: Direction,
+        role: Role,
         simulcast: Option<Simulcast>,
         order: impl FnOnce(PeerId, Box<crate::session::Session>) -> Order,
     ) -> usize {
+        let direction = if role == Role::Publisher { Direction::SendOnly } else { Direction::RecvOnly };
         let address = SocketAddr::from(([10, 0, 1, 1], 10_000 + self.next_peer as u16));
         let peer = PeerId(self.next_peer);
         self.next_peer += 1;
@@ -143,10 +166,15 @@ impl Network {
         rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
         let mut api = rtc.sdp_api();
         let audio = api.add_media(MediaKind::Audio, direction, None, None, None);
-        let video = api.add_media(MediaKind::Video, direction, None, None, simulcast);
+        let video = match self.sound_alone {
+            true => audio,
+            false => api.add_media(MediaKind::Video, direction, None, None, simulcast),
+        };
         let (offer, pending) = api.apply().unwrap();
-        let role = if direction == Direction::SendOnly { Role::Publisher } else { Role::Viewer };
-        let session = self.factory.make(self.now, &offer.to_sdp_string(), role).unwrap();
+        let offer = offer.to_sdp_string();
+        let kept =
+            offer.split_inclusive("\r\n").filter(|line| !self.left_out.iter().any(|out| line.contains(out)));
+        let session = self.factory.make(self.now, &kept.collect::<String>(), role).unwrap();
         let answer = SdpAnswer::from_sdp_string(&session.answer).unwrap();
         rtc.sdp_api().accept_answer(pending, answer).unwrap();
         let session_answer = session.answer.clone();
@@ -279,7 +307,8 @@ impl Network {
             }
             self.shard.outbox().clear();
             for post in posts {
-                if is_rtp(&post.2) && self.loses() {
+                let for_good = is_rtp(&post.2) && (self.lose_for_good)(timestamp_of(&post.2));
+                if for_good || (is_rtp(&post.2) || self.lose_reports && is_rtcp(&post.2)) && self.loses() {
                     self.lost += 1;
                     continue;
                 }
@@ -287,7 +316,9 @@ impl Network {
                 self.wire.insert((self.now + DELAY, self.sent), post);
             }
             let mut media = Vec::new();
-            while let Some(event) = self.shard.poll_event() {
+            while self.reads
+                && let Some(event) = self.shard.poll_event()
+            {
                 self.play_node(event, &mut media);
             }
             if media.is_empty() {
@@ -401,6 +432,15 @@ impl Client {
 /// RTP, and not RTCP (RFC 5761 §4).
 fn is_rtp(bytes: &[u8]) -> bool {
     (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1])
+}
+
+fn is_rtcp(bytes: &[u8]) -> bool {
+    (128..192).contains(&bytes[0]) && !is_rtp(bytes)
+}
+
+/// An RTP header is not encrypted (RFC 3550 §5.1).
+fn timestamp_of(rtp: &[u8]) -> u32 {
+    u32::from_be_bytes(rtp[4..8].try_into().unwrap())
 }
 
 /// Forwards `frames` pictures of each camera at 30 a second, answering key-frame requests as an encoder

@@ -11,7 +11,7 @@ use str0m::{Candidate, Event as RtcEvent, Input, Output, Rtc};
 
 use super::network::{Camera, client_rtc};
 use crate::config::SfuConfig;
-use crate::event::{CloseReason, Event};
+use crate::event::{CloseReason, Event, Metering};
 use crate::handle::{Refused, Sfu, SfuHandle, ViewerConfig};
 use crate::ids::{PeerId, StreamId};
 use crate::layer_choice::{Layer, LayerChoice};
@@ -30,13 +30,18 @@ struct Viewer {
 }
 
 fn join(sfu: &SfuHandle) -> Viewer {
+    join_as(sfu, false)
+}
+
+fn join_as(sfu: &SfuHandle, metered: bool) -> Viewer {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut rtc = client_rtc(Instant::now());
     rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
     let mut api = rtc.sdp_api();
     api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
     let (offer, pending) = api.apply().unwrap();
-    let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::High, choice: LayerChoice::Auto };
+    let choice = LayerChoice::Auto;
+    let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::High, choice, metered };
     let accepted = sfu.accept_viewer(&offer.to_sdp_string(), config).unwrap();
     let answer = SdpAnswer::from_sdp_string(&accepted.answer_sdp).unwrap();
     rtc.sdp_api().accept_answer(pending, answer).unwrap();
@@ -110,7 +115,8 @@ fn a_full_server_refuses_and_a_closed_peer_makes_room() {
     let (sfu, mut events) = start();
     let handle = sfu.handle();
     let viewers = [join(&handle), join(&handle), join(&handle)];
-    let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::High, choice: LayerChoice::Auto };
+    let choice = LayerChoice::Auto;
+    let config = ViewerConfig { stream: STREAM, max_layer: RenditionName::High, choice, metered: false };
     assert_eq!(handle.accept_viewer("v=0", config).unwrap_err(), Refused::Full);
     handle.close(viewers[0].peer).unwrap();
     let closed = std::iter::from_fn(|| events.blocking_recv()).find_map(|event| match event {
@@ -133,4 +139,40 @@ fn dropping_the_server_says_goodbye_and_stops_its_handles() {
     assert_eq!(handle.close(viewers[0].peer), Err(Refused::Stopped));
     let last = std::iter::from_fn(|| events.blocking_recv()).last();
     assert!(matches!(last, Some(Event::Closed { reason: CloseReason::Requested, .. })));
+}
+
+#[test]
+fn no_second_is_forgotten_where_the_queue_of_events_is_full() {
+    let config = SfuConfig { event_queue: 1, ..SfuConfig::default() };
+    let (sfu, mut events) = Sfu::start(config).unwrap();
+    let handle = sfu.handle();
+    handle.set_layers(STREAM, vec![Layer { name: RenditionName::High, kbps: 4_000 }]).unwrap();
+    let mut viewers = [join_as(&handle, true)];
+    turn_until(&mut viewers, |viewers| viewers[0].connected);
+    let peer = viewers[0].peer;
+    handle.meter(peer, 7).unwrap();
+    handle.allow(peer, 7, 50).unwrap();
+    let mut camera = Camera::new(RenditionName::High);
+    for second in 0..60 {
+        // A picture is a second after the one before.
+        camera.frame = second * 30;
+        let packets = camera.picture(None).into_iter();
+        handle.forward(STREAM, packets.map(|packet| (Lane::Video(camera.layer), packet)).collect());
+    }
+    turn_until(&mut viewers, |viewers| viewers[0].got == 101);
+    let (mut overs, mut reached) = (Vec::new(), Vec::new());
+    turn_until(&mut viewers, |_| {
+        while let Ok(event) = events.try_recv() {
+            match event {
+                Event::Metered { session: 7, what: Metering::Over { second, sent, .. }, .. } if sent > 0 => {
+                    overs.push(second);
+                }
+                Event::Metered { what: Metering::Reached { second, .. }, .. } => reached.push(second),
+                _ => {}
+            }
+        }
+        overs.len() == 50
+    });
+    assert_eq!(overs, (0..50).collect::<Vec<_>>());
+    assert_eq!(reached.last(), Some(&59));
 }

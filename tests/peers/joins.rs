@@ -12,32 +12,37 @@ use crate::broadcasts::{LIMIT, create, engine, info, node, wait_for_renditions, 
 
 /// Before anything is measured: pools and caches are full then.
 const WARM_UP: usize = 20;
+/// Thirty seconds and a segment, at 30 pictures a second: playlists let go of as much as comes from then on.
+const PICTURES_UNTIL_SEGMENTS_LEAVE: usize = 33 * 30;
 const JOINS: usize = 100;
 const JOINS_IN_SOAK: usize = 2_000;
 const AT_ONCE: usize = 10;
 /// A viewer takes 69 kB connected, and up to ten times that with its history: a leak of a hundred would be over.
 const GROWTH_MAX_KIB: i64 = 5 * 1024;
 
+/// Watches until so many pictures came.
+async fn watch(stream: &CreatedStream, pictures: usize) {
+    let signalling = Arc::new(HttpSignalling::new(&stream.whep_url, None).expect("an address"));
+    let (player, mut events) = WhepPlayer::connect(WhepConfig { network: Network::Loopback }, signalling);
+    let came = async {
+        let mut came = 0;
+        while came < pictures {
+            let Some(event) = events.recv().await else { return false };
+            came += usize::from(matches!(event, PlayEvent::Video(_)));
+        }
+        true
+    };
+    assert!(tokio::time::timeout(LIMIT, came).await.expect("pictures in time"), "pictures");
+    player.close().await;
+}
+
 /// Joins and leaves `count` times, each time until the first picture.
 async fn join_and_leave(stream: &CreatedStream, count: usize) {
     for _ in 0..count.div_ceil(AT_ONCE) {
         let mut viewers = tokio::task::JoinSet::new();
         for _ in 0..AT_ONCE {
-            let signalling = Arc::new(HttpSignalling::new(&stream.whep_url, None).expect("an address"));
-            viewers.spawn(async move {
-                let (player, mut events) =
-                    WhepPlayer::connect(WhepConfig { network: Network::Loopback }, signalling);
-                let picture = async {
-                    while let Some(event) = events.recv().await {
-                        if matches!(event, PlayEvent::Video(_)) {
-                            return true;
-                        }
-                    }
-                    false
-                };
-                assert!(tokio::time::timeout(LIMIT, picture).await.expect("a picture in time"), "a picture");
-                player.close().await;
-            });
+            let stream = stream.clone();
+            viewers.spawn(async move { watch(&stream, 1).await });
         }
         while let Some(viewer) = viewers.join_next().await {
             viewer.expect("a viewer");
@@ -69,7 +74,10 @@ fn a_hundred_joins_and_leaves_leave_memory_sockets_and_threads_as_they_were() {
     let mut engine = engine(folder.path(), &whip_output(&stream));
     wait_for_renditions(&node, &stream, 2);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(join_and_leave(&stream, WARM_UP));
+    runtime.block_on(async {
+        join_and_leave(&stream, WARM_UP).await;
+        watch(&stream, PICTURES_UNTIL_SEGMENTS_LEAVE).await;
+    });
     wait_until_alone(&node, &stream);
     // HTTP connections of the viewers close a moment after them.
     let settled = wait_until("open files that stay", LIMIT, || {

@@ -1,8 +1,25 @@
 //! Rails: where channels are opened, settled and closed. One trait, [`Rail`]; a node and a wallet know no more of a chain
 //! than it says. Keys are somebody else's: transactions are signed by a [`pay::Signer`] that is handed in.
 
+mod blocks;
+mod calls;
+mod endpoints;
+mod escrow;
+mod events;
+mod heads;
+mod link;
+mod nonces;
 mod rail;
+mod shared;
+mod submission;
+mod transfer;
+mod watching;
+
+pub use escrow::EscrowRail;
+pub use shared::Settings;
+pub use transfer::TransferRail;
 
 pub use rail::{
-    Answer, BlockRef, Call, ChannelNews, ChannelState, Included, Rail, RailError, RailInfo, RailKind, TxSigner, Update,
+    Answer, BlockRef, Call, ChannelNews, ChannelState, Included, News, Rail, RailError, RailInfo, RailKind,
+    SettleRefused, TransferNews, TxSigner, Update,
 };

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use pay::{
-    AccountId, Amount, AssetId, ChannelEvent, ChannelId, ChannelTerms, CloseTerms, Genesis, Phase, Signed, Signer,
-    UnixMillis, Voucher,
+    AccountId, Amount, AssetId, ChannelEvent, ChannelId, ChannelTerms, CloseTerms, Genesis, Phase, Signed,
+    Signer, UnixMillis, Voucher,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -71,12 +71,29 @@ pub struct ChannelNews {
     pub terms: Option<ChannelTerms>,
 }
 
+/// Somebody paid somebody, in the rail's asset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TransferNews {
+    pub from: AccountId,
+    pub to: AccountId,
+    pub amount: Amount,
+}
+
+/// What happened in a block, or in several, in order. Which of it matters is the reader's to know.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct News {
+    /// Never any on a transfer rail.
+    pub channels: Vec<ChannelNews>,
+    /// Payments by transactions of their own; what a channel pays is not among them.
+    pub transfers: Vec<TransferNews>,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Update {
-    /// A new best block, with everything of the blocks above the last final one, in order.
-    Head { block: BlockRef, time: UnixMillis, pending: Vec<ChannelNews> },
+    /// A new best block, with everything of the blocks above the last final one.
+    Head { block: BlockRef, time: UnixMillis, pending: News },
     /// A block is final. Every final block comes once, in order, none left out.
-    Final { block: BlockRef, time: UnixMillis, events: Vec<ChannelNews> },
+    Final { block: BlockRef, time: UnixMillis, news: News },
     /// No endpoint answers. What was said holds until the next update.
     Disconnected { reason: String },
 }
@@ -95,20 +112,36 @@ pub struct ChannelState {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Call {
     /// Locks `deposit` under the terms; the payer is the signer.
-    Open { terms: ChannelTerms, deposit: Amount, expires_at: UnixMillis },
+    Open {
+        terms: ChannelTerms,
+        deposit: Amount,
+        expires_at: UnixMillis,
+    },
     /// `by` is added to the deposit.
-    TopUp { channel: ChannelId, by: Amount },
+    TopUp {
+        channel: ChannelId,
+        by: Amount,
+    },
     /// One that the chain does not take is passed over, and the others are settled.
     Settle(Vec<Signed<Voucher>>),
     /// Both have signed: the session key's signature, and the node's.
-    CooperativeClose { session: Signed<CloseTerms>, node: Signed<CloseTerms> },
+    CooperativeClose {
+        session: Signed<CloseTerms>,
+        node: Signed<CloseTerms>,
+    },
     /// The payer alone: the dispute window begins.
     StartClose(ChannelId),
     /// After the dispute window, or after the expiry.
     Close(ChannelId),
-    Transfer { to: AccountId, amount: Amount },
+    Transfer {
+        to: AccountId,
+        amount: Amount,
+    },
     /// A stream's metadata, by content id (CIDv1 bytes), under the creator's account.
-    PublishStream { stream: [u8; 16], metadata: Vec<u8> },
+    PublishStream {
+        stream: [u8; 16],
+        metadata: Vec<u8>,
+    },
 }
 
 /// A transaction in a final block, and it did what it was to do.
@@ -118,7 +151,15 @@ pub struct Included {
     /// Of the transaction.
     pub hash: [u8; 32],
     pub fee: Amount,
-    pub events: Vec<ChannelNews>,
+    pub news: News,
+    /// Of [`Call::Settle`]: the channels that were passed over, and why.
+    pub refused: Vec<SettleRefused>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SettleRefused {
+    pub channel: ChannelId,
+    pub reason: String,
 }
 
 pub trait Rail: Send + Sync {

@@ -197,10 +197,8 @@ impl Meter {
         let passes = !session.held;
         self.reach(number, now);
         let session = self.session.as_mut()?;
-        let newest = session.clock.as_ref()?.reached?;
         if let Some(second) = session.seconds.iter_mut().rfind(|second| second.number == number) {
             second.latest = now;
-            second.ended = second.ended.filter(|_| number < newest);
             second.withheld += if passes { 0 } else { packets };
         }
         passes.then_some(number)

@@ -227,6 +227,7 @@ fn extend(near: u64, low: u16) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use str0m::rtp::ExtensionValues;
     use str0m::rtp::rtcp::ReceiverReport;
 
     use super::*;
@@ -276,6 +277,69 @@ mod tests {
         assert_eq!(reported(Duration::from_millis(900), &[(100, 1)]), 0);
         assert_eq!(reported(Duration::from_millis(1_000), &[(100, 1)]), 99);
         assert_eq!(reported(LATER, &[]), 0);
+    }
+
+    /// A packet on its way, with its transport-wide number.
+    fn transmitted(ssrc: u32, transmission: u16, body: &[u8]) -> RawPacket {
+        let ext_vals = ExtensionValues { transport_cc: Some(transmission), ..Default::default() };
+        let header = RtpHeader {
+            ssrc: ssrc.into(),
+            sequence_number: 1,
+            ext_vals,
+            header_len: 0,
+            ..Default::default()
+        };
+        RawPacket::RtpTx(header, body.to_vec())
+    }
+
+    /// Transport-wide feedback on one packet: sources, number, count, time, and a run of one
+    /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+    fn feedback(transmission: u8, arrived: bool) -> RawPacket {
+        let mut bytes = vec![0, 0, 0, 1, 0, 0, 0, 7, 0, transmission, 0, 1, 0, 0, 1, 0];
+        bytes.extend(if arrived { &[0x20, 1, 4][..] } else { &[0, 1] });
+        RawPacket::RtcpRx(Rtcp::Twcc(Twcc::try_from(&bytes[..]).unwrap()))
+    }
+
+    #[test]
+    fn what_is_said_of_an_earlier_transmission_does_not_count_against_a_later_one() {
+        let again = [0, 1];
+        for (denied, arrived, silent) in [(0, 0, 1), (1, 0, 0)] {
+            let (mut receipts, start) = (Receipts::new(7.into(), Some(8.into())), Instant::now());
+            let (mut named, later) = (0, start + LATER);
+            receipts.sent(1, 0, start);
+            for raw in [transmitted(7, 0, &[]), transmitted(8, 1, &again), feedback(denied, false)] {
+                receipts.observe(raw, start, &mut |_| named += 1);
+            }
+            receipts.observe(report(1, 0), later, &mut |_| named += 1);
+            assert_eq!((named, receipts.close(0)), (arrived, silent), "{denied}");
+        }
+    }
+
+    #[test]
+    fn a_packet_that_arrived_any_time_is_named_once() {
+        let (mut receipts, now) = (Receipts::new(7.into(), Some(8.into())), Instant::now());
+        let mut named = Vec::new();
+        receipts.sent(1, 3, now);
+        for raw in [
+            transmitted(7, 0, &[]),
+            transmitted(8, 1, &[0, 1]),
+            feedback(0, false),
+            feedback(1, true),
+            feedback(0, true),
+        ] {
+            receipts.observe(raw, now, &mut |second| named.push(second));
+        }
+        assert_eq!((named, receipts.close(3)), (vec![3], 0));
+    }
+
+    #[test]
+    fn packets_that_are_never_spoken_of_take_bounded_room() {
+        let (mut receipts, now) = (Receipts::new(7.into(), Some(8.into())), Instant::now());
+        for seq in 1..100_000 {
+            receipts.sent(seq, 0, now);
+            receipts.observe(transmitted(8, seq as u16, &(seq as u16).to_be_bytes()), now, &mut |_| {});
+        }
+        assert!(receipts.packets.len() <= MAX_PACKETS && receipts.transmissions.len() <= MAX_TRANSMISSIONS);
     }
 
     #[test]

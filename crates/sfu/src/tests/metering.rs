@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::RenditionName::{High, Low};
+use str0m::media::KeyframeRequestKind;
 
 use super::network::*;
 use crate::command::Order;
@@ -121,16 +122,19 @@ fn nothing_reaches_a_metered_viewer_before_it_is_allowed() {
     let mut net = Network::new();
     let viewer = net.join_metered(LayerChoice::Fixed(High));
     net.connect();
+    net.run_for(Duration::from_secs(1));
+    assert!(net.keyframe_requests.is_empty());
     let mut camera = Camera::new(High);
     broadcast(&mut net, &mut camera, 60);
     meter(&mut net, viewer, 1);
+    camera.want_key = true;
     broadcast(&mut net, &mut camera, 60);
     assert!(net.clients[viewer].got.is_empty() && said(&net, viewer, 1).is_empty());
-    assert_eq!(camera.keys, 1, "no key frame is asked for what cannot pass");
+    assert_eq!(camera.keys, 2, "no key frame is asked for what cannot pass");
     allow(&mut net, viewer, 1, 9);
     broadcast(&mut net, &mut camera, 10);
     let pictures = net.clients[viewer].pictures();
-    assert!(is_key_start(&pictures[0].2) && camera.keys == 2, "{}", camera.keys);
+    assert!(is_key_start(&pictures[0].2) && camera.keys == 3, "{}", camera.keys);
     assert_eq!(pictures[0].1, began(&said(&net, viewer, 1)));
 }
 
@@ -147,7 +151,12 @@ fn exactly_the_seconds_that_are_allowed_pass() {
     let all = (0, SECOND + 1, 0, SECOND + 1);
     let seconds = [all, (1, 60, 0, 60), (2, 60, 0, 60), (3, 0, 60, 0), (4, 0, 60, 0)];
     assert_eq!(overs(&said), seconds);
-    assert!(said.contains(&Metering::Reached { second: 3, until: 3 }), "what is withheld is told");
+    let at = |wanted: Metering| {
+        let is = |event: &Event| matches!(event, Event::Metered { what, .. } if *what == wanted);
+        net.events.iter().find(|(_, event)| is(event)).unwrap().0
+    };
+    let withheld = at(Metering::Reached { second: 3, until: 3 });
+    assert_eq!(withheld - at(said[0]), FRAME * 90, "what is withheld is told when it comes");
     assert_eq!(camera.keys, 1, "no key frame is asked for what cannot pass");
 }
 
@@ -173,16 +182,38 @@ fn after_a_hold_pictures_go_on_with_a_key_frame_where_time_is_by_then() {
     assert_eq!((net.clients[viewer].pictures().len(), sounds(&net, viewer)), (61, 30));
     allow(&mut net, viewer, 1, 5);
     net.run_for(Duration::from_millis(1));
-    broadcast(&mut net, &mut camera, 60);
+    assert_eq!(net.keyframe_requests.len(), 1, "one is asked for as soon as it is allowed");
+    // The encoder takes five pictures to answer.
+    for _ in 0..5 {
+        net.keyframe_requests.clear();
+        broadcast(&mut net, &mut camera, 1);
+    }
+    camera.want_key = true;
+    broadcast(&mut net, &mut camera, 55);
     assert_no_hole(&net, viewer);
     let pictures = net.clients[viewer].pictures();
-    assert!(is_key_start(&pictures[61].2) && camera.keys == 2);
-    // Asked for as soon as it was allowed: the next picture is one.
-    assert_eq!(pictures[61].1.wrapping_sub(pictures[0].1), 75 * 3_000);
-    assert_eq!(sounds(&net, viewer), 30 + 60);
+    assert!(is_key_start(&pictures[61].2));
+    assert_eq!(pictures[61].1.wrapping_sub(pictures[0].1), 80 * 3_000);
+    assert_eq!(sounds(&net, viewer), 30 + 55);
     let overs = overs(&said(&net, viewer, 1));
-    assert_eq!(overs[..3], [(0, 61, 0, 61), (1, 0, 60, 0), (2, 31, 30, 31)]);
+    assert_eq!(overs[..3], [(0, 61, 0, 61), (1, 0, 60, 0), (2, 21, 40, 21)]);
     assert!(is_delivered(&overs[3]));
+}
+
+#[test]
+fn a_viewer_asks_in_vain_for_a_key_frame_that_may_not_pass() {
+    let (mut net, viewer, mut camera) = watching(1);
+    broadcast(&mut net, &mut camera, 20);
+    let ask = |net: &mut Network, camera: &mut Camera| {
+        let client = &mut net.clients[viewer];
+        let mut api = client.rtc.direct_api();
+        api.stream_rx_by_mid(client.video, None).unwrap().request_keyframe(KeyframeRequestKind::Pli);
+        broadcast(net, camera, 40);
+    };
+    ask(&mut net, &mut camera);
+    assert_eq!(camera.keys, 2, "it may have this one");
+    ask(&mut net, &mut camera);
+    assert_eq!(camera.keys, 2);
 }
 
 #[test]
@@ -398,6 +429,8 @@ fn what_nobody_reads_is_bounded_and_shuts_the_gate_before_a_second_is_forgotten(
     assert!((128..145).contains(&sent.len()), "{}", sent.len());
     net.reads = true;
     net.run_for(Duration::from_millis(10));
+    let asked = net.events.iter().filter(|(_, event)| matches!(event, Event::KeyframeNeeded { .. }));
+    assert!(asked.count() <= 2, "a key frame is of no use meanwhile");
     let unread = said(&net, viewer, 1);
     assert!(unread.len() < 150, "{}", unread.len());
     let overs = overs(&unread);

@@ -32,7 +32,7 @@ pub struct ViewerConfig {
     pub max_layer: RenditionName,
     pub choice: LayerChoice,
     /// Gets nothing but the seconds that [`SfuHandle::allow`] lets through. Costs a copy of each packet sent, to
-    /// know which of them arrive.
+    /// know which of them arrive: about a fifth more processor time a packet.
     pub metered: bool,
 }
 

@@ -61,9 +61,9 @@ impl Progress {
         self.tab.as_ref().map_or(Amount::ZERO, Tab::spent)
     }
 
-    /// What `total` has of this day.
+    /// What `total` has of this day. To a clock that was set back it is still the day that it was.
     pub(crate) fn on_day(&self, day: u64, total: Amount) -> Amount {
-        let before = if self.day == day { self.before_day } else { self.spent() };
+        let before = if day > self.day { self.spent() } else { self.before_day };
         total.checked_sub(before).unwrap_or(Amount::ZERO)
     }
 

@@ -143,18 +143,33 @@ impl Wallet {
             let keystore = self.keystore_in(file)?;
             let public = keystore.public()?;
             let account = public.account();
+            let path = Self::account_file(&account);
+            if path != Path::new(ACCOUNTS).join(file) {
+                let why = format!(
+                    "its name is not its account's: `tickcast wallet import keystore` takes it in as {}",
+                    path.display()
+                );
+                return Err(self.folder.damaged(&Path::new(ACCOUNTS).join(file), why).into());
+            }
             let name = Name::new(keystore.name()).or_else(|_| Name::new(&file[..file.len().min(12)]))?;
             let ownership = Ownership::Own(public.scheme);
             accounts.push(Account { name, account, ownership, created: keystore.created() });
         }
         accounts.sort_by(|one, other| one.name.cmp(&other.name));
-        let watched = read_book(&self.folder)?;
-        accounts.extend(watched.entries(Shelf::Watched).iter().map(|entry| Account {
-            name: entry.name.clone(),
-            account: entry.address.account,
-            ownership: Ownership::Watched,
-            created: UnixMillis(0),
-        }));
+        let book = read_book(&self.folder)?;
+        // A kill while its key came in may have left one in both places.
+        let is_own =
+            |entry: &&Entry| accounts.iter().any(|own: &Account| own.account == entry.address.account);
+        let watched = book.entries(Shelf::Watched).iter().filter(|entry| !is_own(entry));
+        let watched: Vec<_> = watched
+            .map(|entry| Account {
+                name: entry.name.clone(),
+                account: entry.address.account,
+                ownership: Ownership::Watched,
+                created: UnixMillis(0),
+            })
+            .collect();
+        accounts.extend(watched);
         Ok(accounts)
     }
 

@@ -26,10 +26,12 @@ pub fn test(filter: &[String]) -> Result {
     build::pages()?;
     say("test: the pages");
     run(build::npm(&root().join("ui")).args(["run", "--silent", "test"]))?;
-    say("test: what is published for payment, by another implementation");
-    let vectors = root().join("crates/pay/vectors/verify");
-    build::packages(&vectors)?;
-    run(build::npm(&vectors).args(["run", "--silent", "test"]))?;
+    say("test: what is published for payment and of keys, by another implementation");
+    for vectors in ["crates/pay/vectors/verify", "crates/wallet/vectors/verify"] {
+        let vectors = root().join(vectors);
+        build::packages(&vectors)?;
+        run(build::npm(&vectors).args(["run", "--silent", "test"]))?;
+    }
     say("test: lints");
     run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     say("test: the executable");
@@ -104,7 +106,7 @@ pub fn screenshots() -> Result {
         Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(failed(err)),
         _ => std::fs::create_dir_all(&data).map_err(failed)?,
     }
-    run(Command::new(&tickcast).args(["demo", "--seconds", "14", "--data"]).arg(&data))?;
+    run(Command::new(&tickcast).args(["demo", "--free", "--seconds", "14", "--data"]).arg(&data))?;
     let folder = root().join("assets/screenshots");
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let mut ffmpeg = Command::new("ffmpeg");

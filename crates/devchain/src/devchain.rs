@@ -64,6 +64,12 @@ impl Config {
         Self { sealing: Sealing::ByHand, finality: Finality::ByHand, ..Self::default() }
     }
 
+    /// As slow as public chains are: six seconds a block, final after eighteen.
+    pub fn slow() -> Self {
+        let period = Duration::from_secs(6);
+        Self { sealing: Sealing::Every(period), finality: Finality::Behind(3), ..Self::default() }
+    }
+
     /// Every transaction has a final block of its own at once.
     pub fn at_once() -> Self {
         Self { sealing: Sealing::OnDemand, finality: Finality::Behind(0), ..Self::default() }

@@ -1,6 +1,7 @@
 //! An address where the chain is served, and the ways in which one can fail its clients.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonrpsee::server::{Server, ServerConfig, ServerHandle};
@@ -23,6 +24,8 @@ pub(crate) enum Manner {
 pub(crate) struct View {
     pub shared: Arc<Shared>,
     manner: Mutex<Manner>,
+    /// Transactions that were taken and went nowhere.
+    pub lost: AtomicUsize,
 }
 
 impl View {
@@ -47,7 +50,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub(crate) async fn open(shared: Arc<Shared>, port: u16) -> std::io::Result<Self> {
-        let view = Arc::new(View { shared, manner: Mutex::default() });
+        let view = Arc::new(View { shared, manner: Mutex::default(), lost: AtomicUsize::new(0) });
         let module = rpc::module(Context { view: view.clone() }).map_err(std::io::Error::other)?;
         let config = ServerConfig::builder().max_connections(256).max_response_body_size(32 << 20).build();
         let server = Server::builder().set_config(config).build((Ipv4Addr::LOCALHOST, port)).await?;
@@ -72,6 +75,11 @@ impl Endpoint {
     /// From now on it passes transactions on, but its answer to who sent them is lost.
     pub fn fall_silent(&self) {
         self.set(Manner::Silent);
+    }
+
+    /// How many transactions it took and did not pass on.
+    pub fn lost(&self) -> usize {
+        self.view.lost.load(Ordering::Relaxed)
     }
 
     pub fn recover(&self) {

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::types::ErrorObjectOwned;
@@ -46,6 +47,7 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
 fn submit(context: &Context, bytes: &str) -> Result<Hash, ErrorObjectOwned> {
     let bytes = unhex(bytes)?;
     if let Manner::Frozen(_) = context.view.manner() {
+        context.view.lost.fetch_add(1, Ordering::Relaxed);
         return Ok(BlakeTwo256::hash(&bytes));
     }
     let submitted = context.view.shared.chain().submit(bytes);

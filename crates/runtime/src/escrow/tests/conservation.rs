@@ -50,7 +50,7 @@ fn take(step: Step, asset: Option<u32>) {
 fn hold_true(asset: Option<u32>) {
     use frame_support::traits::fungibles::{Inspect as _, InspectHold as _};
     let has = |who: AccountId32| match asset {
-        None => Balances::total_balance(&who),
+        None => <Balances as frame_support::traits::fungible::Inspect<_>>::total_balance(&who),
         Some(asset) => crate::construction::AssetsHolder::total_balance(asset, &who),
     };
     let everything: u128 = [alice(), bob(), carol()].into_iter().map(&has).sum();

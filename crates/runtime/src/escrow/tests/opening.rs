@@ -32,7 +32,7 @@ fn a_channel_is_named_by_all_of_its_terms() {
         60_000_u64.to_le_bytes().to_vec(),
     ]
     .concat();
-    assert_eq!(terms().id(CHAIN), H256(sp_core::blake2_256(&bytes)));
+    assert_eq!(terms().id(CHAIN), H256(sp_io::hashing::blake2_256(&bytes)));
     let asset = Terms { asset: Some(0x0403_0201), ..terms() };
     assert_eq!(asset.encode()[..5], [1, 1, 2, 3, 4]);
 }

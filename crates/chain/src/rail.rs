@@ -90,7 +90,7 @@ pub struct News {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Update {
-    /// A new best block, with everything of the blocks above the last final one.
+    /// A new best block, or a new last final one, with everything of the blocks above the latter.
     Head { block: BlockRef, time: UnixMillis, pending: News },
     /// A block is final. Every final block comes once, in order, none left out.
     Final { block: BlockRef, time: UnixMillis, news: News },

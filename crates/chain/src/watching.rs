@@ -84,6 +84,8 @@ impl Telling<'_> {
             told = block.at;
             self.told = Some(told);
             self.is_lost = false;
+            // Less is pending now, if nothing else is new.
+            self.head = None;
         }
         // A node that is behind what was told has nothing to say about now.
         if heads.best.number < told.number || self.head == Some(heads.best.hash) {

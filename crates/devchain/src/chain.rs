@@ -132,6 +132,7 @@ impl Chain {
         };
         if let Some(folder) = folder {
             chain.replay(hash, folder)?;
+            chain.announce();
         }
         Ok(chain)
     }

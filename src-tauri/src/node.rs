@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use node::{Node, NodeConfig};
+use node::{AuditReport, Node, NodeConfig};
 use tokio::sync::mpsc;
 
 use crate::say;
@@ -16,8 +16,11 @@ const LAST_BROADCAST: Duration = Duration::from_secs(1);
 /// Words that may wait to be read; there are two in all, and more change nothing.
 const WORDS_MAX: usize = 8;
 
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    #[command(subcommand)]
+    pub task: Option<Task>,
     /// A configuration in TOML; assets/tickcast.toml is the commented default.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -32,8 +35,29 @@ pub struct Options {
     pub supervised: bool,
 }
 
-/// Serves until it is told to stop.
+#[derive(clap::Subcommand, Clone, Debug)]
+pub enum Task {
+    /// Proves that what was signed, stored and settled agrees to the unit. It changes nothing, and may run beside a
+    /// node.
+    Audit {
+        /// The node's configuration: its chain is asked, too.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Where the node's database lies, whatever the configuration says.
+        #[arg(long, value_name = "FOLDER")]
+        data: Option<PathBuf>,
+        /// Asks no chain, although one is configured.
+        #[arg(long)]
+        offline: bool,
+    },
+}
+
+/// Serves until it is told to stop, or does the one task that is asked for.
 pub fn run(options: &Options) -> anyhow::Result<()> {
+    if let Some(Task::Audit { config, data, offline }) = &options.task {
+        let read = Options { config: config.clone(), data: data.clone(), ..Options::default() };
+        return audit(&configuration(&read)?, *offline);
+    }
     #[cfg_attr(feature = "engine", expect(unused_mut, reason = "only a node without an engine changes it"))]
     let mut config = configuration(options)?;
     #[cfg(not(feature = "engine"))]
@@ -55,6 +79,32 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         node.stop().await;
         Ok(())
     })
+}
+
+fn audit(config: &NodeConfig, offline: bool) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("the async runtime could not be started")?;
+    let report: AuditReport = runtime.block_on(async {
+        let rail = match config.chain.as_ref().filter(|_| !offline) {
+            Some(chain) => Some(chain.connect().await?),
+            None => None,
+        };
+        anyhow::Ok(node::audit(&config.data_dir, rail).await?)
+    })?;
+    say(&format!(
+        "channels {}\nvouchers {}\nreceipts {}\nlog rows {}\npaid seconds {}\naccepted {}\nsettled {} ({})",
+        report.channels,
+        report.vouchers,
+        report.receipts,
+        report.log_rows,
+        report.ticks,
+        report.accepted,
+        report.settled,
+        if report.is_chain_asked { "by the chain" } else { "as the node read it: the chain was not asked" },
+    ));
+    report.findings.iter().for_each(|finding| say(&format!("WRONG: {finding}")));
+    anyhow::ensure!(report.is_clean(), "the books do not agree: {} findings", report.findings.len());
+    say("clean");
+    Ok(())
 }
 
 /// This program has no encoder; another may be named.

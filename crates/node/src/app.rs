@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sfu::SfuHandle;
 
+use crate::billing::Billing;
 use crate::config::NodeConfig;
 use crate::id::PlaybackId;
 use crate::server::Addresses;
@@ -21,6 +22,7 @@ pub struct App {
     sfu: SfuHandle,
     sessions: Sessions,
     transcoding: Option<Arc<Transcoding>>,
+    billing: Billing,
     streams: Mutex<BTreeMap<PlaybackId, StreamHandle>>,
     next_media_id: AtomicU64,
 }
@@ -30,7 +32,13 @@ pub struct App {
 pub struct TooManyStreams;
 
 impl App {
-    pub fn new(config: NodeConfig, addresses: Addresses, store: Store, sfu: SfuHandle) -> Self {
+    pub fn new(
+        config: NodeConfig,
+        addresses: Addresses,
+        store: Store,
+        sfu: SfuHandle,
+        billing: Billing,
+    ) -> Self {
         let transcoding = Transcoding::new(&config.transcode, addresses.rtmp).map(Arc::new);
         Self {
             config,
@@ -39,6 +47,7 @@ impl App {
             sfu,
             sessions: Sessions::default(),
             transcoding,
+            billing,
             streams: Mutex::default(),
             next_media_id: AtomicU64::new(1),
         }
@@ -58,6 +67,10 @@ impl App {
 
     pub fn sfu(&self) -> &SfuHandle {
         &self.sfu
+    }
+
+    pub fn billing(&self) -> &Billing {
+        &self.billing
     }
 
     pub fn sessions(&self) -> &Sessions {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::billing::ChainConfig;
 use crate::transcode::TranscodeConfig;
 
 /// A node's settings; [`NodeConfig::default`] is what an empty file means.
@@ -31,6 +32,8 @@ pub struct NodeConfig {
     pub max_peers: usize,
     pub max_streams: usize,
     pub transcode: TranscodeConfig,
+    /// How the node is paid; without it everything is free.
+    pub chain: Option<ChainConfig>,
 }
 
 impl Default for NodeConfig {
@@ -48,6 +51,7 @@ impl Default for NodeConfig {
             max_peers: 2000,
             max_streams: 200,
             transcode: TranscodeConfig::default(),
+            chain: None,
         }
     }
 }
@@ -87,7 +91,7 @@ impl NodeConfig {
         } else if !self.ice_servers.iter().all(|server| !server.is_empty() && server.chars().all(is_url)) {
             Some("ice_servers are addresses such as stun:stun.example.org")
         } else {
-            None
+            self.chain.as_ref().and_then(ChainConfig::mistake)
         }
     }
 
@@ -125,10 +129,22 @@ mod tests {
             ("max_streams = 0", "max_streams"),
             ("public_host = \"a b/../x\"", "public_host"),
             ("ice_servers = [\"stun:x\\nLink: y\"]", "ice_servers"),
+            ("[chain]\nendpoints = []", "chain.endpoints"),
+            ("[chain]\nlogin_host = \"a b\"", "chain.login_host"),
+            ("[chain]\noffer_s = 1", "chain.offer_s"),
         ] {
             assert!(said(text).unwrap_err().contains(key), "{text}");
         }
         assert!(said("public_host = \"live.example.org\"\nice_servers = [\"turn:[2001:db8::1]:3478?transport=udp\"]").is_ok());
+    }
+
+    #[test]
+    fn amounts_of_the_chain_are_decimal_text_and_its_table_may_be_empty() {
+        let text = "[chain]\nrail = \"transfer\"\nsettle_from = \"100000000000000000000\"";
+        let chain = toml::from_str::<NodeConfig>(text).unwrap().chain.unwrap();
+        assert_eq!((chain.settle_from.units(), chain.rail), (10_u128.pow(20), chain::RailKind::Transfer));
+        assert!(toml::from_str::<NodeConfig>(&text.replace("\"100", "100").replace("0\"", "0")).is_err());
+        assert_eq!(toml::from_str::<NodeConfig>("[chain]").unwrap().chain, Some(ChainConfig::default()));
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod connection;
 mod hls;
 mod links;
 mod pages;
+mod pay;
+mod pay_socket;
 mod refusal;
 mod session;
 mod streams;
@@ -16,7 +18,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -40,6 +42,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/streams", get(streams::list))
         .route("/api/v1/streams/{playback_id}", get(streams::show))
         .route("/api/stream/{playback_id}", get(streams::show))
+        .route("/api/stream/{playback_id}/join", post(pay::join))
+        .route("/api/stream/{playback_id}/signaling", get(pay::signaling))
+        .route("/api/stream/{playback_id}/pay", get(pay_socket::open))
+        .route("/api/pay", get(pay::info))
+        .route("/api/login/challenge", post(pay::challenge))
+        .route("/api/login", post(pay::login))
         .route("/whip", post(session::whip).options(session::describe))
         .route("/whep/{playback_id}", post(session::whep).options(session::describe))
         .route(
@@ -63,6 +71,8 @@ fn private() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/streams", post(streams::create))
         .route("/api/stream/create", post(streams::create))
+        .route("/api/stream/{playback_id}/prices", put(pay::set_prices))
+        .route("/api/creator/delegation", put(pay::delegate))
 }
 
 /// LL-HLS alone, for a CDN to pull from.

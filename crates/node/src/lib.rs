@@ -3,6 +3,7 @@
 //! Never decodes: foreign pictures and sound are bytes here. Knows no wallet, no window and no device.
 
 mod app;
+mod billing;
 pub mod config;
 mod descriptors;
 mod door;
@@ -18,6 +19,7 @@ mod store;
 mod stream;
 mod transcode;
 
+pub use billing::{AuditError, AuditReport, BillingError, ChainConfig, audit};
 pub use config::{ConfigError, NodeConfig};
 pub use server::{Addresses, Node, NodeError};
 pub use transcode::TranscodeConfig;

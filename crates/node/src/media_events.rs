@@ -22,6 +22,9 @@ pub async fn pump(app: Arc<App>, mut events: mpsc::Receiver<sfu::Event>) {
             sfu::Event::Closed { peer, reason } => {
                 if let Some(session) = app.sessions().leave(peer) {
                     tracing::debug!(stream = %session.stream.row.playback_id, ?peer, ?reason, "peer left");
+                    if let (Role::Viewer, Some(paid)) = (&session.role, app.billing().paid()) {
+                        paid.cashier.meters.gone(peer, reason == sfu::CloseReason::StreamEnded);
+                    }
                     let said_so = matches!(reason, sfu::CloseReason::Requested | sfu::CloseReason::ByPeer);
                     left(session, if said_so { Departure::Ended } else { Departure::Lost }).await;
                 }
@@ -31,7 +34,12 @@ pub async fn pump(app: Arc<App>, mut events: mpsc::Receiver<sfu::Event>) {
                     stream.offer(Message::KeyframeNeeded { layer });
                 }
             }
-            sfu::Event::LayerChanged { .. } | sfu::Event::ViewerStats { .. } | sfu::Event::Metered { .. } => {}
+            sfu::Event::Metered { peer, session, what } => {
+                if let Some(paid) = app.billing().paid() {
+                    paid.cashier.meters.put(peer, session, what);
+                }
+            }
+            sfu::Event::LayerChanged { .. } | sfu::Event::ViewerStats { .. } => {}
         }
     }
 }

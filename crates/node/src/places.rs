@@ -135,7 +135,7 @@ impl Drop for Place {
 }
 
 /// What one peer has at its hands: an IPv4 address, or the 64 bits that IPv6 gives to every subscriber.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             let [a, b, c, d, ..] = address.segments();

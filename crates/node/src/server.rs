@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::billing::{Billing, BillingError};
 use crate::config::NodeConfig;
 use crate::descriptors::{self, Shares};
 use crate::door::Door;
@@ -27,6 +28,10 @@ pub enum NodeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Media(#[from] sfu::StartError),
+    #[error(transparent)]
+    Billing(#[from] BillingError),
+    #[error("the node cannot be paid: {0}")]
+    Chain(#[from] chain::RailError),
 }
 
 impl NodeError {
@@ -63,6 +68,15 @@ impl Node {
     /// Opens every port or none. The database is touched only once nothing else can be refused: what another node
     /// has live is not ended.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        let rail = match &config.chain {
+            Some(chain) => Some(chain.connect().await?),
+            None => None,
+        };
+        Self::start_on(config, rail).await
+    }
+
+    /// The same, paid on `rail` by what the settings' `[chain]` says.
+    pub async fn start_on(config: NodeConfig, rail: Option<Arc<dyn chain::Rail>>) -> Result<Self, NodeError> {
         let http = bind("HTTP", config.http).await?;
         let hls = bind("HLS", config.hls).await?;
         let rtmp = bind("RTMP", config.rtmp).await?;
@@ -81,7 +95,9 @@ impl Node {
             rtmp: local(&rtmp, config.rtmp),
             media: sfu.handle().local_addr(),
         };
-        let app = Arc::new(App::new(config, addresses, store, sfu.handle()));
+        let rail = rail.map(|rail| (rail, config.chain.clone().unwrap_or_default()));
+        let (billing, cashier) = Billing::start(&config.data_dir, rail, store.clone(), sfu.handle()).await?;
+        let app = Arc::new(App::new(config, addresses, store, sfu.handle(), billing));
         let shares = Shares::of(descriptors::raise());
         // Viewers behind one address are many, and proxies stand before most of them.
         let http = Door::new(http, Places::new("HTTP", shares.http, shares.http));
@@ -92,11 +108,20 @@ impl Node {
         tasks.spawn(http::serve(hls, http::hls_router(Arc::clone(&app))));
         tasks.spawn(rtmp_server::serve(Arc::clone(&app), rtmp));
         tasks.spawn(media_events::pump(Arc::clone(&app), events));
+        if let Some(cashier) = cashier {
+            tasks.spawn(cashier.run());
+            tasks.spawn(renew(Arc::clone(&app)));
+        }
         Ok(Self { app, addresses, tasks, _sfu: sfu, _lock: lock })
     }
 
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
     }
 
     /// How many WHIP and WHEP sessions there are.
@@ -111,9 +136,20 @@ impl Node {
 
     /// Ends every broadcast and closes the database.
     pub async fn stop(mut self) {
+        // What was paid and is not stored comes first: nothing is taken after it.
+        if let Some(paid) = self.app.billing().paid() {
+            paid.cashier.end().await;
+        }
         self.tasks.shutdown().await;
         self.app.end_broadcasts().await;
         self.app.store().close().await;
+    }
+}
+
+/// Renews the offers of what is watched.
+async fn renew(app: Arc<App>) {
+    if let Some(paid) = app.billing().paid() {
+        paid.renew().await;
     }
 }
 

@@ -80,6 +80,11 @@ impl Sessions {
         Some(session)
     }
 
+    #[cfg(test)]
+    pub fn peers(&self) -> Vec<sfu::PeerId> {
+        self.tables().by_peer.keys().copied().collect()
+    }
+
     pub fn len(&self) -> usize {
         self.tables().by_peer.len()
     }

@@ -1,5 +1,7 @@
 //! The database: streams, broadcasts and viewers. SQLite in WAL mode.
 
+mod pricing;
+
 use std::path::Path;
 use std::str::FromStr;
 
@@ -35,6 +37,10 @@ pub struct StreamRow {
     pub status: StreamStatus,
     /// RFC 3339.
     pub started_at: Option<String>,
+    /// An account as text, or `local`.
+    pub creator: String,
+    /// Made with prices: nobody watches it without paying, whatever becomes of the chain.
+    pub is_paid: bool,
 }
 
 #[derive(Clone)]
@@ -45,12 +51,7 @@ pub struct Store {
 impl Store {
     /// Opens `tickcast.db` in `dir`, made and migrated where needed.
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str("sqlite://")?
-            .filename(dir.join("tickcast.db"))
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .busy_timeout(std::time::Duration::from_secs(5));
+        let options = options(dir)?.create_if_missing(true);
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         sqlx::migrate!("./migrations/sqlite").run(&pool).await?;
         let store = Self { pool };
@@ -83,7 +84,10 @@ impl Store {
             category: request.category.clone(),
             status: StreamStatus::Pending,
             started_at: None,
+            creator: creator.to_owned(),
+            is_paid: !request.prices.is_empty(),
         };
+        let mut tx = self.pool.begin().await?;
         sqlx::query(
             "INSERT INTO streams (id, playback_id, creator_id, title, description, category, stream_key, \
              created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
@@ -96,8 +100,10 @@ impl Store {
         .bind(&row.category)
         .bind(row.key.expose())
         .bind(now_text())
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
+        pricing::insert_prices(&mut tx, row.id, &request.prices).await?;
+        tx.commit().await?;
         Ok(row)
     }
 
@@ -191,8 +197,17 @@ impl Store {
     }
 }
 
-const SELECT: &str =
-    "SELECT id, playback_id, stream_key, title, description, category, status, started_at FROM streams";
+const SELECT: &str = "SELECT id, playback_id, stream_key, title, description, category, status, started_at, creator_id, \
+                      EXISTS (SELECT 1 FROM stream_prices WHERE stream_id = streams.id) AS is_paid FROM streams";
+
+/// How every connection to the database in `dir` is opened.
+pub(crate) fn options(dir: &Path) -> Result<SqliteConnectOptions, StoreError> {
+    Ok(SqliteConnectOptions::from_str("sqlite://")?
+        .filename(dir.join("tickcast.db"))
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .busy_timeout(std::time::Duration::from_secs(5)))
+}
 
 fn read_stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name);
@@ -206,6 +221,8 @@ fn read_stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
         category: text("category")?,
         status: StreamStatus::parse(&text("status")?).ok_or(StoreError::Unreadable("streams.status"))?,
         started_at: row.try_get("started_at")?,
+        creator: text("creator_id")?,
+        is_paid: row.try_get("is_paid")?,
     })
 }
 

@@ -35,6 +35,8 @@ pub async fn run(socket: TcpStream, peer: SocketAddr, place: Place, router: Rout
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        // A WebSocket goes on in the same place.
+        request.extensions_mut().insert(Arc::clone(&place));
         let (answer, place) = (router.call(request), Arc::clone(&place));
         async move {
             // One that has lost its place is cut below.
@@ -47,7 +49,8 @@ pub async fn run(socket: TcpStream, peer: SocketAddr, place: Place, router: Rout
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .serve_connection(TokioIo::new(Patient::new(socket, WRITE_TIME)), service);
+        .serve_connection(TokioIo::new(Patient::new(socket, WRITE_TIME)), service)
+        .with_upgrades();
     tokio::select! {
         () = place.displaced() => tracing::debug!("an HTTP connection gave its place to another"),
         served = serving => if let Err(err) = served {

@@ -36,6 +36,11 @@ impl Links {
         format!("{}/live/{id}.m3u8", self.base)
     }
 
+    /// The pay socket: a WebSocket at the same host.
+    pub fn pay(&self, id: &PlaybackId) -> String {
+        format!("ws{}/api/stream/{id}/pay", self.base.strip_prefix("http").unwrap_or(&self.base))
+    }
+
     pub fn watch(&self, id: &PlaybackId) -> String {
         format!("{}/watch/{id}", self.base)
     }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::store::StoreError;
 
-const PROBLEM: &str = "application/problem+json";
+pub const PROBLEM: &str = "application/problem+json";
 
 /// What a handler answers when it does not do what was asked.
 #[derive(Debug)]

@@ -11,9 +11,11 @@ use serde::Deserialize;
 
 use super::refusal::Refusal;
 use crate::app::App;
+use crate::billing::{Input, Priced, Ticket};
 use crate::id::{PlaybackId, StreamKey};
 use crate::media_events::left;
 use crate::session::{Role, Session, layers};
+use crate::store::StreamRow;
 use crate::stream::{Departure, PublishRefused, PublisherKind};
 
 const SDP: &str = "application/sdp";
@@ -72,15 +74,50 @@ pub async fn whep(
             return Err(Refusal::new(StatusCode::CONFLICT, "not_live", title).with_detail(detail));
         }
     };
+    let payer = if stream.row.is_paid { Some(payer(&app, &stream.row, &headers).await?) } else { None };
+    // A viewer that pays gets nothing before it does; its offer then says how good a layer it may have.
+    let max_layer = if payer.is_some() { media::RenditionName::VeryLow } else { media::RenditionName::Ultra };
     let viewer = sfu::ViewerConfig {
         stream: stream.media_id,
-        max_layer: media::RenditionName::Ultra,
+        max_layer,
         choice: sfu::LayerChoice::Auto,
-        metered: false,
+        metered: payer.is_some(),
     };
     let accepted = app.sfu().accept_viewer(&offer, viewer).map_err(refused)?;
-    let session = app.sessions().enter(accepted.peer, stream, Role::Viewer, etag(&accepted.ufrag));
+    let peer = accepted.peer;
+    let session = app.sessions().enter(peer, stream, Role::Viewer, etag(&accepted.ufrag));
+    if let (Some((ticket, priced)), Some(paid)) = (payer, app.billing().paid()) {
+        paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
+    }
     Ok(created(&app, &session, accepted.answer_sdp))
+}
+
+/// Whose viewer token came, and what the stream costs.
+async fn payer(
+    app: &App,
+    row: &StreamRow,
+    headers: &HeaderMap,
+) -> Result<(Arc<Ticket>, Arc<Priced>), Refusal> {
+    let paid = super::pay::paid(app)?;
+    let billing = app.billing();
+    let known = bearer_text(headers).and_then(|token| billing.tickets.redeem(token, billing.clock.now()));
+    let ticket = known.ok_or_else(|| {
+        Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "viewer_token_required",
+            "This stream is paid for by the second.",
+        )
+        .with_detail("Join it first, and send the viewer token as bearer.")
+    })?;
+    if ticket.stream != row.playback_id {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "wrong_stream",
+            "The viewer token is another stream's.",
+        ));
+    }
+    let priced = paid.catalogue.offers(row).await.map_err(super::pay::not_offered)?;
+    Ok((ticket, priced))
 }
 
 /// Trickled candidates, or an ICE restart (RFC 9725 §4.3).
@@ -180,9 +217,13 @@ fn offered(headers: &HeaderMap, body: &Bytes, wanted: &str) -> Result<String, Re
 }
 
 fn bearer(headers: &HeaderMap) -> Option<StreamKey> {
+    bearer_text(headers).map(StreamKey::presented)
+}
+
+pub fn bearer_text(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| StreamKey::presented(token.trim()))
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 fn unauthorized() -> Refusal {

@@ -8,11 +8,12 @@ use api::{CreateStream, CreatedStream, StreamInfo};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::header::HOST;
+use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::links::Links;
+use super::pay;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::id::PlaybackId;
@@ -27,25 +28,31 @@ pub async fn create(
     headers: HeaderMap,
     body: Result<Json<CreateStream>, JsonRejection>,
 ) -> Result<(StatusCode, Json<CreatedStream>), Refusal> {
-    // Until creators sign in, only this machine's own programs make streams; and not for a page whose host's name
+    let creator =
+        if headers.contains_key(AUTHORIZATION) { Some(pay::creator(&app, &headers).await?) } else { None };
+    // Without a creator's name only this machine's own programs make streams; and not for a page whose host's name
     // was made to mean this machine.
-    if !peer.ip().to_canonical().is_loopback() || !is_local_host(&headers) {
+    if creator.is_none() && !(peer.ip().to_canonical().is_loopback() && is_local_host(&headers)) {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "only_local",
-            "Streams are made on the node's own machine.",
+            "Streams are made on the node's own machine, or by a creator that has logged in.",
         ));
     }
-    let Json(request) = body.map_err(|err| {
-        if err.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Refusal::new(err.status(), "too_large", "The request is too large.");
-        }
-        Refusal::new(StatusCode::BAD_REQUEST, "bad_json", "The request is not a stream's description.")
-            .with_detail(err.body_text())
-    })?;
+    let request = pay::taken(body)?;
     check(&request)?;
-    let row = app.store().create_stream("local", &request).await?;
+    if !request.prices.is_empty() {
+        pay::paid(&app)?;
+        pay::check_prices(&request.prices)?;
+        if creator.is_none() {
+            // Says that a login is needed.
+            pay::person(&app, &headers)?;
+        }
+    }
+    let creator = creator.map_or_else(|| "local".to_owned(), |person| person.account.account().to_string());
+    let row = app.store().create_stream(&creator, &request).await?;
     let links = Links::new(&app, &headers);
+    let offers = pay::offers_of(&app, &row).await;
     Ok((
         StatusCode::CREATED,
         Json(CreatedStream {
@@ -57,7 +64,7 @@ pub async fn create(
             whep_url: links.whep(&row.playback_id),
             hls_url: links.hls(&row.playback_id),
             watch_url: links.watch(&row.playback_id),
-            offers: Vec::new(),
+            offers,
         }),
     ))
 }
@@ -98,7 +105,11 @@ fn check(request: &CreateStream) -> Result<(), Refusal> {
 pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<StreamInfo>>, Refusal> {
     let links = Links::new(&app, &headers);
     let rows = app.store().streams(LIST_MAX).await?;
-    Ok(Json(rows.into_iter().map(|row| info(&app, &links, row)).collect()))
+    let mut infos = Vec::with_capacity(rows.len());
+    for row in rows {
+        infos.push(info(&app, &links, row).await);
+    }
+    Ok(Json(infos))
 }
 
 pub async fn show(
@@ -108,11 +119,12 @@ pub async fn show(
 ) -> Result<Json<StreamInfo>, Refusal> {
     let id = PlaybackId::parse(&playback_id).ok_or_else(Refusal::no_such_stream)?;
     let row = app.store().stream_by_playback_id(&id).await?.ok_or_else(Refusal::no_such_stream)?;
-    Ok(Json(info(&app, &Links::new(&app, &headers), row)))
+    Ok(Json(info(&app, &Links::new(&app, &headers), row).await))
 }
 
-fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
+async fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
     let live = app.live(&row.playback_id).unwrap_or_default();
+    let offers = pay::offers_of(app, &row).await;
     StreamInfo {
         playback_id: row.playback_id.to_string(),
         title: row.title,
@@ -124,6 +136,6 @@ fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
         whep_url: links.whep(&row.playback_id),
         hls_url: links.hls(&row.playback_id),
         started_at: row.started_at,
-        offers: Vec::new(),
+        offers,
     }
 }

@@ -183,6 +183,10 @@ impl Connection {
         let id = PlaybackId::parse(key.expose_name()).filter(|_| known);
         let stream = id.and_then(|id| self.app.running(&id)).filter(|stream| stream.live().epoch.is_some());
         let refusal = match stream {
+            Some(stream) if stream.row.is_paid => Refusal::new(
+                "NetStream.Play.Failed",
+                "This stream is paid for, and is played by WebRTC alone",
+            ),
             Some(stream) if self.place.keep(kept_from_players(self.place.of())) => {
                 self.used_for = Use::Play(Playing::new(stream));
                 return Ok(self.session.accept()?);

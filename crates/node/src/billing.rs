@@ -1,0 +1,188 @@
+//! Being paid by the second: who may ask for money, who pays, what is open, and what is stored before anything is
+//! answered. What is right is decided in `pay`; here it meets sockets, media, the database and a chain.
+
+mod audit;
+mod cashier;
+mod catalogue;
+mod chain_config;
+mod clock;
+mod hot_key;
+mod journal;
+pub mod log;
+mod logins;
+mod meter_inbox;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod tickets;
+mod till;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain::Rail;
+use pay::Keypair;
+use sfu::SfuHandle;
+use thiserror::Error;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::store::{Store, StoreError};
+
+pub use audit::{AuditError, AuditReport, audit};
+pub use cashier::{Cashier, CashierHandle, Input, SAYINGS, Saying};
+pub use catalogue::{Catalogue, NoOffers, Priced};
+pub use chain_config::ChainConfig;
+pub use clock::PayClock;
+pub use hot_key::HotKeyError;
+pub use logins::{Logins, Person};
+pub use throttle::Throttle;
+pub use tickets::{Ticket, Tickets};
+pub use till::{ConnId, Party, Unable};
+
+use cashier::Payout;
+use journal::Journal;
+use till::{Rules, Till};
+
+/// How often offers are looked at that will end.
+const RENEWAL: Duration = Duration::from_secs(10);
+/// Logins and joins of one remote network, each minute.
+const LOGINS_A_MINUTE: u32 = 60;
+const JOINS_A_MINUTE: u32 = 240;
+
+#[derive(Debug, Error)]
+pub enum BillingError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    HotKey(#[from] HotKeyError),
+    #[error(
+        "the data folder's payments are of another chain than the one that is set: give that chain a folder of its own"
+    )]
+    OtherChain,
+    #[error(
+        "a payer's ledger cannot be read: {0}. Nothing is served until it is restored, or the payer's debt is forgiven"
+    )]
+    Ledger(#[from] pay::ledger::RestoreError),
+}
+
+/// What handlers need of it.
+pub struct Billing {
+    pub key: Arc<Keypair>,
+    pub clock: PayClock,
+    pub logins: Logins,
+    pub tickets: Tickets,
+    pub login_throttle: Throttle,
+    pub join_throttle: Throttle,
+    /// This machine's own addresses.
+    own: Vec<IpAddr>,
+    /// `None`: everything is free.
+    paid: Option<Paid>,
+}
+
+/// Where there is a chain to be paid on.
+pub struct Paid {
+    pub rail: Arc<dyn Rail>,
+    pub config: ChainConfig,
+    pub catalogue: Catalogue,
+    pub cashier: CashierHandle,
+}
+
+impl Billing {
+    /// The cashier is to be run by whoever starts this; there is none without a rail.
+    pub async fn start(
+        folder: &Path,
+        rail: Option<(Arc<dyn Rail>, ChainConfig)>,
+        store: Store,
+        sfu: SfuHandle,
+    ) -> Result<(Self, Option<Cashier>), BillingError> {
+        let (key, clock) = (Arc::new(hot_key::load_or_create(folder)?), PayClock::default());
+        let (paid, cashier) = match rail {
+            Some((rail, config)) => {
+                let (paid, cashier) = Paid::start(folder, rail, config, store, sfu, &key, &clock).await?;
+                (Some(paid), Some(cashier))
+            }
+            None => (None, None),
+        };
+        let own = if_addrs::get_if_addrs().unwrap_or_default();
+        let billing = Self {
+            key,
+            clock,
+            logins: Logins::default(),
+            tickets: Tickets::default(),
+            login_throttle: Throttle::new(LOGINS_A_MINUTE),
+            join_throttle: Throttle::new(JOINS_A_MINUTE),
+            own: own.into_iter().map(|interface| interface.ip()).collect(),
+            paid,
+        };
+        Ok((billing, cashier))
+    }
+
+    pub fn paid(&self) -> Option<&Paid> {
+        self.paid.as_ref()
+    }
+
+    /// Whether `host`, without a port, means this machine to whoever asks from `peer`. A name that somebody else could
+    /// have as well does not.
+    pub fn is_own_name(&self, host: &str, peer: SocketAddr) -> bool {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let is_here = peer.ip().to_canonical().is_loopback();
+        match host.parse::<IpAddr>() {
+            Ok(address) if address.to_canonical().is_loopback() => is_here,
+            Ok(address) => self.own.contains(&address),
+            Err(_) => is_here && host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+}
+
+impl Paid {
+    async fn start(
+        folder: &Path,
+        rail: Arc<dyn Rail>,
+        config: ChainConfig,
+        store: Store,
+        sfu: SfuHandle,
+        key: &Arc<Keypair>,
+        clock: &PayClock,
+    ) -> Result<(Self, Cashier), BillingError> {
+        let info = rail.info();
+        let (genesis, asset) = (info.genesis, info.asset);
+        let rules = Rules {
+            ledger: config.ledger(),
+            genesis,
+            asset,
+            dispute_window_ms: config.dispute_window_ms(),
+            settles: info.kind == chain::RailKind::Escrow,
+            settle_idle_ms: config.settle_idle_s * 1_000,
+            settle_at_least: config.settle_at_least,
+        };
+        let journal = Journal::open(folder).await?;
+        let loaded = journal.load().await?;
+        if loaded.cursor.is_some_and(|cursor| cursor.genesis != genesis) {
+            return Err(BillingError::OtherChain);
+        }
+        let (since, open) = (loaded.cursor.map(|cursor| cursor.block), loaded.open.clone());
+        let mut till = Till::new(rules, Arc::clone(key));
+        till.load(loaded)?;
+        let signer: chain::TxSigner = Arc::clone(key) as chain::TxSigner;
+        let payout = Payout::new(Arc::clone(&rail), signer, &open, &mut till);
+        let updates = rail.watch(since);
+        let (cashier, handle) = Cashier::new(till, (journal, clock.clone()), sfu, updates, payout);
+        let offer_ms = config.offer_s * 1_000;
+        let catalogue = Catalogue::new(store, Arc::clone(key), clock.clone(), (genesis, asset), offer_ms);
+        Ok((Self { rail, config, catalogue, cashier: handle }, cashier))
+    }
+
+    /// Renews offers until the task is aborted.
+    pub async fn renew(&self) {
+        let mut turns = interval(RENEWAL);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            turns.tick().await;
+            for priced in self.catalogue.renew().await {
+                self.cashier.tell(Input::Offers(priced)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The one task that owns every ledger. It takes what came, has vouchers checked and stored many at once, and only then
+//! answers.
+
+mod payout;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use api::pay::SessionBegin;
+use chain::{ChannelState, Update};
+use pay::ledger::verify_all;
+use pay::message::{ToNode, ToViewer};
+use pay::{ChannelId, Price, Refusal};
+use sfu::SfuHandle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::catalogue::Priced;
+use super::clock::PayClock;
+use super::journal::Journal;
+use super::meter_inbox::MeterInbox;
+use super::tickets::Ticket;
+use super::till::{ConnId, Effect, Party, Till, Unable};
+
+pub use payout::Payout;
+
+/// What waits for the cashier. Full: pay sockets read no further, which holds back their viewers.
+const INPUTS: usize = 1_024;
+/// Taken at once, and stored in one transaction.
+const BATCH: usize = 512;
+/// What waits for one pay socket. Full: its viewer does not read, and loses the connection.
+pub const SAYINGS: usize = 64;
+const TICK: Duration = Duration::from_secs(1);
+
+pub enum Input {
+    Opened {
+        conn: ConnId,
+        ticket: Arc<Ticket>,
+        priced: Arc<Priced>,
+        says: mpsc::Sender<Saying>,
+    },
+    Said {
+        conn: ConnId,
+        message: ToNode,
+    },
+    Gone {
+        conn: ConnId,
+    },
+    Peer {
+        peer: sfu::PeerId,
+        ticket: Arc<Ticket>,
+        priced: Arc<Priced>,
+    },
+    Offers(Arc<Priced>),
+    Import(Box<ChannelState>),
+    Able {
+        party: Party,
+        channel: ChannelId,
+        least: Price,
+        reply: oneshot::Sender<Result<(), Unable>>,
+    },
+    /// The node ends: what was reserved and not sent is given back.
+    End {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// For one pay socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Saying {
+    Message(ToViewer),
+    Begin(SessionBegin),
+    /// The last one.
+    Close(&'static str),
+}
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub struct CashierHandle {
+    inputs: mpsc::Sender<Input>,
+    pub meters: Arc<MeterInbox>,
+    conns: Arc<AtomicU64>,
+}
+
+impl CashierHandle {
+    /// Waits for room: money pushes back.
+    pub async fn tell(&self, input: Input) {
+        // A cashier that has ended takes no more money.
+        let _ = self.inputs.send(input).await;
+    }
+
+    pub fn new_conn(&self) -> ConnId {
+        ConnId(self.conns.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether a channel pays for a second at that price.
+    pub async fn is_able(&self, party: Party, channel: ChannelId, least: Price) -> Result<(), Unable> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Able { party, channel, least, reply }).await;
+        answer.await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
+    }
+
+    pub async fn end(&self) {
+        let (done, ended) = oneshot::channel();
+        self.tell(Input::End { done }).await;
+        // An error means that it has ended already.
+        let _ = ended.await;
+    }
+}
+
+pub struct Cashier {
+    till: Till,
+    journal: Journal,
+    clock: PayClock,
+    sfu: SfuHandle,
+    inputs: mpsc::Receiver<Input>,
+    meters: Arc<MeterInbox>,
+    chain: Option<mpsc::Receiver<Update>>,
+    says: BTreeMap<ConnId, mpsc::Sender<Saying>>,
+    /// What the media plane was too busy for, in order.
+    orders: VecDeque<Effect>,
+    /// Everything that was to be stored is.
+    is_flushed: bool,
+    payout: Payout,
+}
+
+impl Cashier {
+    pub fn new(
+        till: Till,
+        (journal, clock): (Journal, PayClock),
+        sfu: SfuHandle,
+        chain: mpsc::Receiver<Update>,
+        payout: Payout,
+    ) -> (Self, CashierHandle) {
+        let (sender, inputs) = mpsc::channel(INPUTS);
+        let meters = Arc::new(MeterInbox::default());
+        let handle =
+            CashierHandle { inputs: sender, meters: Arc::clone(&meters), conns: Arc::new(AtomicU64::new(1)) };
+        let cashier = Self {
+            till,
+            journal,
+            clock,
+            sfu,
+            inputs,
+            meters,
+            chain: Some(chain),
+            says: BTreeMap::new(),
+            orders: VecDeque::new(),
+            is_flushed: true,
+            payout,
+        };
+        (cashier, handle)
+    }
+
+    /// Runs until it is told to end, or nobody is left who could tell it anything.
+    pub async fn run(mut self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let (mut is_tick, mut first) = (false, None);
+            tokio::select! {
+                input = self.inputs.recv() => match input {
+                    Some(input) => first = Some(input),
+                    None => return,
+                },
+                () = self.meters.filled() => {}
+                // While nothing can be stored the chain waits: what is read of it and not kept would only grow.
+                update = next(&mut self.chain), if self.is_flushed => self.hear(update),
+                result = self.payout.next() => self.payout.ended(&mut self.till, &self.journal, result, self.clock.now()).await,
+                _ = ticks.tick() => is_tick = true,
+            }
+            // What was sent comes before what is said of it.
+            self.read_meters();
+            for _ in 0..BATCH {
+                match first.take().or_else(|| self.inputs.try_recv().ok()) {
+                    Some(Input::End { done }) => return self.end(done).await,
+                    Some(input) => self.take(input),
+                    None => break,
+                }
+            }
+            if is_tick {
+                self.till.tick(self.clock.now());
+            }
+            self.turn().await;
+            if is_tick {
+                self.payout.look(&mut self.till, &self.journal, self.clock.now()).await;
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.clock.now();
+        match input {
+            Input::Opened { conn, ticket, priced, says } => {
+                self.says.insert(conn, says);
+                self.till.opened(conn, &ticket, &priced, now);
+            }
+            Input::Said { conn, message } => self.till.said(conn, message, now),
+            Input::Gone { conn } => {
+                self.says.remove(&conn);
+                self.till.gone(conn, now);
+            }
+            Input::Peer { peer, ticket, priced } => self.till.attach(peer, &ticket, &priced, now),
+            Input::Offers(priced) => self.till.offers(&priced),
+            Input::Import(state) => self.till.import(&state),
+            Input::Able { party, channel, least, reply } => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.till.is_able(party, channel, least, now));
+            }
+            // Taken by whoever reads the queue.
+            Input::End { .. } => {}
+        }
+    }
+
+    fn read_meters(&mut self) {
+        let (mail, now) = (self.meters.take(), self.clock.now());
+        for (peer, session, news) in mail.news {
+            self.till.metered(peer, session, news, now);
+        }
+        for (peer, is_over) in mail.gone {
+            self.till.peer_gone(peer, is_over);
+        }
+    }
+
+    fn hear(&mut self, update: Option<Update>) {
+        match update {
+            Some(Update::Head { time, pending, .. }) => {
+                self.clock.block(time);
+                self.till.head(&pending.channels, self.clock.now());
+            }
+            Some(Update::Final { block, time, news }) => {
+                self.clock.block(time);
+                self.till.finalized(block, &news.channels, self.clock.now());
+                self.payout.block(block.number);
+            }
+            Some(Update::Disconnected { reason }) => tracing::warn!("the chain does not answer: {reason}"),
+            None => {
+                tracing::error!("the chain is not followed any more");
+                self.chain = None;
+            }
+        }
+    }
+
+    /// Until nothing is left to be checked or stored. What could not be stored is tried again with the next tick.
+    async fn turn(&mut self) {
+        loop {
+            let (vetted, examined) = self.till.examined();
+            let checks = examined.len();
+            if checks > 0 {
+                // A failure of the thread is nobody's forgery.
+                let results = spawn_blocking(move || verify_all(examined)).await;
+                let results =
+                    results.unwrap_or_else(|_| (0..checks).map(|_| Err(Refusal::NodeFault)).collect());
+                self.till.verified(vetted, results, self.clock.now());
+            }
+            let units = self.till.units();
+            let is_idle = checks == 0 && units.is_empty();
+            if !units.is_empty() {
+                let now = self.clock.now();
+                let stored = self.journal.commit(&units, now).await;
+                self.is_flushed = self.till.stored(&stored, now);
+            }
+            self.perform();
+            if is_idle || !self.is_flushed {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self) {
+        for effect in self.till.effects() {
+            match effect {
+                Effect::Say { conn, what } => self.say(conn, Saying::Message(what)),
+                Effect::Begin { conn, begin } => self.say(conn, Saying::Begin(begin)),
+                Effect::Drop { conn, why } => {
+                    self.say(conn, Saying::Close(why));
+                    self.says.remove(&conn);
+                }
+                order => self.orders.push_back(order),
+            }
+        }
+        while let Some(order) = self.orders.front() {
+            match self.order(order) {
+                Err(sfu::Refused::Busy) => return,
+                // One that has ended needs no orders.
+                Ok(()) | Err(_) => drop(self.orders.pop_front()),
+            }
+        }
+    }
+
+    fn order(&self, order: &Effect) -> Result<(), sfu::Refused> {
+        match *order {
+            Effect::Meter { peer, session } => self.sfu.meter(peer, session),
+            Effect::Allow { peer, session, until } => self.sfu.allow(peer, session, until),
+            Effect::Cap { peer, cap } => self.sfu.set_max_layer(peer, cap),
+            Effect::Hang { peer } => self.sfu.close(peer),
+            Effect::Say { .. } | Effect::Begin { .. } | Effect::Drop { .. } => Ok(()),
+        }
+    }
+
+    fn say(&mut self, conn: ConnId, saying: Saying) {
+        let Some(says) = self.says.get(&conn) else { return };
+        if says.try_send(saying).is_err() {
+            // It does not read: its task ends with the sender, and says that it is gone.
+            self.says.remove(&conn);
+        }
+    }
+
+    async fn end(mut self, done: oneshot::Sender<()>) {
+        self.turn().await;
+        let units = self.till.last_units();
+        if !units.is_empty() {
+            self.journal.commit(&units, self.clock.now()).await;
+        }
+        self.journal.close().await;
+        // Whoever asked may have gone.
+        let _ = done.send(());
+    }
+}
+
+/// Waits for ever where the chain is not followed.
+async fn next(chain: &mut Option<mpsc::Receiver<Update>>) -> Option<Update> {
+    match chain {
+        Some(updates) => updates.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,92 @@
+//! Where and how a node is paid: the table `[chain]` of its settings. Without it everything is free.
+
+use std::sync::Arc;
+
+use chain::{EscrowRail, Rail, RailError, RailKind, Settings, TransferRail};
+use pay::{Amount, AssetId, Genesis, LedgerConfig};
+use serde::Deserialize;
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// WebSocket addresses of the chain's nodes, the best first.
+    pub endpoints: Vec<String>,
+    pub rail: RailKind,
+    /// The chain that is meant; without it the first endpoint's is believed.
+    pub genesis: Option<Genesis>,
+    pub asset: AssetId,
+    /// The host and port by which people reach this node, as login challenges name it; empty: `public_host` and the
+    /// HTTP port.
+    pub login_host: String,
+    /// A channel whose payer could close it sooner is not served: the node must have time to settle.
+    pub dispute_window_s: u64,
+    /// How long an offer is in force. A new price counts at the latest when the last offer of the old one ends.
+    pub offer_s: u64,
+    /// Unsettled amounts from this on go on chain, in smallest units; so do older ones.
+    pub settle_from: Amount,
+    pub settle_after_s: u64,
+    /// So long after its viewer left, a channel is settled.
+    pub settle_idle_s: u64,
+    /// Less than this is not worth a fee, unless the channel ends.
+    pub settle_at_least: Amount,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self {
+            endpoints: vec!["ws://127.0.0.1:9944".to_owned()],
+            rail: RailKind::Escrow,
+            genesis: None,
+            asset: AssetId::Native,
+            login_host: String::new(),
+            dispute_window_s: 3_600,
+            offer_s: 900,
+            settle_from: Amount::MAX,
+            settle_after_s: 3_600,
+            settle_idle_s: 5,
+            settle_at_least: Amount::new(1),
+        }
+    }
+}
+
+impl ChainConfig {
+    /// Waits until an endpoint has answered.
+    pub async fn connect(&self) -> Result<Arc<dyn Rail>, RailError> {
+        let Self { endpoints, genesis, asset, .. } = self.clone();
+        let settings = Settings { endpoints, genesis, asset, ..Settings::default() };
+        Ok(match self.rail {
+            RailKind::Escrow => Arc::new(EscrowRail::connect(settings).await?),
+            RailKind::Transfer => Arc::new(TransferRail::connect(settings).await?),
+        })
+    }
+
+    pub(crate) fn mistake(&self) -> Option<&'static str> {
+        let is_endpoint =
+            |url: &String| (url.starts_with("ws://") || url.starts_with("wss://")) && url.is_ascii();
+        let is_host = self.login_host.is_empty() || pay::login::Host::new(&self.login_host).is_ok();
+        let days = |seconds: u64| seconds <= 365 * 86_400;
+        if self.endpoints.is_empty() || !self.endpoints.iter().all(is_endpoint) {
+            Some("chain.endpoints are addresses that begin with ws:// or wss://, at least one")
+        } else if !is_host {
+            Some("chain.login_host is a host and a port in lower case, as in live.example.org:443")
+        } else if !(60..=86_400).contains(&self.offer_s) {
+            Some("chain.offer_s is between a minute and a day")
+        } else if !days(self.dispute_window_s) || !days(self.settle_after_s) || !days(self.settle_idle_s) {
+            Some("chain: no time is longer than a year")
+        } else {
+            None
+        }
+    }
+
+    pub(crate) const fn dispute_window_ms(&self) -> u64 {
+        self.dispute_window_s * 1_000
+    }
+
+    pub(crate) fn ledger(&self) -> LedgerConfig {
+        LedgerConfig {
+            settle_from: self.settle_from,
+            settle_after_ms: self.settle_after_s * 1_000,
+            ..LedgerConfig::default()
+        }
+    }
+}

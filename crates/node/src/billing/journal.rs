@@ -1,0 +1,306 @@
+//! What must be durable before anything is answered: ledgers, vouchers, receipts, channels and settlements, many in one
+//! transaction. On a connection of its own, which waits for the disk.
+
+mod read;
+mod settlements;
+
+pub use read::{Loaded, OpenSettlement, bytes};
+pub use settlements::{Intent, Outcome, SettleKind, Transaction};
+
+use std::path::Path;
+
+use chain::BlockRef;
+use pay::{
+    AccountId, Amount, Channel, ChannelId, Genesis, Phase, Receipt, Signed, UnixMillis, Voucher, Wire,
+};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, Sqlite, SqliteConnection};
+use uuid::Uuid;
+
+use super::log::{self, Act};
+use crate::store::{StoreError, now_text, options};
+
+/// What belongs together: all of it is stored, or nothing.
+#[derive(Debug, Default)]
+pub struct Unit {
+    pub channels: Vec<ChannelRow>,
+    pub cursor: Option<Cursor>,
+    pub ledger: Option<LedgerRow>,
+    pub voucher: Option<Signed<Voucher>>,
+    pub receipt: Option<Signed<Receipt>>,
+    pub watched: Option<Watched>,
+    pub acts: Vec<Act>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ChannelRow {
+    pub channel: Channel,
+    pub is_retired: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    pub genesis: Genesis,
+    pub block: BlockRef,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LedgerRow {
+    pub payer: AccountId,
+    pub payee: AccountId,
+    pub channel: ChannelId,
+    pub record: Vec<u8>,
+    pub accepted: Amount,
+}
+
+/// What a voucher paid for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Watched {
+    pub viewer: Uuid,
+    pub stream: Uuid,
+    pub ticks: u64,
+    pub amount: Amount,
+}
+
+#[derive(Clone)]
+pub struct Journal {
+    pool: SqlitePool,
+}
+
+impl Journal {
+    /// The database in `dir`, which the store has made and migrated.
+    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
+        // In WAL mode anything less than FULL may lose the last transactions with the power; but what is in them was
+        // acknowledged, and a viewer never signs for it again.
+        let options = options(dir)?.synchronous(SqliteSynchronous::Full);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        Ok(Self { pool })
+    }
+
+    /// Stores them all in one transaction; where that fails, each by itself, so that nobody's trouble is another's.
+    /// Whether each is durable, in their order.
+    pub async fn commit(&self, units: &[Unit], now: UnixMillis) -> Vec<bool> {
+        match self.try_commit(units.iter(), now).await {
+            Ok(()) => return vec![true; units.len()],
+            Err(err) => tracing::error!("payments could not be stored: {err}"),
+        }
+        if units.len() == 1 {
+            return vec![false];
+        }
+        let mut stored = Vec::with_capacity(units.len());
+        for unit in units {
+            stored.push(self.try_commit(std::iter::once(unit), now).await.is_ok());
+        }
+        stored
+    }
+
+    async fn try_commit(
+        &self,
+        units: impl Iterator<Item = &Unit>,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let mut connection = self.begin().await?;
+        let mut written = Ok(());
+        for unit in units {
+            written = write(&mut connection, unit, now).await;
+            if written.is_err() {
+                break;
+            }
+        }
+        finish(connection, written).await
+    }
+
+    async fn begin(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        Ok(connection)
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    #[cfg(test)]
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+/// Ends a transaction. By hand, since a full disk makes SQLite end it by itself: a transaction of the driver's would then
+/// fail to be rolled back, and so would the next one to begin.
+async fn finish<T>(
+    mut connection: PoolConnection<Sqlite>,
+    written: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let ended = match written {
+        Ok(value) => {
+            sqlx::query("COMMIT").execute(&mut *connection).await.map(|_| value).map_err(StoreError::from)
+        }
+        Err(err) => Err(err),
+    };
+    if ended.is_err() {
+        // There may be nothing left to roll back.
+        let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+    }
+    ended
+}
+
+async fn write(connection: &mut SqliteConnection, unit: &Unit, now: UnixMillis) -> Result<(), StoreError> {
+    for row in &unit.channels {
+        write_channel(connection, row).await?;
+    }
+    if let Some(ledger) = &unit.ledger {
+        write_ledger(connection, ledger).await?;
+    }
+    if let Some(voucher) = &unit.voucher {
+        write_voucher(connection, voucher).await?;
+    }
+    if let Some(receipt) = &unit.receipt {
+        write_receipt(connection, receipt).await?;
+    }
+    if let Some(watched) = &unit.watched {
+        write_watched(connection, watched).await?;
+    }
+    if let Some(Cursor { genesis, block }) = &unit.cursor {
+        sqlx::query(
+            "INSERT INTO chain_cursor (one, genesis, number, hash) VALUES (1, ?1, ?2, ?3) \
+             ON CONFLICT (one) DO UPDATE SET genesis = ?1, number = ?2, hash = ?3",
+        )
+        .bind(genesis.0.to_vec())
+        .bind(block.number)
+        .bind(block.hash.to_vec())
+        .execute(&mut *connection)
+        .await?;
+    }
+    for act in &unit.acts {
+        log::append(connection, act, now).await?;
+    }
+    Ok(())
+}
+
+async fn write_channel(connection: &mut SqliteConnection, row: &ChannelRow) -> Result<(), StoreError> {
+    let (channel, terms) = (&row.channel, row.channel.terms());
+    let (phase, deposit) = match channel.finalized() {
+        Phase::Absent => ("absent", Amount::ZERO),
+        Phase::Open(funds) => ("open", funds.deposit),
+        Phase::Closing { funds, .. } => ("closing", funds.deposit),
+        Phase::Closed { paid } => ("closed", paid),
+    };
+    // A retired one stays so.
+    sqlx::query(
+        "INSERT INTO channels (id, payer, payee, state, phase, deposit, settled, retired) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE SET \
+         state = ?4, phase = ?5, deposit = ?6, settled = ?7, retired = max(retired, ?8)",
+    )
+    .bind(channel.id().0.to_vec())
+    .bind(terms.payer.0.to_vec())
+    .bind(terms.payee.0.to_vec())
+    .bind(channel.to_bytes())
+    .bind(phase)
+    .bind(deposit.to_string())
+    .bind(channel.finalized().settled().to_string())
+    .bind(row.is_retired)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_ledger(connection: &mut SqliteConnection, row: &LedgerRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO ledgers (payer, payee, channel, record, accepted) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (payer, payee) DO UPDATE SET channel = ?3, record = ?4, accepted = ?5",
+    )
+    .bind(row.payer.0.to_vec())
+    .bind(row.payee.0.to_vec())
+    .bind(row.channel.0.to_vec())
+    .bind(&row.record)
+    .bind(row.accepted.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_voucher(
+    connection: &mut SqliteConnection,
+    signed: &Signed<Voucher>,
+) -> Result<(), StoreError> {
+    let voucher = &signed.body;
+    sqlx::query(
+        "INSERT INTO vouchers (channel, tick, cumulative, offer, signed) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .bind(voucher.channel.0.to_vec())
+    .bind(integer(voucher.tick.0)?)
+    .bind(voucher.cumulative.to_string())
+    .bind(voucher.offer.0.to_vec())
+    .bind(signed.to_bytes())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// With it the vouchers that it makes needless go: a receipt and its own voucher prove everything before them.
+async fn write_receipt(
+    connection: &mut SqliteConnection,
+    signed: &Signed<Receipt>,
+) -> Result<(), StoreError> {
+    let receipt = &signed.body;
+    let channel = receipt.channel.0.to_vec();
+    let before = sqlx::query("SELECT tick FROM receipts WHERE channel = ?1 ORDER BY number DESC LIMIT 1")
+        .bind(&channel)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let before = before.map(|row| row.try_get::<i64, _>("tick")).transpose()?.unwrap_or(-1);
+    let tick = integer(receipt.tick.0)?;
+    sqlx::query(
+        "INSERT INTO receipts (channel, number, tick, cumulative, signed) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .bind(&channel)
+    .bind(integer(receipt.number)?)
+    .bind(tick)
+    .bind(receipt.cumulative.to_string())
+    .bind(signed.to_bytes())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("DELETE FROM vouchers WHERE channel = ?1 AND tick > ?2 AND tick < ?3")
+        .bind(&channel)
+        .bind(before)
+        .bind(tick)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Sums of 128 bits are more than the database can add.
+async fn write_watched(connection: &mut SqliteConnection, watched: &Watched) -> Result<(), StoreError> {
+    let viewer = watched.viewer.to_string();
+    let row = sqlx::query("SELECT paid_amount FROM stream_viewers WHERE id = ?1")
+        .bind(&viewer)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let unreadable = StoreError::Unreadable("stream_viewers.paid_amount");
+    let Some(row) = row else { return Err(unreadable) };
+    let paid: Option<Amount> = row.try_get::<String, _>("paid_amount")?.parse().ok();
+    let paid = paid.and_then(|paid| paid.checked_add(watched.amount)).ok_or(unreadable)?;
+    let ticks = integer(watched.ticks)?;
+    sqlx::query(
+        "UPDATE stream_viewers SET total_ticks = total_ticks + ?2, paid_amount = ?3, last_tick = ?4 WHERE id = ?1",
+    )
+    .bind(&viewer)
+    .bind(ticks)
+    .bind(paid.to_string())
+    .bind(now_text())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE streams SET total_ticks = total_ticks + ?2 WHERE id = ?1")
+        .bind(watched.stream.to_string())
+        .bind(ticks)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// SQLite's integers are signed; those of the protocol end at 2^53.
+fn integer(value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::Unreadable("a number beyond 2^63"))
+}

@@ -1,0 +1,330 @@
+//! A node in process, a chain and clients; only the seconds that the media plane counts are told, not played.
+
+mod world;
+
+use api::pay::PAY_SUBPROTOCOL;
+use api::{ClientError, CreateStream, JoinRequest, SessionClient};
+use devchain::{Config, Devchain, Sealing};
+use pay::message::ToViewer;
+use pay::{Amount, Refusal, Wire};
+
+use super::audit;
+use super::journal::{ChannelRow, Journal, Unit};
+use super::log::Act;
+use crate::config::NodeConfig;
+use crate::server::Node;
+use world::{CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Viewer, World, config, get, person, prices};
+
+fn code(err: &ClientError) -> &str {
+    match err {
+        ClientError::Refused(problem) => &problem.code,
+        ClientError::PaymentRequired(required) => &required.problem.code,
+        _ => "",
+    }
+}
+
+#[tokio::test]
+async fn a_node_without_a_chain_is_free_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(NodeConfig::loopback(folder.path().to_owned())).await.unwrap();
+    let client = api::Client::new(format!("http://{}", node.addresses().http)).unwrap();
+    let info = client.pay_info().await.unwrap();
+    assert_eq!((info.rail, info.endpoints), (None, Vec::new()));
+    let paid = CreateStream { title: "paid".into(), prices: prices(PRICE), ..CreateStream::default() };
+    assert_eq!(code(&client.create_stream(&paid).await.unwrap_err()), "no_chain");
+    let free = CreateStream { title: "free".into(), ..CreateStream::default() };
+    let made = client.create_stream(&free).await.unwrap();
+    let request = JoinRequest { viewer_id: "somebody".into(), channel: None };
+    let joined = client.join(None, &made.playback_id, &request).await.unwrap();
+    assert_eq!((joined.viewer_token, joined.pay_url, joined.whep_url), (None, None, made.whep_url));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_viewer_pays_for_what_it_watches_and_the_creator_gets_it() {
+    let world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    let offers = match viewer.join(&world, None).await {
+        Err(ClientError::PaymentRequired(required)) => required.offers,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(offers.iter().map(|offer| offer.price.per_tick().units()).collect::<Vec<_>>(), [PRICE]);
+    viewer.open(&world, DEPOSIT).await;
+    let (mut socket, peer) = viewer.watch(&world).await;
+    for second in 0..25 {
+        world.reach(peer, 1, second);
+        viewer.play(&mut socket, second).await;
+    }
+    assert_eq!(viewer.tab.spent(), Amount::new(25 * PRICE));
+    assert_eq!(viewer.tab.last_receipt().map(|receipt| receipt.body.number), Some(2));
+    drop(socket);
+    world.settled(&viewer, 25 * PRICE).await;
+    let report = audit(world.folder(), world.asked()).await.unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+    assert_eq!(
+        (report.ticks, report.accepted, report.settled),
+        (25, Amount::new(25 * PRICE), Amount::new(25 * PRICE))
+    );
+    assert_eq!(world.settlements().await, [("settle".to_owned(), "final".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_paid_stream_is_shown_to_nobody_without_its_own_token() {
+    let world = World::start().await;
+    let viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    world.go_live(&world.stream).await;
+    let whep = |token: Option<&str>, url: &str| SessionClient::new(url, token.map(str::to_owned)).unwrap();
+    let refused = whep(None, &world.stream.whep_url).offer(OFFER.to_owned()).await.err().unwrap();
+    assert_eq!(code(&refused), "viewer_token_required");
+    let joined = viewer.join(&world, Some(viewer.terms.id())).await.unwrap();
+    let token = joined.viewer_token.as_deref();
+    let other = world.create("another", PRICE).await;
+    world.go_live(&other).await;
+    let refused = whep(token, &other.whep_url).offer(OFFER.to_owned()).await.err().unwrap();
+    assert_eq!(code(&refused), "wrong_stream");
+    let refused = whep(Some("nonsense"), &world.stream.whep_url).offer(OFFER.to_owned()).await.err().unwrap();
+    assert_eq!(code(&refused), "viewer_token_required");
+    let elsewhere = joined.pay_url.as_deref().unwrap().replace(&world.stream.playback_id, &other.playback_id);
+    let mut socket = viewer.connect(&elsewhere, token.unwrap()).await;
+    assert_eq!(socket.read().await, None, "the socket is closed");
+    let http = world.node().addresses().http;
+    let (status, body) = get(http, &format!("/live/{}.m3u8", other.playback_id)).await;
+    assert!(status == 402 && body.contains("paid_by_webrtc"), "{status} {body}");
+}
+
+#[tokio::test]
+async fn a_channel_of_somebody_else_joins_nothing() {
+    let world = World::start().await;
+    let (victim, thief) = (Viewer::new(&world, CHARLIE).await, Viewer::new(&world, DAVE).await);
+    victim.open(&world, DEPOSIT).await;
+    let detail = |err: ClientError| match err {
+        ClientError::PaymentRequired(required) => required.problem.detail.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let said = detail(thief.join(&world, Some(victim.terms.id())).await.unwrap_err());
+    assert!(said.contains("another account's"), "{said}");
+    let said = detail(thief.join(&world, Some(thief.terms.id())).await.unwrap_err());
+    assert!(said.contains("knows no such channel"), "{said}");
+    thief.open(&world, PRICE - 1).await;
+    let said = detail(thief.join(&world, Some(thief.terms.id())).await.unwrap_err());
+    assert!(said.contains("top the channel up"), "{said}");
+}
+
+#[tokio::test]
+async fn a_channel_that_was_opened_before_the_node_looked_is_asked_for() {
+    let mut world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    world.stop().await;
+    viewer.open(&world, DEPOSIT).await;
+    // The place where it left the chain is forgotten; the channel never was in the database.
+    let journal = world.journal().await;
+    sqlx::query("DELETE FROM chain_cursor").execute(journal.pool()).await.unwrap();
+    world.start_again().await;
+    viewer.log_in(&world).await;
+    assert!(viewer.join(&world, Some(viewer.terms.id())).await.unwrap().viewer_token.is_some());
+}
+
+#[tokio::test]
+async fn a_login_answer_is_good_once_and_a_challenge_names_this_node_alone() {
+    let world = World::start().await;
+    let http = world.node().addresses().http;
+    let account = serde_json::to_string(&pay::Signer::public(&person(EVE))).unwrap();
+    let body = format!("{{\"account\":{account}}}");
+    let (status, answer) = world::post(http, "/api/login/challenge", "evil.example:80", &body).await;
+    assert!(status == 421 && answer.contains("unknown_host"), "{status} {answer}");
+    let (status, answer) = world::post(http, "/api/login/challenge", &http.to_string(), &body).await;
+    assert_eq!(status, 200, "{answer}");
+    let asked: api::pay::ChallengeAnswer = serde_json::from_str(&answer).unwrap();
+    assert_eq!(asked.host.as_str(), http.to_string());
+    let signed = pay::Signed::sign(asked.challenge.0, &person(EVE)).unwrap();
+    let request =
+        api::pay::LoginRequest { challenge: api::WireHex(signed.body), signature: signed.signature };
+    let body = serde_json::to_string(&request).unwrap();
+    let here = http.to_string();
+    let login = || world::post(http, "/api/login", &here, &body);
+    assert_eq!(login().await.0, 200);
+    assert_eq!(login().await.0, 401);
+}
+
+#[tokio::test]
+async fn prices_need_a_creator_and_are_held_within_bounds() {
+    let world = World::start().await;
+    let create = |prices| CreateStream { title: "paid".into(), prices, ..CreateStream::default() };
+    let refused = world.client.create_stream(&create(prices(PRICE))).await.unwrap_err();
+    assert_eq!(code(&refused), "login_required");
+    let stranger = world.client.login(&person(EVE)).await.unwrap();
+    let refused = world.client.create_stream_as(&stranger, &create(prices(PRICE))).await.unwrap_err();
+    assert_eq!(code(&refused), "not_a_creator");
+    let refused = world.client.set_prices(&stranger, &world.stream.playback_id, prices(1)).await.unwrap_err();
+    assert_eq!(code(&refused), "not_a_creator");
+    let tier = prices(PRICE)[0];
+    let wrong = [
+        api::PriceTier { grace_ticks: 1, ..tier },
+        api::PriceTier { tier: 5, ..tier },
+        api::PriceTier { max_kbps: 0, ..tier },
+    ];
+    for wrong in wrong {
+        let refused = world.client.create_stream_as(&world.creator, &create(vec![wrong])).await.unwrap_err();
+        assert_eq!(code(&refused), "bad_prices");
+    }
+    let twice = [prices(1), prices(2)].concat();
+    let refused = world.client.create_stream_as(&world.creator, &create(twice)).await.unwrap_err();
+    assert_eq!(code(&refused), "bad_prices");
+}
+
+#[tokio::test]
+async fn a_node_that_is_killed_loses_no_acknowledged_voucher() {
+    let mut world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    let (mut socket, peer) = viewer.watch(&world).await;
+    for second in 0..7 {
+        world.reach(peer, 1, second);
+        viewer.play(&mut socket, second).await;
+    }
+    let last = viewer.tab.last_voucher().copied();
+    // Dropped, not stopped: nothing is said goodbye to.
+    world.restart().await;
+    viewer.log_in(&world).await;
+    let (mut socket, peer) = viewer.connect_again(&world).await;
+    let started = viewer.start(&mut socket).await;
+    assert_eq!(started.last, last);
+    assert!(started.next.0 >= 7, "what was sent counts as sent: {:?}", started.next);
+    // The viewer names what it never saw, and goes on.
+    for second in 0..3 {
+        world.reach(peer, 1, second);
+        viewer.play(&mut socket, started.next.0 + second).await;
+    }
+    assert_eq!(viewer.tab.spent(), Amount::new(10 * PRICE));
+    drop(socket);
+    world.settled(&viewer, 10 * PRICE).await;
+    let report = audit(world.folder(), world.asked()).await.unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn a_settlement_that_a_killed_node_had_sent_is_not_sent_again() {
+    let mut world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    let (socket, _peer) = viewer.watch(&world).await;
+    // From here on no block comes by itself.
+    world.devchain.set_sealing(Sealing::ByHand);
+    drop(socket);
+    world.waiting(1).await;
+    world.restart().await;
+    // Blocks in which it is not: it may still come.
+    let intended = ("settle".to_owned(), "intended".to_owned());
+    assert_eq!(world.settlements().await, [intended]);
+    world.devchain.seal().unwrap();
+    world.settled(&viewer, PRICE).await;
+    assert_eq!(world.settlements().await, [("settle".to_owned(), "final".to_owned())]);
+    let report = audit(world.folder(), world.asked()).await.unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn a_close_that_both_sign_pays_the_creator_and_ends_the_channel() {
+    let world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    let (mut socket, peer) = viewer.watch(&world).await;
+    for second in 0..3 {
+        world.reach(peer, 1, second);
+        viewer.play(&mut socket, second).await;
+    }
+    let close = viewer.tab.close(&viewer.session).unwrap();
+    socket.say(&pay::ToNode::Close(close)).await;
+    let Some(ToViewer::Closed(ours)) = socket.read().await else { panic!("it was not agreed to") };
+    viewer.tab.closed(&ours).unwrap();
+    world.settled(&viewer, 3 * PRICE).await;
+    assert_eq!(world.settlements().await, [("close".to_owned(), "final".to_owned())]);
+    let report = audit(world.folder(), world.asked()).await.unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn what_is_no_message_ends_the_socket_and_what_is_refused_does_not() {
+    let world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    let (mut socket, _peer) = viewer.watch(&world).await;
+    let last = viewer.tab.last_voucher().copied().unwrap();
+    socket
+        .say(&pay::ToNode::Pay(pay::message::Pay { voucher: last, unplayed: pay::Unplayed::default() }))
+        .await;
+    let Some(ToViewer::Refused(refused)) = socket.read().await else { panic!("it was not refused") };
+    assert_eq!((refused.reason, refused.last), (Refusal::Replayed, Some(last)));
+    let mut longer = pay::ToNode::Stop(viewer.terms.id()).to_bytes();
+    longer.push(0);
+    socket.send(longer).await;
+    assert_eq!(socket.read().await, None);
+    assert!(PAY_SUBPROTOCOL.starts_with("tickcast"));
+}
+
+#[tokio::test]
+async fn the_audit_finds_what_was_changed() {
+    let world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    let (mut socket, peer) = viewer.watch(&world).await;
+    for second in 0..12 {
+        world.reach(peer, 1, second);
+        viewer.play(&mut socket, second).await;
+    }
+    drop(socket);
+    world.settled(&viewer, 12 * PRICE).await;
+    let journal = Journal::open(world.folder()).await.unwrap();
+    let run = async |sql: &'static str| sqlx::query(sql).execute(journal.pool()).await.map(|_| ());
+    let findings = async || audit(world.folder(), world.asked()).await.unwrap().findings;
+    assert_eq!(findings().await, [""; 0]);
+    assert!(run("DELETE FROM pay_audit_log WHERE seq = 1").await.is_err());
+    run("UPDATE stream_viewers SET paid_amount = '1' WHERE total_ticks > 0").await.unwrap();
+    assert!(findings().await[0].contains("viewers have paid 1"));
+    run("UPDATE stream_viewers SET paid_amount = '12000000' WHERE total_ticks > 0").await.unwrap();
+    assert_eq!(findings().await, [""; 0]);
+    run("DROP TRIGGER pay_audit_log_is_not_changed").await.unwrap();
+    run("UPDATE pay_audit_log SET detail = '{}' WHERE seq = 2").await.unwrap();
+    assert!(findings().await[0].contains("row 2 of the audit log"));
+    run("DELETE FROM vouchers WHERE tick = (SELECT max(tick) FROM vouchers)").await.unwrap();
+    let found = findings().await;
+    assert!(found.iter().any(|finding| finding.contains("end differently")), "{found:?}");
+    assert!(found.iter().any(|finding| finding.contains("the chain settled 12000000")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_stores_nothing_and_says_so_until_there_is_room() {
+    let world = World::start().await;
+    let viewer = Viewer::new(&world, CHARLIE).await;
+    let journal = Journal::open(world.folder()).await.unwrap();
+    let channel = pay::Channel::new(viewer.terms);
+    let unit = || Unit {
+        channels: vec![ChannelRow { channel: channel.clone(), is_retired: false }],
+        acts: vec![Act::new("test", serde_json::json!({ "filler": "x".repeat(100_000) }))],
+        ..Unit::default()
+    };
+    // SQLite's own limit answers as a disk without room does.
+    let limit =
+        async |pages: &'static str| sqlx::query(pages).execute(journal.pool()).await.map(drop).unwrap();
+    limit("PRAGMA max_page_count = 1").await;
+    let now = world.node().app().billing().clock.now();
+    assert_eq!(journal.commit(&[unit(), unit()], now).await, [false, false]);
+    assert!(journal.load().await.unwrap().channels.is_empty());
+    limit("PRAGMA max_page_count = 1000000").await;
+    assert_eq!(journal.commit(&[unit()], now).await, [true]);
+    assert_eq!(journal.load().await.unwrap().channels.len(), 1);
+}
+
+#[tokio::test]
+async fn a_data_folder_is_of_one_chain() {
+    let mut world = World::start().await;
+    let viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    world.settled(&viewer, 0).await;
+    world.stop().await;
+    let other = Config::at_once().with_funded([([9; 32], PRICE * DEPOSIT)]);
+    let other = Devchain::start(other).await.unwrap();
+    let refused = Node::start(config(world.folder(), &other)).await.err().unwrap();
+    assert!(refused.to_string().contains("another chain"), "{refused}");
+}

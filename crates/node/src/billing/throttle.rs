@@ -1,0 +1,77 @@
+//! How often one remote network may ask for what costs the node something: so many times in each minute.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::places::network;
+
+const WINDOW: Duration = Duration::from_secs(60);
+/// Networks that are counted at once. Where there are more, newcomers are refused until the window is over.
+const NETWORKS_MAX: usize = 8_192;
+
+pub struct Throttle {
+    per_window: u32,
+    networks: Mutex<HashMap<IpAddr, Asked>>,
+}
+
+struct Asked {
+    since: Instant,
+    times: u32,
+}
+
+/// Asked too often: try again in a minute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooOften;
+
+impl Throttle {
+    pub fn new(per_window: u32) -> Self {
+        Self { per_window, networks: Mutex::default() }
+    }
+
+    /// Proxies stand on this machine, and all of their clients come from there: loopback is not counted.
+    pub fn pass(&self, from: IpAddr, now: Instant) -> Result<(), TooOften> {
+        let network = network(from);
+        if network.is_loopback() {
+            return Ok(());
+        }
+        // Whole between any two operations, also when a holder panicked.
+        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        if networks.len() >= NETWORKS_MAX && !networks.contains_key(&network) {
+            networks.retain(|_, asked| now.saturating_duration_since(asked.since) < WINDOW);
+            if networks.len() >= NETWORKS_MAX {
+                return Err(TooOften);
+            }
+        }
+        let asked = networks.entry(network).or_insert(Asked { since: now, times: 0 });
+        if now.saturating_duration_since(asked.since) >= WINDOW {
+            *asked = Asked { since: now, times: 0 };
+        }
+        asked.times += 1;
+        if asked.times <= self.per_window { Ok(()) } else { Err(TooOften) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_waits_for_the_next_minute_and_another_does_not() {
+        let (throttle, start) = (Throttle::new(3), Instant::now());
+        let (one, other) = ("192.0.2.1".parse().unwrap(), "198.51.100.1".parse().unwrap());
+        let pass = |from, seconds| throttle.pass(from, start + Duration::from_secs(seconds)).is_ok();
+        assert_eq!([0, 1, 2, 3].map(|at| pass(one, at)), [true, true, true, false]);
+        assert!(pass(other, 3) && !pass(one, 59) && pass(one, 60));
+    }
+
+    #[test]
+    fn a_subscriber_of_ipv6_is_one_network_and_this_machine_is_none() {
+        let (throttle, now) = (Throttle::new(1), Instant::now());
+        assert!(throttle.pass("2001:db8:0:1::1".parse().unwrap(), now).is_ok());
+        assert!(throttle.pass("2001:db8:0:1::2".parse().unwrap(), now).is_err());
+        assert!(throttle.pass("2001:db8:0:2::1".parse().unwrap(), now).is_ok());
+        assert!((0..10).all(|_| throttle.pass("127.0.0.1".parse().unwrap(), now).is_ok()));
+    }
+}

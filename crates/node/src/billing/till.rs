@@ -1,0 +1,186 @@
+//! Every payer's ledger, and the sessions that they pay for. What happens comes in, what is to be stored and said comes
+//! out; it knows no socket, no database and no clock.
+
+mod accounts;
+mod gate;
+mod sessions;
+mod settling;
+mod storing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use api::pay::SessionBegin;
+use media::RenditionName;
+use pay::ledger::{Examined, Verified};
+use pay::message::ToViewer;
+use pay::{
+    AccountId, Amount, AssetId, ChannelId, Genesis, Keypair, LedgerConfig, PublicKey, Refusal, Signer,
+};
+
+use super::journal::Cursor;
+use super::log::Act;
+use super::tickets::{ByTicket, TicketId};
+
+pub use accounts::Unable;
+pub use gate::MeterNews;
+pub use settling::{Due, DueClose, reason_text};
+
+use accounts::Account;
+use sessions::{Conn, Session};
+use storing::Staged;
+
+/// Who pays whom.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Party {
+    pub payer: AccountId,
+    pub payee: AccountId,
+}
+
+/// One pay socket. Never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+/// What is to be done outside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    Say {
+        conn: ConnId,
+        what: ToViewer,
+    },
+    /// The session's first second has begun.
+    Begin {
+        conn: ConnId,
+        begin: SessionBegin,
+    },
+    /// Closes a pay socket, for that reason.
+    Drop {
+        conn: ConnId,
+        why: &'static str,
+    },
+    Meter {
+        peer: sfu::PeerId,
+        session: u32,
+    },
+    Allow {
+        peer: sfu::PeerId,
+        session: u32,
+        until: u64,
+    },
+    Cap {
+        peer: sfu::PeerId,
+        cap: RenditionName,
+    },
+    /// Ends a peer in whose place another came.
+    Hang {
+        peer: sfu::PeerId,
+    },
+}
+
+/// What never changes while the node runs.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub ledger: LedgerConfig,
+    pub genesis: Genesis,
+    pub asset: AssetId,
+    pub dispute_window_ms: u64,
+    /// Whether the node redeems vouchers itself.
+    pub settles: bool,
+    pub settle_idle_ms: u64,
+    pub settle_at_least: Amount,
+}
+
+pub struct Till {
+    rules: Rules,
+    signer: Arc<Keypair>,
+    accounts: BTreeMap<Party, Account>,
+    /// Of every channel that is known, used or not.
+    channels: BTreeMap<ChannelId, Party>,
+    /// Left for another one: what was paid on them is in no book any more.
+    retired: BTreeSet<ChannelId>,
+    /// Those of which blocks tell that are not final.
+    pending: BTreeSet<ChannelId>,
+    sessions: ByTicket<Session>,
+    conns: BTreeMap<ConnId, Conn>,
+    peers: BTreeMap<sfu::PeerId, TicketId>,
+    examined: Vec<(Payment, Examined)>,
+    staged: Vec<Staged>,
+    /// Handed out to be stored.
+    storing: Vec<Staged>,
+    /// Channels whose rows are older than what is known of them.
+    dirty: BTreeSet<ChannelId>,
+    cursor: Option<Cursor>,
+    acts: Vec<Act>,
+    effects: Vec<Effect>,
+    /// Closes that were handed to the chain, or failed there.
+    closes: BTreeMap<ChannelId, settling::CloseState>,
+}
+
+/// Whose voucher it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Payment {
+    party: Party,
+    ticket: TicketId,
+    conn: ConnId,
+    tick: pay::Tick,
+}
+
+impl Till {
+    pub fn new(rules: Rules, signer: Arc<Keypair>) -> Self {
+        Self {
+            rules,
+            signer,
+            accounts: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            retired: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            examined: Vec::new(),
+            staged: Vec::new(),
+            storing: Vec::new(),
+            dirty: BTreeSet::new(),
+            cursor: None,
+            acts: Vec::new(),
+            effects: Vec::new(),
+            closes: BTreeMap::new(),
+        }
+    }
+
+    fn key(&self) -> PublicKey {
+        self.signer.public()
+    }
+
+    /// What is to be done now, in order.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Vouchers whose signatures are to be checked, many at once, and handed back to [`Till::verified`] in this order.
+    pub fn examined(&mut self) -> (Vec<Vetted>, Vec<Examined>) {
+        std::mem::take(&mut self.examined).into_iter().map(|(payment, one)| (Vetted(payment), one)).unzip()
+    }
+
+    pub fn verified(
+        &mut self,
+        vetted: Vec<Vetted>,
+        results: Vec<Result<Verified, Refusal>>,
+        now: pay::UnixMillis,
+    ) {
+        for (Vetted(payment), result) in vetted.into_iter().zip(results) {
+            self.stage_payment(payment, result, now);
+        }
+    }
+
+    fn say(&mut self, conn: ConnId, what: ToViewer) {
+        if self.conns.contains_key(&conn) {
+            self.effects.push(Effect::Say { conn, what });
+        }
+    }
+}
+
+/// The place of a voucher that is being checked.
+pub struct Vetted(Payment);

@@ -1,0 +1,320 @@
+//! Accounts and their channels, as the chain and the database tell of them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chain::{BlockRef, ChannelNews, ChannelState};
+use pay::channel::{EventRefused, Funds};
+use pay::{
+    Amount, Channel, ChannelEvent, ChannelId, ChannelTerms, Ledger, Phase, Price, Refusal, UnixMillis,
+};
+use serde_json::json;
+
+use super::sessions::Word;
+use super::{ConnId, Party, Till};
+use crate::billing::journal::{ChannelRow, Cursor, Loaded};
+use crate::billing::log::Act;
+use crate::billing::tickets::TicketId;
+
+/// Payers that are known at once. Where there are more, those go that owe nothing and whose channel is closed.
+const ACCOUNTS_MAX: usize = 32_768;
+/// Channels of one payer to one payee beside the one in use.
+const SPARE_MAX: usize = 16;
+
+/// One payer's, at one payee.
+pub(super) struct Account {
+    pub ledger: Ledger,
+    /// Channels that it could use instead.
+    pub spare: BTreeMap<ChannelId, Channel>,
+    pub watcher: Option<TicketId>,
+    /// Something of it is being checked or stored.
+    pub is_busy: bool,
+    /// What was said meanwhile, in order.
+    pub waiting: VecDeque<(ConnId, Word)>,
+    /// When the last viewer left.
+    pub left_at: UnixMillis,
+    /// After a settlement that failed.
+    pub settle_not_before: UnixMillis,
+}
+
+impl Account {
+    fn new(ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            spare: BTreeMap::new(),
+            watcher: None,
+            is_busy: false,
+            waiting: VecDeque::new(),
+            left_at: UnixMillis(0),
+            settle_not_before: UnixMillis(0),
+        }
+    }
+
+    fn channel(&self, id: ChannelId) -> Option<&Channel> {
+        let own = self.ledger.channel();
+        if own.id() == id { Some(own) } else { self.spare.get(&id) }
+    }
+
+    /// Nothing would be forgotten with it but what it was forgiven.
+    fn is_past(&self) -> bool {
+        let channel = self.ledger.channel();
+        let is_closed = match channel.finalized() {
+            Phase::Closed { .. } => true,
+            Phase::Absent => channel.head() == Phase::Absent && self.ledger.last_voucher().is_none(),
+            Phase::Open(_) | Phase::Closing { .. } => false,
+        };
+        let is_idle = self.watcher.is_none() && !self.is_busy && self.waiting.is_empty();
+        is_closed && is_idle && self.spare.is_empty() && self.ledger.unpaid_ticks() <= 0
+    }
+}
+
+/// Why a channel does not pay for a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unable {
+    #[error("the chain knows no such channel yet")]
+    Unknown,
+    #[error("the channel is another account's, or pays somebody else")]
+    NotYours,
+    #[error("the channel was left for another one: open a new one")]
+    Retired,
+    #[error("the channel's dispute window is shorter than this node takes")]
+    DisputeWindow,
+    #[error("the deposit does not pay another second: top the channel up")]
+    TooLittle,
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+}
+
+impl Till {
+    /// What a node that starts knows. A ledger that cannot be read is an error: forgetting it would pay its payer.
+    pub fn load(&mut self, loaded: Loaded) -> Result<(), pay::ledger::RestoreError> {
+        let Loaded { channels, ledgers, .. } = loaded;
+        let mut known = BTreeMap::new();
+        for ChannelRow { channel, is_retired } in channels {
+            if is_retired {
+                self.retired.insert(channel.id());
+            } else {
+                known.insert(channel.id(), channel);
+            }
+        }
+        for row in ledgers {
+            let channel = known.remove(&row.channel).ok_or(pay::ledger::RestoreError::OtherChannel)?;
+            let ledger = Ledger::restore(self.rules.ledger, channel, &row.record)?;
+            let party = Party { payer: row.payer, payee: row.payee };
+            self.channels.insert(row.channel, party);
+            self.accounts.insert(party, Account::new(ledger));
+        }
+        for channel in known.into_values() {
+            self.enter(channel);
+        }
+        self.accounts.retain(|_, account| !account.is_past());
+        Ok(())
+    }
+
+    /// A channel that is not known: of our node, chain and asset, it may be paid from.
+    fn enter(&mut self, channel: Channel) {
+        let terms = *channel.terms();
+        let (id, party) = (channel.id(), Party { payer: terms.payer, payee: terms.payee });
+        let is_ours = terms.node == self.key()
+            && (terms.genesis, terms.asset) == (self.rules.genesis, self.rules.asset);
+        if !is_ours || self.retired.contains(&id) {
+            return;
+        }
+        if let Some(account) = self.accounts.get_mut(&party) {
+            account.spare.retain(|_, channel| !matches!(channel.finalized(), Phase::Closed { .. }));
+            if account.spare.len() >= SPARE_MAX {
+                tracing::warn!("a payer has too many channels to one payee: the newest is passed over");
+                return;
+            }
+            account.spare.insert(id, channel);
+        } else {
+            if self.accounts.len() >= ACCOUNTS_MAX {
+                self.accounts.retain(|_, account| !account.is_past());
+                let accounts = &self.accounts;
+                self.channels.retain(|_, party| accounts.contains_key(party));
+            }
+            if self.accounts.len() >= ACCOUNTS_MAX {
+                tracing::warn!("the node has all the payers that it may have: a channel is passed over");
+                return;
+            }
+            self.accounts.insert(party, Account::new(Ledger::new(self.rules.ledger, channel)));
+        }
+        self.channels.insert(id, party);
+        self.dirty.insert(id);
+    }
+
+    /// A channel that was asked for and that no block told of: opened before this node looked.
+    pub fn import(&mut self, state: &ChannelState) {
+        if self.channels.contains_key(&state.terms.id()) {
+            return;
+        }
+        let mut channel = Channel::new(state.terms);
+        if events_of(state.finalized).into_iter().any(|event| channel.apply_final(event).is_err()) {
+            tracing::warn!("the chain tells of a channel what cannot be");
+            return;
+        }
+        // What is not final comes with the next block.
+        self.enter(channel);
+    }
+
+    /// Everything of the blocks that are not final, anew.
+    pub fn head(&mut self, news: &[ChannelNews], now: UnixMillis) {
+        let mut events: BTreeMap<ChannelId, Vec<ChannelEvent>> =
+            std::mem::take(&mut self.pending).into_iter().map(|id| (id, Vec::new())).collect();
+        for one in news {
+            self.meet(one.channel, one.terms.as_ref());
+            events.entry(one.channel).or_default().push(one.event);
+        }
+        for (id, events) in events {
+            let Some(party) = self.channels.get(&id).copied() else { continue };
+            if !events.is_empty() {
+                self.pending.insert(id);
+            }
+            if let Err(err) = self.set_pending(party, id, &events) {
+                tracing::warn!("a block that is not final tells of a channel what cannot be: {err}");
+            }
+            self.forget_absent(party, id);
+            self.resume(party, now);
+        }
+    }
+
+    fn meet(&mut self, id: ChannelId, terms: Option<&ChannelTerms>) {
+        if let Some(terms) = terms.filter(|terms| terms.id() == id)
+            && !self.channels.contains_key(&id)
+        {
+            self.enter(Channel::new(*terms));
+        }
+    }
+
+    fn set_pending(
+        &mut self,
+        party: Party,
+        id: ChannelId,
+        events: &[ChannelEvent],
+    ) -> Result<(), EventRefused> {
+        let Some(account) = self.accounts.get_mut(&party) else { return Ok(()) };
+        if account.ledger.channel().id() == id {
+            account.ledger.on_pending(events)
+        } else {
+            account.spare.get_mut(&id).map_or(Ok(()), |channel| channel.set_pending(events))
+        }
+    }
+
+    /// Its opening was in a block that lost.
+    fn forget_absent(&mut self, party: Party, id: ChannelId) {
+        let Some(account) = self.accounts.get_mut(&party) else { return };
+        let is_absent =
+            |channel: &Channel| (channel.finalized(), channel.head()) == (Phase::Absent, Phase::Absent);
+        let is_own = account.ledger.channel().id() == id;
+        let goes = if is_own {
+            is_absent(account.ledger.channel()) && account.is_past()
+        } else {
+            account.spare.get(&id).is_some_and(is_absent)
+        };
+        if !goes {
+            return;
+        }
+        account.spare.remove(&id);
+        if is_own {
+            self.accounts.remove(&party);
+        }
+        self.channels.remove(&id);
+        self.dirty.remove(&id);
+    }
+
+    /// What a final block says, and that it was read.
+    pub fn finalized(&mut self, block: BlockRef, news: &[ChannelNews], now: UnixMillis) {
+        for one in news {
+            self.meet(one.channel, one.terms.as_ref());
+            let Some(party) = self.channels.get(&one.channel).copied() else { continue };
+            let Some(account) = self.accounts.get_mut(&party) else { continue };
+            let applied = if account.ledger.channel().id() == one.channel {
+                account.ledger.on_final(one.event, now)
+            } else {
+                account.spare.get_mut(&one.channel).map_or(Ok(()), |channel| channel.apply_final(one.event))
+            };
+            match applied {
+                Ok(()) => {
+                    if matches!(one.event, ChannelEvent::Closed { .. }) {
+                        self.closes.remove(&one.channel);
+                    }
+                    self.dirty.insert(one.channel);
+                    self.acts.push(act_of(one));
+                    self.resume(party, now);
+                }
+                // Of a channel that was asked for when this had happened already.
+                Err(err) => tracing::debug!("an event of a final block is passed over: {err}"),
+            }
+        }
+        self.cursor = Some(Cursor { genesis: self.rules.genesis, block });
+    }
+
+    /// Whether a second at that price can be paid from it.
+    pub fn is_able(&self, party: Party, id: ChannelId, least: Price, now: UnixMillis) -> Result<(), Unable> {
+        if self.retired.contains(&id) {
+            return Err(Unable::Retired);
+        }
+        match self.channels.get(&id) {
+            None => return Err(Unable::Unknown),
+            Some(known) if *known != party => return Err(Unable::NotYours),
+            Some(_) => {}
+        }
+        let account = self.accounts.get(&party).ok_or(Unable::Unknown)?;
+        let channel = account.channel(id).ok_or(Unable::Unknown)?;
+        if channel.terms().dispute_window_ms < self.rules.dispute_window_ms {
+            return Err(Unable::DisputeWindow);
+        }
+        let is_own = account.ledger.channel().id() == id;
+        let spent = if is_own { account.ledger.accepted() } else { Amount::ZERO };
+        if channel.finalized().settled() > spent {
+            // Paid from with books that are not here.
+            return Err(Unable::Retired);
+        }
+        let deposit = channel.funding(now)?.deposit();
+        // The prepaid second, if nothing was paid yet, is one second like another.
+        let left = deposit.checked_sub(spent).unwrap_or(Amount::ZERO);
+        if left < least.per_tick() { Err(Unable::TooLittle) } else { Ok(()) }
+    }
+}
+
+/// What must have happened to a channel that is in this phase.
+fn events_of(phase: Phase) -> Vec<ChannelEvent> {
+    let opened = |funds: Funds| {
+        let mut events = vec![ChannelEvent::Opened { deposit: funds.deposit, expires_at: funds.expires_at }];
+        if !funds.settled.is_zero() {
+            events.push(ChannelEvent::Settled { cumulative: funds.settled });
+        }
+        events
+    };
+    match phase {
+        // A closed one pays for nothing any more.
+        Phase::Absent | Phase::Closed { .. } => Vec::new(),
+        Phase::Open(funds) => opened(funds),
+        Phase::Closing { funds, closes_at } => {
+            let mut events = opened(funds);
+            events.push(ChannelEvent::ClosingStarted { closes_at });
+            events
+        }
+    }
+}
+
+fn act_of(news: &ChannelNews) -> Act {
+    let channel = news.channel;
+    match news.event {
+        ChannelEvent::Opened { deposit, expires_at } => Act::new(
+            "channel.opened",
+            json!({ "channel": channel, "deposit": deposit, "expires_at": expires_at }),
+        ),
+        ChannelEvent::ToppedUp { deposit } => {
+            Act::new("channel.topped_up", json!({ "channel": channel, "deposit": deposit }))
+        }
+        ChannelEvent::Settled { cumulative } => {
+            Act::new("channel.settled", json!({ "channel": channel, "cumulative": cumulative }))
+        }
+        ChannelEvent::ClosingStarted { closes_at } => {
+            Act::new("channel.closing", json!({ "channel": channel, "closes_at": closes_at }))
+        }
+        ChannelEvent::Closed { paid } => {
+            Act::new("channel.closed", json!({ "channel": channel, "paid": paid }))
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Which seconds the media plane may send: asked of the ledger one by one, and what became of them.
+
+use api::pay::{MeteredLine, SessionBegin};
+use pay::ledger::Forward;
+use pay::message::{Ending, ToViewer};
+use pay::{Hold, Tick, UnixMillis};
+
+use super::sessions::Run;
+use super::storing::{Staged, Why};
+use super::{Effect, Till};
+use crate::billing::catalogue::cap_of;
+use crate::billing::tickets::TicketId;
+
+/// So many seconds of media go by without payment before a viewer is told that it is over.
+const PATIENCE: u64 = 3;
+/// Of a second's packets, in percent, the viewer must have so many for it to be delivered.
+const DELIVERED_PERCENT: u64 = 95;
+/// Seconds that are remembered as held back; the media plane says what became of one three seconds later.
+const BLAMED_MAX: usize = 16;
+
+/// What the media plane says of a metered session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MeterNews {
+    Began { timestamp: u32, line: MeteredLine },
+    Reached { second: u64, until: u64 },
+    Over { second: u64, sent: u32, withheld: u32, acknowledged: u32 },
+}
+
+/// What goes by itself or is the node's own doing; the rest is for the viewer to end.
+fn is_viewers(hold: Hold) -> bool {
+    !matches!(hold, Hold::NoSession | Hold::Unconfirmed | Hold::Committing)
+}
+
+impl Till {
+    /// Begins to count where there is somebody who pays and somebody who is sent to.
+    pub(super) fn meter(&mut self, ticket: TicketId, now: UnixMillis) {
+        let Some(session) = self.sessions.get_mut(&ticket) else { return };
+        let (Some(run), Some(peer)) = (&mut session.run, session.peer) else { return };
+        if run.peer.is_none() {
+            run.peer = Some(peer);
+            self.effects.push(Effect::Meter { peer, session: run.number });
+            self.cap(ticket);
+        }
+        self.pump(ticket, now);
+    }
+
+    /// The media plane sends no better layer than the offer that is paid by.
+    pub(super) fn cap(&mut self, ticket: TicketId) {
+        let Some(session) = self.sessions.get_mut(&ticket) else { return };
+        let Some(run) = &mut session.run else { return };
+        let offer = self.accounts.get(&session.party).and_then(|account| account.ledger.offer());
+        let tier = offer.map(|offer| offer.offer().quality.tier);
+        if let (Some(peer), Some(tier)) = (run.peer, tier.filter(|tier| run.tier != Some(*tier))) {
+            run.tier = Some(tier);
+            self.effects.push(Effect::Cap { peer, cap: cap_of(tier) });
+        }
+    }
+
+    /// Asks for seconds until one is in hand beyond the one that is on its way.
+    pub(super) fn pump(&mut self, ticket: TicketId, now: UnixMillis) {
+        let Some(session) = self.sessions.get_mut(&ticket) else { return };
+        let (Some(run), Some(peer)) = (&mut session.run, session.peer) else { return };
+        // A peer that came later begins anew, with the next start.
+        if run.peer != Some(peer) || run.waits {
+            return;
+        }
+        let Some(account) = self.accounts.get_mut(&session.party) else { return };
+        let before = run.allowed;
+        run.hold = None;
+        while run.allowed < run.reached.map_or(1, |second| second + 2) {
+            match account.ledger.forward(&session.priced.book, now) {
+                Ok(Forward::Send(tick)) => {
+                    debug_assert_eq!(tick, run.tick(run.allowed), "ticks follow each other");
+                    // It went by while nothing could be sent: it is nobody's debt.
+                    if run.reached.is_some_and(|reached| run.allowed < reached) {
+                        account.ledger.failed(tick);
+                    }
+                    run.allowed += 1;
+                }
+                Ok(Forward::Reserve(uncommitted)) => {
+                    account.is_busy = true;
+                    let why = Why::Reserve { ticket };
+                    self.staged.push(Staged { party: session.party, uncommitted, why });
+                    break;
+                }
+                Err(hold) => {
+                    run.hold = Some(hold);
+                    break;
+                }
+            }
+        }
+        if run.allowed > before {
+            self.effects.push(Effect::Allow { peer, session: run.number, until: run.allowed });
+        }
+    }
+
+    pub fn metered(&mut self, peer: sfu::PeerId, number: u32, news: MeterNews, now: UnixMillis) {
+        let Some(ticket) = self.peers.get(&peer).copied() else { return };
+        match news {
+            MeterNews::Began { timestamp, line } => {
+                let Some(run) = self.run(ticket, number) else { return };
+                let begin = SessionBegin { tick: run.first, rtp_timestamp: timestamp, line };
+                let conn = run.conn;
+                if self.conns.contains_key(&conn) {
+                    self.effects.push(Effect::Begin { conn, begin });
+                }
+            }
+            MeterNews::Reached { second, until } => self.reached(ticket, number, second, until, now),
+            MeterNews::Over { second, sent, withheld, acknowledged } => {
+                self.over(ticket, number, second, (sent, withheld, acknowledged));
+            }
+        }
+    }
+
+    fn run(&mut self, ticket: TicketId, number: u32) -> Option<&mut Run> {
+        self.sessions.get_mut(&ticket)?.run.as_mut().filter(|run| run.number == number)
+    }
+
+    fn reached(&mut self, ticket: TicketId, number: u32, second: u64, until: u64, now: UnixMillis) {
+        let Some(run) = self.run(ticket, number) else { return };
+        run.reached = run.reached.max(Some(second));
+        if second >= until && run.hold.is_some_and(is_viewers) {
+            run.blamed.insert(second);
+            if run.blamed.len() > BLAMED_MAX {
+                run.blamed.pop_first();
+            }
+        }
+        self.pump(ticket, now);
+        let Some(run) = self.run(ticket, number) else { return };
+        let lasts = second >= run.allowed + PATIENCE;
+        if let Some(ending) = run.hold.filter(|_| lasts).and_then(Hold::ending) {
+            let (conn, channel) = (run.conn, run.channel);
+            self.say(conn, ToViewer::Ended(channel, ending));
+            self.end_run(ticket);
+        }
+    }
+
+    /// A second is delivered by what the viewer's feedback says, and failed only where the node sent nothing, or held
+    /// something back by its own doing. One that was cut because it was paid too late is the viewer's to name: else
+    /// whoever pays a moment too late each time would pay for none.
+    fn over(&mut self, ticket: TicketId, number: u32, second: u64, counts: (u32, u32, u32)) {
+        let (sent, withheld, acknowledged) = counts;
+        let Some(session) = self.sessions.get_mut(&ticket) else { return };
+        let mut runs = session.run.iter().chain(&session.last_run);
+        let Some(run) = runs.find(|run| run.number == number) else { return };
+        let Some(account) = self.accounts.get_mut(&session.party) else { return };
+        if account.ledger.channel().id() != run.channel {
+            return;
+        }
+        let tick = run.tick(second);
+        let enough = u64::from(acknowledged) * 100 >= u64::from(sent) * DELIVERED_PERCENT;
+        if sent == 0 {
+            account.ledger.failed(tick);
+        } else if withheld > 0 {
+            if !run.blamed.contains(&second) {
+                account.ledger.failed(tick);
+            }
+        } else if enough {
+            account.ledger.delivered(tick);
+        }
+    }
+
+    /// The peer is gone. What was allowed and never reached was not sent; what was sent may still be paid.
+    pub fn peer_gone(&mut self, peer: sfu::PeerId, is_over: bool) {
+        let Some(ticket) = self.peers.remove(&peer) else { return };
+        let Some(session) = self.sessions.get_mut(&ticket) else { return };
+        if session.peer == Some(peer) {
+            session.peer = None;
+        }
+        let runs = session.run.iter().chain(&session.last_run);
+        for run in runs.filter(|run| run.peer == Some(peer)) {
+            let Some(account) = self.accounts.get_mut(&session.party) else { continue };
+            if account.ledger.channel().id() != run.channel {
+                continue;
+            }
+            for second in run.reached.map_or(0, |reached| reached + 1)..run.allowed {
+                account.ledger.failed(Tick(run.first + second));
+            }
+        }
+        let ended =
+            session.run.as_ref().filter(|run| run.peer == Some(peer)).map(|run| (run.conn, run.channel));
+        if let Some((conn, channel)) = ended {
+            self.end_run(ticket);
+            if is_over {
+                self.say(conn, ToViewer::Ended(channel, Ending::StreamOver));
+            }
+        }
+        self.forget_idle(ticket);
+    }
+
+    /// What was to be stored for the next second was not.
+    pub(super) fn wait_for_store(&mut self, ticket: TicketId) {
+        if let Some(run) = self.sessions.get_mut(&ticket).and_then(|session| session.run.as_mut()) {
+            run.waits = true;
+            run.hold = Some(Hold::Committing);
+        }
+    }
+
+    /// Asked each second: what passes by itself has perhaps passed.
+    pub fn tick(&mut self, now: UnixMillis) {
+        let mut held = Vec::new();
+        for session in self.sessions.values_mut() {
+            let Some(run) = &mut session.run else { continue };
+            run.waits = false;
+            if run.hold.is_some() || run.allowed == 0 {
+                held.push(session.ticket.id);
+            }
+        }
+        for ticket in held {
+            self.pump(ticket, now);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes on chain: vouchers that are due, and closes that both sides signed.
+
+use pay::ledger::{SettleReason, Settlement};
+use pay::{Amount, ChannelId, CloseTerms, Phase, Signed, UnixMillis};
+
+use super::{Party, Till};
+use crate::billing::journal::OpenSettlement;
+
+/// After one that failed, the same is not tried for so long.
+const AGAIN_MS: u64 = 60_000;
+
+/// A voucher that is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Due {
+    pub party: Party,
+    pub settlement: Settlement,
+}
+
+/// A close that both sides signed, and that the chain has not seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DueClose {
+    pub party: Party,
+    pub channel: ChannelId,
+    pub theirs: Signed<CloseTerms>,
+    pub ours: Signed<CloseTerms>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum CloseState {
+    Submitted,
+    /// Its voucher is redeemed instead.
+    Failed,
+}
+
+pub fn reason_text(reason: SettleReason) -> &'static str {
+    match reason {
+        SettleReason::CounterClose => "counter_close",
+        SettleReason::Expiring => "expiring",
+        SettleReason::Threshold => "threshold",
+        SettleReason::Interval => "interval",
+        SettleReason::End => "end",
+    }
+}
+
+impl Till {
+    /// At most `most` vouchers, the most urgent first. Each is said again until [`Till::settling`] was called.
+    pub fn due(&self, most: usize, now: UnixMillis) -> Vec<Due> {
+        if !self.rules.settles {
+            return Vec::new();
+        }
+        let due = self.accounts.iter().filter_map(|(party, account)| {
+            let settlement = account.ledger.settlement_due(now)?;
+            let open = account.ledger.accepted().checked_sub(account.ledger.channel().head().settled())?;
+            let is_urgent = matches!(settlement.reason, SettleReason::CounterClose | SettleReason::Expiring);
+            let is_idle = settlement.reason != SettleReason::End
+                || now.millis_since(account.left_at) >= self.rules.settle_idle_ms;
+            // A close pays it, too.
+            let id = account.ledger.channel().id();
+            let will_close =
+                account.ledger.close_agreed().is_some() && self.closes.get(&id) != Some(&CloseState::Failed);
+            let is_worth = open >= self.rules.settle_at_least && is_idle && !will_close;
+            let may = now >= account.settle_not_before && (is_urgent || is_worth);
+            may.then_some(Due { party: *party, settlement })
+        });
+        let mut due: Vec<Due> = due.collect();
+        due.sort_by_key(|due| urgency(due.settlement.reason));
+        due.truncate(most);
+        due
+    }
+
+    pub fn closes_due(&self, most: usize) -> Vec<DueClose> {
+        if !self.rules.settles {
+            return Vec::new();
+        }
+        let due = self.accounts.iter().filter_map(|(party, account)| {
+            let (theirs, ours) = *account.ledger.close_agreed()?;
+            let channel = account.ledger.channel();
+            let is_open = matches!(channel.finalized(), Phase::Open(_) | Phase::Closing { .. })
+                && !matches!(channel.head(), Phase::Closed { .. });
+            // Where the creator gets nothing by it, the payer may see to it.
+            let gets = theirs.body.cumulative > channel.head().settled();
+            let is_due = is_open && gets && !self.closes.contains_key(&channel.id());
+            is_due.then_some(DueClose { party: *party, channel: channel.id(), theirs, ours })
+        });
+        due.take(most).collect()
+    }
+
+    /// It is on its way: not again, unless it fails or a later one is due.
+    pub fn settling(&mut self, due: &Due) {
+        if let Some(account) = self.accounts.get_mut(&due.party) {
+            account.ledger.settling(&due.settlement);
+        }
+    }
+
+    pub fn closing(&mut self, channel: ChannelId) {
+        self.closes.insert(channel, CloseState::Submitted);
+    }
+
+    /// What a node that ended had perhaps sent is not sent again before that is known.
+    pub fn in_doubt(&mut self, open: &OpenSettlement) {
+        match open.kind {
+            crate::billing::journal::SettleKind::Close => self.closing(open.channel),
+            crate::billing::journal::SettleKind::Settle => {
+                let Some(account) = self.account_of(open.channel) else { return };
+                // The ledger compares totals alone, and its last voucher is this one or a later one.
+                if let Some(voucher) = account.ledger.last_voucher().copied()
+                    && voucher.body.cumulative <= open.cumulative
+                {
+                    account.ledger.settling(&Settlement { reason: SettleReason::End, voucher });
+                }
+            }
+        }
+    }
+
+    /// It will never be in a block; after a while it is due again.
+    pub fn settling_failed(&mut self, channel: ChannelId, now: UnixMillis) {
+        if let Some(account) = self.account_of(channel) {
+            account.ledger.settlement_failed();
+            account.settle_not_before = now.plus(AGAIN_MS);
+        }
+    }
+
+    pub fn closing_failed(&mut self, channel: ChannelId) {
+        self.closes.insert(channel, CloseState::Failed);
+    }
+
+    /// What the payee has got of a channel, in final blocks, and whether it is closed.
+    pub fn settled(&self, channel: ChannelId) -> Option<(Amount, bool)> {
+        let account = self.accounts.get(self.channels.get(&channel)?)?;
+        let own = account.ledger.channel();
+        let channel = if own.id() == channel { own } else { account.spare.get(&channel)? };
+        Some((channel.finalized().settled(), matches!(channel.finalized(), Phase::Closed { .. })))
+    }
+
+    fn account_of(&mut self, channel: ChannelId) -> Option<&mut super::Account> {
+        let party = self.channels.get(&channel)?;
+        self.accounts.get_mut(party).filter(|account| account.ledger.channel().id() == channel)
+    }
+}
+
+fn urgency(reason: SettleReason) -> u8 {
+    match reason {
+        SettleReason::CounterClose => 0,
+        SettleReason::Expiring => 1,
+        SettleReason::Threshold => 2,
+        SettleReason::Interval => 3,
+        SettleReason::End => 4,
+    }
+}

@@ -1,0 +1,755 @@
+use std::sync::Arc;
+
+use chain::{BlockRef, ChannelNews};
+use pay::ledger::verify_all;
+use pay::message::{Ending, Pay, Report, Start, ToNode, ToViewer};
+use pay::*;
+use sfu::{Sfu, SfuConfig};
+use uuid::Uuid;
+
+use super::*;
+use crate::billing::catalogue::Priced;
+use crate::billing::journal::{ChannelRow, LedgerRow, Loaded, Unit};
+use crate::billing::tickets::{Ticket, Tickets};
+use crate::id::PlaybackId;
+
+/// Of a page that plays, as Chromium makes it.
+const OFFER: &str = include_str!("../../../../../fuzz/corpus/offer/chromium-watch.sdp");
+const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+const DAY_MS: u64 = 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
+const GENESIS: Genesis = Genesis([0x11; 32]);
+const PRICE: u128 = 100;
+const GRACE: u16 = 3;
+
+fn keys(scheme: KeyScheme, number: u8) -> Keypair {
+    Keypair::from_seed(scheme, &[number; 32].into())
+}
+
+fn creator() -> Keypair {
+    keys(KeyScheme::Sr25519, 1)
+}
+
+fn node() -> Keypair {
+    keys(KeyScheme::Ed25519, 2)
+}
+
+fn rules() -> Rules {
+    Rules {
+        ledger: LedgerConfig::default(),
+        genesis: GENESIS,
+        asset: AssetId::Native,
+        dispute_window_ms: HOUR_MS,
+        settles: true,
+        settle_idle_ms: 5_000,
+        settle_at_least: Amount::new(1),
+    }
+}
+
+/// One viewer's wallet: an account, a channel and its tab.
+struct Viewer {
+    account: AccountId,
+    session: Keypair,
+    terms: ChannelTerms,
+    tab: Tab,
+}
+
+impl Viewer {
+    fn new(account: u8, nonce: u64, priced: &Priced) -> Self {
+        let session = keys(KeyScheme::Sr25519, account);
+        let account = AccountId([account; 32]);
+        let terms = ChannelTerms {
+            genesis: GENESIS,
+            asset: AssetId::Native,
+            payer: account,
+            payee: creator().public().account(),
+            node: node().public(),
+            session: session.public(),
+            nonce,
+            dispute_window_ms: HOUR_MS,
+        };
+        let offer = priced.current[0].verify(&GENESIS, NOW).unwrap();
+        let tab = Tab::new(terms, offer, Amount::new(1_000_000)).unwrap();
+        Self { account, session, terms, tab }
+    }
+
+    fn opened(&self, deposit: u128) -> ChannelNews {
+        let deposit = Amount::new(deposit);
+        let event = ChannelEvent::Opened { deposit, expires_at: NOW.plus(30 * DAY_MS) };
+        ChannelNews { channel: self.terms.id(), event, terms: Some(self.terms) }
+    }
+
+    fn start(&mut self) -> ToNode {
+        ToNode::Start(self.tab.start().unwrap())
+    }
+
+    /// The next second played.
+    fn played(&mut self, tick: u64) -> Option<Pay> {
+        self.tab.played(Tick(tick), &self.session, NOW).unwrap()
+    }
+}
+
+/// A till with its media plane, whose disk works or does not.
+struct Bench {
+    till: Till,
+    priced: Arc<Priced>,
+    tickets: Tickets,
+    sfu: Sfu,
+    _events: tokio::sync::mpsc::Receiver<sfu::Event>,
+    conns: u64,
+    disk_works: bool,
+    stored: Vec<Unit>,
+    said: Vec<Effect>,
+    now: UnixMillis,
+}
+
+fn priced(price: u128, tier: u8) -> Priced {
+    let playback_id = PlaybackId::parse("0123456789abcdef").unwrap();
+    let delegation = Delegation {
+        genesis: GENESIS,
+        payee: creator().public(),
+        node: node().public(),
+        from: UnixMillis(0),
+        until: NOW.plus(30 * DAY_MS),
+    };
+    let delegation = Signed::sign(delegation, &creator()).unwrap();
+    let offer = Offer {
+        genesis: GENESIS,
+        asset: AssetId::Native,
+        content: crate::billing::catalogue::content_of(&playback_id),
+        payee: creator().public(),
+        delegation: delegation.body.hash(),
+        price: Price::new(Amount::new(price)).unwrap(),
+        grace_ticks: GRACE,
+        quality: Quality { tier, max_height: 720, max_bitrate_kbps: 2_500 },
+        until: NOW.plus(DAY_MS),
+    };
+    let published = PublishedOffer { offer: Signed::sign(offer, &node()).unwrap(), delegation };
+    let mut book = OfferBook::default();
+    book.publish(published.verify(&GENESIS, NOW).unwrap(), NOW).unwrap();
+    let payee = creator().public().account();
+    Priced { stream: Uuid::nil(), playback_id, payee, book, current: vec![published] }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (sfu, events) = Sfu::start(SfuConfig::default()).unwrap();
+        Self {
+            till: Till::new(rules(), Arc::new(node())),
+            priced: Arc::new(priced(PRICE, 1)),
+            tickets: Tickets::default(),
+            sfu,
+            _events: events,
+            conns: 0,
+            disk_works: true,
+            stored: Vec::new(),
+            said: Vec::new(),
+            now: NOW,
+        }
+    }
+
+    /// A viewer whose channel is open for good.
+    fn viewer(&mut self, account: u8, deposit: u128) -> Viewer {
+        let viewer = Viewer::new(account, 0, &self.priced);
+        self.open(&viewer, deposit);
+        viewer
+    }
+
+    fn open(&mut self, viewer: &Viewer, deposit: u128) {
+        let block = BlockRef { number: 1, hash: [1; 32] };
+        self.till.finalized(block, &[viewer.opened(deposit)], self.now);
+        self.settle();
+    }
+
+    fn ticket(&self, viewer: &Viewer) -> Arc<Ticket> {
+        let stream = (self.priced.playback_id.clone(), self.priced.stream);
+        let payee = self.priced.payee;
+        let token = self.tickets.issue(viewer.account, stream, payee, Uuid::new_v4(), self.now).unwrap();
+        self.tickets.redeem(&token, self.now).unwrap()
+    }
+
+    fn connect(&mut self, ticket: &Arc<Ticket>) -> ConnId {
+        self.conns += 1;
+        let conn = ConnId(self.conns);
+        self.till.opened(conn, ticket, &self.priced, self.now);
+        self.settle();
+        conn
+    }
+
+    fn peer(&mut self, ticket: &Arc<Ticket>) -> sfu::PeerId {
+        let config = sfu::ViewerConfig {
+            stream: sfu::StreamId(1),
+            max_layer: RenditionName::VeryLow,
+            choice: sfu::LayerChoice::Auto,
+            metered: true,
+        };
+        let peer = self.sfu.handle().accept_viewer(OFFER, config).unwrap().peer;
+        self.till.attach(peer, ticket, &self.priced, self.now);
+        self.settle();
+        peer
+    }
+
+    fn say(&mut self, conn: ConnId, message: impl Into<Option<ToNode>>) {
+        if let Some(message) = message.into() {
+            self.till.said(conn, message, self.now);
+            self.settle();
+        }
+    }
+
+    fn pay(&mut self, conn: ConnId, pay: Option<Pay>) {
+        self.say(conn, pay.map(ToNode::Pay));
+    }
+
+    fn reach(&mut self, peer: sfu::PeerId, session: u32, second: u64, until: u64) {
+        self.till.metered(peer, session, MeterNews::Reached { second, until }, self.now);
+        self.settle();
+    }
+
+    fn over(&mut self, peer: sfu::PeerId, session: u32, second: u64, (sent, withheld): (u32, u32)) {
+        let news = MeterNews::Over { second, sent, withheld, acknowledged: sent };
+        self.till.metered(peer, session, news, self.now);
+        self.settle();
+    }
+
+    /// As the cashier does it, until nothing is left to do.
+    fn settle(&mut self) {
+        loop {
+            let (vetted, examined) = self.till.examined();
+            let checks = examined.len();
+            self.till.verified(vetted, verify_all(examined), self.now);
+            let units = self.till.units();
+            let is_idle = checks == 0 && units.is_empty();
+            if !units.is_empty() {
+                self.till.stored(&vec![self.disk_works; units.len()], self.now);
+            }
+            if self.disk_works {
+                self.stored.extend(units);
+            }
+            self.said.extend(self.till.effects());
+            if is_idle || !self.disk_works {
+                return;
+            }
+        }
+    }
+
+    /// What was said since it was asked last.
+    fn heard(&mut self, to: ConnId) -> Vec<ToViewer> {
+        let (theirs, others) = std::mem::take(&mut self.said)
+            .into_iter()
+            .partition::<Vec<_>, _>(|effect| is_said_to(effect, to));
+        self.said = others;
+        let said = |effect| match effect {
+            Effect::Say { what, .. } => Some(what),
+            _ => None,
+        };
+        theirs.into_iter().filter_map(said).collect()
+    }
+
+    /// How far the newest session of a peer may go.
+    fn allowed(&self, peer: sfu::PeerId) -> Option<u64> {
+        self.said.iter().rev().find_map(|effect| match effect {
+            Effect::Allow { peer: of, until, .. } if *of == peer => Some(*until),
+            _ => None,
+        })
+    }
+
+    fn account(&self, viewer: &Viewer) -> &Account {
+        &self.till.accounts[&Party { payer: viewer.account, payee: self.priced.payee }]
+    }
+
+    /// Connects, starts, and pays the first second in advance.
+    fn watch(&mut self, viewer: &mut Viewer) -> (ConnId, sfu::PeerId, Arc<Ticket>) {
+        let ticket = self.ticket(viewer);
+        let (conn, peer) = (self.connect(&ticket), self.peer(&ticket));
+        self.begin(viewer, conn);
+        (conn, peer, ticket)
+    }
+
+    fn begin(&mut self, viewer: &mut Viewer, conn: ConnId) {
+        let start = viewer.start();
+        self.say(conn, start);
+        for message in self.heard(conn) {
+            let ToViewer::Started(started) = message else { continue };
+            let first = viewer.tab.started(&started, &viewer.session, self.now).unwrap();
+            self.pay(conn, first);
+        }
+        self.take_heard(viewer, conn);
+    }
+
+    /// The viewer reads what it was told.
+    fn take_heard(&mut self, viewer: &mut Viewer, conn: ConnId) {
+        for message in self.heard(conn) {
+            match message {
+                ToViewer::Acknowledged(stored) => viewer.tab.acknowledged(&stored).unwrap(),
+                ToViewer::Receipt(receipt) => viewer.tab.receipt(&receipt).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+fn is_said_to(effect: &Effect, conn: ConnId) -> bool {
+    matches!(effect, Effect::Say { conn: to, .. } if *to == conn)
+}
+
+fn refusals(messages: &[ToViewer]) -> Vec<Refusal> {
+    let reason = |message: &ToViewer| match message {
+        ToViewer::Refused(refused) => Some(refused.reason),
+        _ => None,
+    };
+    messages.iter().filter_map(reason).collect()
+}
+
+fn last_ledger(units: &[Unit]) -> LedgerRow {
+    units.iter().rev().find_map(|unit| unit.ledger.clone()).unwrap()
+}
+
+#[test]
+fn a_viewer_that_pays_each_second_is_sent_each_second() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    assert_eq!(bench.allowed(peer), Some(1), "the first second was paid in advance");
+    for second in 0..25 {
+        bench.reach(peer, 1, second, second + 1);
+        assert_eq!(bench.allowed(peer), Some(second + 2), "one is always in hand");
+        bench.over(peer, 1, second, (30, 0));
+        let paid = viewer.played(second);
+        bench.pay(conn, paid);
+        bench.take_heard(&mut viewer, conn);
+    }
+    // Seconds 0 to 24 at 100: the first was prepaid.
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(2_500));
+    let watched: u64 = bench.stored.iter().filter_map(|unit| unit.watched).map(|watched| watched.ticks).sum();
+    assert_eq!(watched, 25);
+    // One with each tenth paid tick.
+    assert_eq!(bench.stored.iter().filter(|unit| unit.receipt.is_some()).count(), 2);
+    assert_eq!(viewer.tab.last_receipt().map(|receipt| receipt.body.number), Some(2));
+    bench.account(&viewer).ledger.audit().unwrap();
+}
+
+#[test]
+fn a_voucher_that_is_not_stored_is_not_acknowledged_and_the_gate_stays_shut_until_the_disk_works_again() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let ticket = bench.ticket(&viewer);
+    let (conn, peer) = (bench.connect(&ticket), bench.peer(&ticket));
+    let start = viewer.start();
+    bench.say(conn, start);
+    let [ToViewer::Started(started)] = &bench.heard(conn)[..] else { panic!("it was not started") };
+    let first = viewer.tab.started(started, &viewer.session, NOW).unwrap();
+    bench.disk_works = false;
+    bench.pay(conn, first.clone());
+    assert_eq!(refusals(&bench.heard(conn)), [Refusal::NodeFault]);
+    assert_eq!((bench.allowed(peer), bench.account(&viewer).ledger.accepted()), (None, Amount::ZERO));
+    // A clock that goes on changes nothing, and asks the disk each second at most.
+    bench.till.tick(NOW);
+    bench.settle();
+    assert_eq!(bench.allowed(peer), None);
+    bench.disk_works = true;
+    bench.pay(conn, first);
+    assert!(matches!(bench.heard(conn)[..], [ToViewer::Acknowledged(_)]));
+    assert_eq!(bench.allowed(peer), Some(1));
+}
+
+#[test]
+fn a_reservation_that_cannot_be_stored_shuts_the_gate_and_is_asked_for_again_with_the_clock() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (_conn, peer, _ticket) = bench.watch(&mut viewer);
+    bench.disk_works = false;
+    for second in 0..3 {
+        bench.reach(peer, 1, second, second + 1);
+    }
+    let until = bench.allowed(peer).unwrap();
+    assert!(until < u64::from(GRACE) + 1, "what was reserved is used up: {until}");
+    bench.disk_works = true;
+    bench.till.tick(NOW);
+    bench.settle();
+    assert!(bench.allowed(peer).unwrap() > until);
+}
+
+#[test]
+fn a_viewer_that_stops_paying_is_sent_the_grace_and_then_told_that_it_is_over() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..10 {
+        let until = bench.allowed(peer).unwrap();
+        bench.reach(peer, 1, second, until);
+    }
+    // The prepaid second, and the grace beyond it.
+    assert_eq!(bench.allowed(peer), Some(1 + u64::from(GRACE)));
+    let id = viewer.terms.id();
+    assert_eq!(bench.heard(conn), [ToViewer::Ended(id, Ending::GraceSpent)]);
+    // Coming back gives no new grace.
+    let (_, again, _ticket) = bench.watch(&mut viewer);
+    assert_eq!(bench.allowed(again), None);
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), i64::from(GRACE));
+}
+
+#[test]
+fn seconds_that_went_by_at_a_shut_gate_are_nobodys_debt() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..6 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+    }
+    assert_eq!(bench.allowed(peer), Some(4));
+    // Four played; the payments come late, at second 5.
+    for second in 0..4 {
+        let paid = viewer.played(second);
+        bench.pay(conn, paid);
+    }
+    bench.take_heard(&mut viewer, conn);
+    // Second 4 went by unsent, 5 is on its way, 6 in hand.
+    assert_eq!(bench.allowed(peer), Some(7));
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), 2);
+    assert!(bench.heard(conn).is_empty());
+}
+
+#[test]
+fn a_second_that_was_cut_because_it_was_paid_too_late_is_not_given_away() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..5 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+    }
+    assert_eq!(bench.allowed(peer), Some(4), "second 4 has begun, and is held");
+    let paid: Vec<_> = (0..2).filter_map(|second| viewer.played(second)).collect();
+    bench.pay(conn, paid.into_iter().next_back());
+    assert_eq!(bench.allowed(peer), Some(5));
+    let before = bench.account(&viewer).ledger.unpaid_ticks();
+    // Most of it went out after all.
+    bench.over(peer, 1, 4, (28, 2));
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), before);
+    // What the node itself held back, or did not send, is not owed.
+    bench.over(peer, 1, 3, (28, 2));
+    bench.over(peer, 1, 2, (0, 0));
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), before - 2);
+}
+
+#[test]
+fn a_second_viewer_on_one_channel_takes_the_place_of_the_first() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (first, ..) = bench.watch(&mut viewer);
+    let ticket = bench.ticket(&viewer);
+    let second = bench.connect(&ticket);
+    bench.begin(&mut viewer, second);
+    assert_eq!(bench.heard(first), [ToViewer::Ended(viewer.terms.id(), Ending::Superseded)]);
+    let unpaid = viewer.tab.unacknowledged();
+    assert_eq!(unpaid, None);
+    // What the first says now does not count.
+    let voucher = Voucher {
+        genesis: GENESIS,
+        channel: viewer.terms.id(),
+        offer: bench.priced.current[0].offer.body.hash(),
+        tick: Tick(1),
+        cumulative: Amount::new(200),
+    };
+    let voucher = Signed::sign(voucher, &viewer.session).unwrap();
+    bench.pay(first, Some(Pay { voucher, unplayed: Unplayed::default() }));
+    assert_eq!(refusals(&bench.heard(first)), [Refusal::NoSession]);
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(100));
+}
+
+#[test]
+fn forged_replayed_and_foreign_vouchers_are_refused_by_name_and_move_nothing() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 450);
+    let stranger = bench.viewer(8, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..4 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+    }
+    let paid = [0, 1, 2].map(|second| viewer.played(second)).into_iter().flatten().collect::<Vec<_>>();
+    for pay in paid.clone() {
+        bench.pay(conn, Some(pay));
+    }
+    bench.take_heard(&mut viewer, conn);
+    let right = Voucher { tick: Tick(3), cumulative: Amount::new(400), ..paid[1].voucher.body };
+    let offer = OfferHash([9; 32]);
+    let cases = [
+        (paid[1].voucher.body, Refusal::Replayed),
+        (paid[0].voucher.body, Refusal::RolledBack),
+        (Voucher { cumulative: Amount::new(301), ..paid[1].voucher.body }, Refusal::Conflicting),
+        (Voucher { genesis: Genesis([2; 32]), ..right }, Refusal::WrongGenesis),
+        (Voucher { channel: stranger.terms.id(), ..right }, Refusal::WrongChannel),
+        (Voucher { offer, ..right }, Refusal::UnknownOffer),
+        (Voucher { cumulative: Amount::new(399), ..right }, Refusal::WrongStep),
+        (Voucher { tick: Tick(99), cumulative: Amount::new(10_000), ..right }, Refusal::NotServed),
+    ];
+    for (body, reason) in cases {
+        let voucher = Signed::sign(body, &viewer.session).unwrap();
+        bench.pay(conn, Some(Pay { voucher, unplayed: Unplayed::default() }));
+        assert_eq!(refusals(&bench.heard(conn)), [reason]);
+    }
+    let forged = Signed::sign(right, &stranger.session).unwrap();
+    bench.pay(conn, Some(Pay { voucher: forged, unplayed: Unplayed::default() }));
+    assert_eq!(refusals(&bench.heard(conn)), [Refusal::BadSignature]);
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(300));
+    // The right one is taken after all of them; the next is more than the deposit.
+    let pay = viewer.played(3);
+    bench.pay(conn, pay);
+    bench.take_heard(&mut viewer, conn);
+    let over = Voucher { tick: Tick(4), cumulative: Amount::new(500), ..right };
+    let over = Signed::sign(over, &viewer.session).unwrap();
+    bench.pay(conn, Some(Pay { voucher: over, unplayed: Unplayed::default() }));
+    assert!(matches!(refusals(&bench.heard(conn))[..], [Refusal::OverDeposit | Refusal::NotServed]));
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(400));
+}
+
+#[test]
+fn a_channel_of_another_account_or_with_too_short_a_window_starts_nothing() {
+    let mut bench = Bench::new();
+    let mut victim = bench.viewer(7, 100_000);
+    let thief = bench.viewer(8, 100_000);
+    let mut hasty = Viewer::new(9, 0, &bench.priced);
+    hasty.terms.dispute_window_ms = HOUR_MS - 1;
+    bench.open(&hasty, 100_000);
+    let ticket = bench.ticket(&thief);
+    let conn = bench.connect(&ticket);
+    let start = victim.start();
+    bench.say(conn, start);
+    let said = bench.heard(conn);
+    assert_eq!(refusals(&said), [Refusal::WrongChannel]);
+    let ticket = bench.ticket(&hasty);
+    let conn = bench.connect(&ticket);
+    let offer = bench.priced.current[0].offer.body.hash();
+    bench.say(conn, ToNode::Start(Start { channel: hasty.terms.id(), offer }));
+    assert_eq!(refusals(&bench.heard(conn)), [Refusal::WrongChannel]);
+    let unknown = ToNode::Start(Start { channel: ChannelId([1; 32]), offer });
+    bench.say(conn, unknown);
+    assert_eq!(refusals(&bench.heard(conn)), [Refusal::ChannelUnknown]);
+}
+
+#[test]
+fn what_is_said_while_something_is_stored_waits_in_order_and_so_does_a_goodbye() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..4 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+    }
+    let paid = [0, 1, 2, 3].map(|second| viewer.played(second));
+    // All before anything is checked or stored.
+    for pay in paid.into_iter().flatten() {
+        bench.till.said(conn, ToNode::Pay(pay), NOW);
+    }
+    bench.till.gone(conn, NOW);
+    bench.settle();
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(400));
+    assert!(bench.account(&viewer).watcher.is_none() && bench.account(&viewer).waiting.is_empty());
+    // Its voucher is due once nobody has watched for a while.
+    assert_eq!(bench.till.due(9, NOW), []);
+    let due = bench.till.due(9, NOW.plus(5_000));
+    assert_eq!(
+        due.iter().map(|due| due.settlement.voucher.body.cumulative.units()).collect::<Vec<_>>(),
+        [400]
+    );
+}
+
+#[test]
+fn a_viewer_that_floods_is_dropped() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    bench.reach(peer, 1, 0, 1);
+    viewer.played(0);
+    bench.reach(peer, 1, 1, 2);
+    let pay = viewer.played(1).unwrap();
+    bench.said.clear();
+    for _ in 0..200 {
+        bench.till.said(conn, ToNode::Pay(pay.clone()), NOW);
+    }
+    assert!(bench.account(&viewer).waiting.len() <= 64);
+    bench.settle();
+    assert!(bench.said.iter().any(|effect| matches!(effect, Effect::Drop { conn: of, .. } if *of == conn)));
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(200));
+}
+
+#[test]
+fn a_channel_that_was_left_for_another_is_never_taken_again() {
+    let mut bench = Bench::new();
+    let mut first = bench.viewer(7, 100_000);
+    let mut second = Viewer::new(7, 1, &bench.priced);
+    bench.open(&second, 100_000);
+    let (conn, ..) = bench.watch(&mut first);
+    // What was accepted must be settled first.
+    let ticket = bench.ticket(&second);
+    let other = bench.connect(&ticket);
+    let start = second.start();
+    bench.say(other, start);
+    assert_eq!(refusals(&bench.heard(other)), [Refusal::Unsettled]);
+    let settled = ChannelEvent::Settled { cumulative: Amount::new(100) };
+    let news = ChannelNews { channel: first.terms.id(), event: settled, terms: None };
+    bench.till.finalized(BlockRef { number: 2, hash: [2; 32] }, &[news], NOW);
+    bench.settle();
+    bench.begin(&mut second, other);
+    assert_eq!(bench.account(&second).ledger.accepted(), Amount::new(100));
+    assert_eq!(bench.account(&second).ledger.channel().id(), second.terms.id());
+    let start = first.start();
+    bench.say(conn, start);
+    assert!(refusals(&bench.heard(conn)).contains(&Refusal::ChannelExpiring));
+    let retired: Vec<_> =
+        bench.stored.iter().flat_map(|unit| &unit.channels).filter(|row| row.is_retired).collect();
+    assert_eq!(retired.iter().map(|row| row.channel.id()).collect::<Vec<_>>(), [first.terms.id()]);
+}
+
+#[test]
+fn an_opening_that_is_not_final_is_served_up_to_the_grace_and_forgotten_when_its_block_loses() {
+    let mut bench = Bench::new();
+    let mut viewer = Viewer::new(7, 0, &bench.priced);
+    bench.till.head(&[viewer.opened(100_000)], NOW);
+    bench.settle();
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..6 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+        if second < 3 {
+            let paid = viewer.played(second);
+            bench.pay(conn, paid);
+        }
+    }
+    assert_eq!(bench.allowed(peer), Some(u64::from(GRACE)));
+    bench.take_heard(&mut viewer, conn);
+    bench.till.finalized(BlockRef { number: 1, hash: [1; 32] }, &[viewer.opened(100_000)], NOW);
+    bench.settle();
+    assert!(bench.allowed(peer).unwrap() > u64::from(GRACE));
+    // Of another, nothing stays.
+    let lost = Viewer::new(8, 0, &bench.priced);
+    bench.till.head(&[lost.opened(100_000)], NOW);
+    bench.till.head(&[], NOW);
+    assert!(!bench.till.channels.contains_key(&lost.terms.id()));
+    assert_eq!(bench.till.accounts.len(), 1);
+}
+
+#[test]
+fn a_node_that_starts_again_knows_each_acknowledged_voucher_and_gives_no_new_grace() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..3 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+    }
+    for second in 0..2 {
+        let paid = viewer.played(second);
+        bench.pay(conn, paid);
+    }
+    bench.take_heard(&mut viewer, conn);
+    let channels = bench.stored.iter().flat_map(|unit| unit.channels.clone()).collect::<Vec<ChannelRow>>();
+    let loaded = Loaded {
+        channels: channels.into_iter().rev().take(1).collect(),
+        ledgers: vec![last_ledger(&bench.stored)],
+        ..Loaded::default()
+    };
+    let sent = bench.allowed(peer).unwrap();
+    bench.till = Till::new(rules(), Arc::new(node()));
+    bench.till.load(loaded).unwrap();
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(200));
+    let unpaid = bench.account(&viewer).ledger.unpaid_ticks();
+    assert!(unpaid >= sent as i64 - 2, "all that was sent counts: {unpaid}");
+    bench.said.clear();
+    let (_, again, _ticket) = bench.watch(&mut viewer);
+    bench.reach(again, 1, 0, 1);
+    bench.reach(again, 1, 1, 2);
+    bench.reach(again, 1, 2, 3);
+    let sent_again = bench.allowed(again).unwrap_or(0) as i64;
+    assert!(unpaid + sent_again <= i64::from(GRACE), "{unpaid} and {sent_again}");
+}
+
+#[test]
+fn a_close_that_both_signed_is_due_once_and_no_voucher_is_taken_after_it() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, _peer, _ticket) = bench.watch(&mut viewer);
+    let close = viewer.tab.close(&viewer.session).unwrap();
+    bench.say(conn, ToNode::Close(close));
+    let [ToViewer::Closed(ours)] = &bench.heard(conn)[..] else { panic!("it was not agreed to") };
+    viewer.tab.closed(ours).unwrap();
+    let due = bench.till.closes_due(9);
+    assert_eq!(due.iter().map(|due| due.ours).collect::<Vec<_>>(), [*ours]);
+    assert_eq!(bench.till.due(9, NOW.plus(DAY_MS)), [], "the close pays it");
+    bench.till.closing(viewer.terms.id());
+    assert_eq!(bench.till.closes_due(9), []);
+    // Where it fails, the voucher goes on chain.
+    bench.till.closing_failed(viewer.terms.id());
+    assert_eq!(bench.till.due(9, NOW.plus(DAY_MS)).len(), 1);
+}
+
+#[test]
+fn a_counter_close_is_answered_at_once_and_a_settlement_is_not_said_twice() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let _watching = bench.watch(&mut viewer);
+    assert_eq!(bench.till.due(9, NOW), []);
+    let event = ChannelEvent::ClosingStarted { closes_at: NOW.plus(HOUR_MS) };
+    bench.till.head(&[ChannelNews { channel: viewer.terms.id(), event, terms: None }], NOW);
+    let due = bench.till.due(9, NOW);
+    assert_eq!(due.len(), 1);
+    bench.till.settling(&due[0]);
+    assert_eq!(bench.till.due(9, NOW), []);
+    bench.till.settling_failed(viewer.terms.id(), NOW);
+    assert_eq!(bench.till.due(9, NOW), [], "not at once");
+    assert_eq!(bench.till.due(9, NOW.plus(60_000)).len(), 1);
+}
+
+#[test]
+fn a_new_offer_is_told_and_counts_only_once_a_voucher_names_it() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    let dearer = priced(PRICE * 2, 1);
+    let mut both = dearer.book.clone();
+    both.publish(bench.priced.current[0].verify(&GENESIS, NOW).unwrap(), NOW).unwrap();
+    let both = Arc::new(Priced { book: both, ..dearer });
+    bench.till.offers(&both);
+    bench.settle();
+    let [ToViewer::Offer(published)] = &bench.heard(conn)[..] else { panic!("no offer was made") };
+    bench.reach(peer, 1, 0, 1);
+    viewer.played(0);
+    bench.reach(peer, 1, 1, 2);
+    let paid = viewer.played(1);
+    bench.pay(conn, paid);
+    bench.take_heard(&mut viewer, conn);
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(200), "the old price, without consent");
+    let offer = published.verify(&GENESIS, NOW).unwrap();
+    viewer.tab.offered(offer).unwrap();
+    viewer.tab.consent(&offer.hash()).unwrap();
+    bench.reach(peer, 1, 2, 3);
+    let paid = viewer.played(2);
+    bench.pay(conn, paid);
+    bench.take_heard(&mut viewer, conn);
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(400));
+}
+
+#[test]
+fn seconds_in_hand_of_a_viewer_that_left_are_not_owed() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    bench.reach(peer, 1, 0, 1);
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), 1, "second 1 is in hand");
+    bench.till.gone(conn, NOW);
+    bench.till.peer_gone(peer, false);
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), 0);
+    assert!(bench.till.sessions.is_empty() && bench.till.peers.is_empty() && bench.till.conns.is_empty());
+}
+
+#[test]
+fn a_report_of_unplayed_seconds_opens_the_gate_within_what_is_forgiven() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..4 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+    }
+    assert_eq!(bench.allowed(peer), Some(4));
+    let mut unplayed = Unplayed::default();
+    unplayed.push(Tick(1), 2).unwrap();
+    bench.say(conn, ToNode::Report(Report { channel: viewer.terms.id(), unplayed }));
+    assert_eq!(bench.allowed(peer), Some(5));
+    assert_eq!(bench.account(&viewer).ledger.forgiven(NOW).0, 2);
+}

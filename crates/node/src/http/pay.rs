@@ -1,0 +1,395 @@
+//! Logins, delegations, prices and joining.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::pay::{
+    ChallengeAnswer, ChallengeRequest, DelegationRequest, LoginRequest, PricesRequest, RailDescription,
+    RailKind, Signaling, TIERS_MAX, VIEWER_ID_MAX,
+};
+use api::{JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaymentRequired, PriceTier, Problem, WireHex};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pay::login::{Host, LoginError};
+use pay::{AccountId, ChannelId, Delegation, Offer, Signed, Signer};
+use serde_json::json;
+
+use super::links::Links;
+use super::refusal::Refusal;
+use super::session::bearer_text;
+use crate::app::App;
+use crate::billing::log::Act;
+use crate::billing::{Input, NoOffers, Paid, Party, Person, Priced, Throttle, Unable};
+use crate::id::PlaybackId;
+use crate::store::StreamRow;
+
+/// A chain that has not said by then whether it knows a channel is asked again by the next join.
+const CHAIN_TIME: Duration = Duration::from_secs(4);
+
+type Taken<T> = Result<Json<T>, JsonRejection>;
+
+/// How this node is paid, and by what name people log in.
+pub async fn info(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Json<PayInfo>, Refusal> {
+    let billing = app.billing();
+    let described = |paid: &Paid| {
+        let info = paid.rail.info();
+        RailDescription {
+            kind: match info.kind {
+                chain::RailKind::Escrow => RailKind::Escrow,
+                chain::RailKind::Transfer => RailKind::Transfer,
+            },
+            chain: info.chain.clone(),
+            genesis: info.genesis,
+            asset: info.asset,
+            symbol: info.symbol.clone(),
+            decimals: info.decimals,
+            existential_deposit: info.existential_deposit,
+        }
+    };
+    let paid = billing.paid();
+    Ok(Json(PayInfo {
+        rail: paid.map(described),
+        node_key: billing.key.public(),
+        host: login_host(&app, &headers, peer)?,
+        endpoints: paid.map(|paid| paid.config.endpoints.clone()).unwrap_or_default(),
+        dispute_window_ms: paid.map_or(0, |paid| paid.config.dispute_window_ms()),
+    }))
+}
+
+/// What to sign, to log in.
+pub async fn challenge(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Taken<ChallengeRequest>,
+) -> Result<Json<ChallengeAnswer>, Refusal> {
+    let request = taken(body)?;
+    let billing = app.billing();
+    pass(&billing.login_throttle, peer)?;
+    let host = login_host(&app, &headers, peer)?;
+    let challenge =
+        billing.logins.challenge(&host, request.account, billing.clock.now()).map_err(not_logged_in)?;
+    let until = challenge.until;
+    Ok(Json(ChallengeAnswer { challenge: WireHex(challenge), host, until }))
+}
+
+pub async fn login(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    body: Taken<LoginRequest>,
+) -> Result<Response, Refusal> {
+    let LoginRequest { challenge: WireHex(body), signature } = taken(body)?;
+    let billing = app.billing();
+    pass(&billing.login_throttle, peer)?;
+    let answer = Signed { body, signature };
+    let (token, person) = billing.logins.answer(&answer, billing.clock.now()).map_err(not_logged_in)?;
+    let logged_in = LoggedIn { token, account: person.account, expires_at: person.until };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(logged_in)).into_response())
+}
+
+/// A creator lets this node ask for money in its name; the money goes to the creator alone.
+pub async fn delegate(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Taken<DelegationRequest>,
+) -> Result<StatusCode, Refusal> {
+    let DelegationRequest { delegation: WireHex(delegation) } = taken(body)?;
+    let person = person(&app, &headers)?;
+    let paid = paid(&app)?;
+    let now = app.billing().clock.now();
+    let Delegation { genesis, payee, node, until, .. } = delegation.body;
+    let wrong = |detail: &str| {
+        Refusal::new(StatusCode::BAD_REQUEST, "wrong_delegation", "The delegation is not one for this node.")
+            .with_detail(detail)
+    };
+    if payee != person.account {
+        return Err(wrong("It is another account's than the one that is logged in."));
+    } else if node != app.billing().key.public() {
+        return Err(wrong("It names another node's key; GET /api/pay tells this one's."));
+    } else if genesis != paid.rail.info().genesis {
+        return Err(wrong("It is for another chain."));
+    } else if !delegation.body.is_in_force(now) {
+        return Err(wrong("It is not in force now."));
+    }
+    delegation.verify(&payee).map_err(|_| wrong("Its signature is not the account's."))?;
+    let detail = json!({ "account": payee.account(), "delegation": delegation.body.hash(), "until": until });
+    app.store().set_delegation(&delegation, (Act::new("creator.delegated", detail), now)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// New prices of a paid stream: new offers, beside which the old ones stand until their end.
+pub async fn set_prices(
+    State(app): State<Arc<App>>,
+    Path(playback_id): Path<String>,
+    headers: HeaderMap,
+    body: Taken<PricesRequest>,
+) -> Result<Json<Vec<OfferInfo>>, Refusal> {
+    let PricesRequest { prices } = taken(body)?;
+    let row = stream(&app, &playback_id).await?;
+    let person = creator(&app, &headers).await?;
+    if row.creator != person.account.account().to_string() {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "not_yours", "The stream is another creator's."));
+    }
+    if !row.is_paid || prices.is_empty() {
+        return Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "free_or_paid",
+            "A stream is free or paid from its beginning on: make another one.",
+        ));
+    }
+    check_prices(&prices)?;
+    let paid = paid(&app)?;
+    let detail = json!({ "stream": row.playback_id.as_str(), "prices": prices });
+    let now = app.billing().clock.now();
+    app.store().set_prices(row.id, &prices, (Act::new("stream.priced", detail), now)).await?;
+    let priced = paid.catalogue.remake(&row).await.map_err(not_offered)?;
+    paid.cashier.tell(Input::Offers(Arc::clone(&priced))).await;
+    Ok(Json(infos(&priced)))
+}
+
+/// Joins as a viewer. Of a paid stream, whoever is seen to be able to pay gets a token.
+pub async fn join(
+    State(app): State<Arc<App>>,
+    Path(playback_id): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Taken<JoinRequest>,
+) -> Result<Response, Refusal> {
+    let JoinRequest { viewer_id, channel } = taken(body)?;
+    pass(&app.billing().join_throttle, peer)?;
+    if viewer_id.trim().is_empty() || viewer_id.len() > VIEWER_ID_MAX {
+        let title = format!("A viewerId has 1 to {VIEWER_ID_MAX} bytes.");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_viewer_id", title));
+    }
+    let row = stream(&app, &playback_id).await?;
+    let links = Links::new(&app, &headers);
+    let joined = |viewer_token, pay_url, offers| Joined {
+        viewer_token,
+        whep_url: links.whep(&row.playback_id),
+        hls_url: links.hls(&row.playback_id),
+        pay_url,
+        offers,
+    };
+    if !row.is_paid {
+        app.store().join(row.id, &viewer_id).await?;
+        return Ok(Json(joined(None, None, Vec::new())).into_response());
+    }
+    let paid = paid(&app)?;
+    let person = person(&app, &headers)?;
+    let priced = paid.catalogue.offers(&row).await.map_err(not_offered)?;
+    if let Err(why) = able(&app, paid, &person, &priced, channel).await {
+        return Ok(payment_required(&priced, why));
+    }
+    let viewer = app.store().join(row.id, &viewer_id).await?;
+    let (account, stream) = (person.account.account(), (row.playback_id.clone(), row.id));
+    let now = app.billing().clock.now();
+    let token = app.billing().tickets.issue(account, stream, priced.payee, viewer, now).map_err(|_| {
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tokens", "There are too many viewers waiting.")
+            .with_detail("Try again in two minutes.")
+    })?;
+    let body = Json(joined(Some(token), Some(links.pay(&row.playback_id)), infos(&priced)));
+    Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+/// Where to watch.
+pub async fn signaling(
+    State(app): State<Arc<App>>,
+    Path(playback_id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Signaling>, Refusal> {
+    let row = stream(&app, &playback_id).await?;
+    let links = Links::new(&app, &headers);
+    Ok(Json(Signaling {
+        whep_url: links.whep(&row.playback_id),
+        hls_url: links.hls(&row.playback_id),
+        pay_url: row.is_paid.then(|| links.pay(&row.playback_id)),
+        ice_servers: app.config().ice_servers.clone(),
+    }))
+}
+
+/// The offers of a stream, as far as there are some: none of a free one.
+pub async fn offers_of(app: &App, row: &StreamRow) -> Vec<OfferInfo> {
+    let Some(paid) = app.billing().paid().filter(|_| row.is_paid) else { return Vec::new() };
+    match paid.catalogue.offers(row).await {
+        Ok(priced) => infos(&priced),
+        Err(err) => {
+            tracing::debug!(stream = %row.playback_id, "there are no offers: {err}");
+            Vec::new()
+        }
+    }
+}
+
+/// Whether the account can pay for a second from that channel, for all that the chain says.
+async fn able(
+    app: &App,
+    paid: &Paid,
+    person: &Person,
+    priced: &Priced,
+    channel: Option<ChannelId>,
+) -> Result<(), String> {
+    let Some(channel) = channel else {
+        return Err("Open a channel to the creator at this node, and name it.".to_owned());
+    };
+    let party = Party { payer: person.account.account(), payee: priced.payee };
+    let least = priced.least().ok_or_else(|| "There is no offer in force.".to_owned())?;
+    let mut judged = paid.cashier.is_able(party, channel, least).await;
+    if judged == Err(Unable::Unknown)
+        && let Ok(Ok(Some(state))) = tokio::time::timeout(CHAIN_TIME, paid.rail.channel(channel)).await
+        && state.terms.id() == channel
+        && state.terms.node == app.billing().key.public()
+    {
+        paid.cashier.tell(Input::Import(Box::new(state))).await;
+        judged = paid.cashier.is_able(party, channel, least).await;
+    }
+    judged.map_err(|why| {
+        let mut said = why.to_string();
+        if let Some(first) = said.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        said + "."
+    })
+}
+
+fn payment_required(priced: &Priced, why: String) -> Response {
+    let status = StatusCode::PAYMENT_REQUIRED;
+    let problem = Problem::new(status.as_u16(), "payment_required", "This stream is paid for by the second.")
+        .with_detail(why);
+    let body = Json(PaymentRequired { problem, offers: infos(priced) });
+    (status, [(header::CONTENT_TYPE, super::refusal::PROBLEM)], body).into_response()
+}
+
+fn infos(priced: &Priced) -> Vec<OfferInfo> {
+    priced.current.iter().copied().map(OfferInfo::from).collect()
+}
+
+/// What a stream may be priced with.
+pub fn check_prices(prices: &[PriceTier]) -> Result<(), Refusal> {
+    let wrong = |title: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_prices", title));
+    let mut tiers: Vec<u8> = prices.iter().map(|tier| tier.tier).collect();
+    tiers.sort_unstable();
+    tiers.dedup();
+    if tiers.len() != prices.len() {
+        return wrong("Each tier has one price.");
+    }
+    if prices.len() > TIERS_MAX || prices.iter().any(|tier| usize::from(tier.tier) >= TIERS_MAX) {
+        return wrong("Tiers are 0 to 4.");
+    }
+    if prices.iter().any(|tier| !(2..=Offer::MAX_GRACE_TICKS).contains(&tier.grace_ticks)) {
+        return wrong("The grace is 2 to 60 seconds.");
+    }
+    if prices.iter().any(|tier| tier.max_lines == 0 || tier.max_kbps == 0) {
+        return wrong("A tier has lines and a bitrate.");
+    }
+    Ok(())
+}
+
+/// Who sent the bearer token of a login.
+pub fn person(app: &App, headers: &HeaderMap) -> Result<Person, Refusal> {
+    let billing = app.billing();
+    let known = bearer_text(headers).and_then(|token| billing.logins.person(token, billing.clock.now()));
+    known.ok_or_else(|| {
+        Refusal::new(StatusCode::UNAUTHORIZED, "login_required", "Log in first.")
+            .with_detail("Sign a challenge of POST /api/login/challenge, and send the token as bearer.")
+    })
+}
+
+/// Who sent it, if this node may ask for money in that account's name.
+pub async fn creator(app: &App, headers: &HeaderMap) -> Result<Person, Refusal> {
+    let person = person(app, headers)?;
+    let account: AccountId = person.account.account();
+    let delegation = app.store().delegation(account).await?;
+    let now = app.billing().clock.now();
+    match delegation.filter(|delegation| delegation.body.is_in_force(now)) {
+        Some(_) => Ok(person),
+        None => Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "not_a_creator",
+            "This account has not named this node's key, or no longer.",
+        )
+        .with_detail("Sign a delegation and send it to PUT /api/creator/delegation.")),
+    }
+}
+
+pub fn paid(app: &App) -> Result<&Paid, Refusal> {
+    app.billing().paid().ok_or_else(|| {
+        Refusal::new(StatusCode::CONFLICT, "no_chain", "This node is not paid: no chain is set.")
+            .with_detail("Streams without prices are free and need no wallet.")
+    })
+}
+
+pub fn not_offered(err: NoOffers) -> Refusal {
+    match err {
+        NoOffers::Store(err) => err.into(),
+        NoOffers::NotDelegated | NoOffers::NotMade(_) => {
+            Refusal::new(StatusCode::CONFLICT, "not_offered", "The stream cannot be paid for at present.")
+                .with_detail(err.to_string())
+        }
+    }
+}
+
+async fn stream(app: &App, playback_id: &str) -> Result<StreamRow, Refusal> {
+    let id = PlaybackId::parse(playback_id).ok_or_else(Refusal::no_such_stream)?;
+    app.store().stream_by_playback_id(&id).await?.ok_or_else(Refusal::no_such_stream)
+}
+
+pub fn taken<T>(body: Taken<T>) -> Result<T, Refusal> {
+    body.map(|Json(taken)| taken).map_err(|err| {
+        if err.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Refusal::new(err.status(), "too_large", "The request is too large.");
+        }
+        Refusal::new(StatusCode::BAD_REQUEST, "bad_json", "The request is not what is taken here.")
+            .with_detail(err.body_text())
+    })
+}
+
+fn pass(throttle: &Throttle, peer: SocketAddr) -> Result<(), Refusal> {
+    throttle.pass(peer.ip(), Instant::now()).map_err(|_| {
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_often", "This was asked for too often.")
+            .with_detail("Try again in a minute.")
+    })
+}
+
+fn not_logged_in(err: LoginError) -> Refusal {
+    let (status, code) = match err {
+        LoginError::Full => (StatusCode::SERVICE_UNAVAILABLE, "logins_full"),
+        LoginError::NotOpen | LoginError::Expired | LoginError::Altered | LoginError::BadSignature => {
+            (StatusCode::UNAUTHORIZED, "login_refused")
+        }
+    };
+    Refusal::new(status, code, "The login was refused.").with_detail(err.to_string())
+}
+
+/// The name of this node that a challenge may carry: as set, or else one that the request was made to and that can mean
+/// nobody else.
+fn login_host(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Result<Host, Refusal> {
+    let port = app.addresses().http.port();
+    let set = app.config().chain.as_ref().map_or("", |chain| chain.login_host.as_str());
+    let name = match (set, app.config().public_host.as_str()) {
+        ("", "") => asked_host(app, headers, peer, port),
+        ("", public) => Some(format!("{public}:{port}")),
+        (set, _) => Some(set.to_owned()),
+    };
+    name.and_then(|name| Host::new(&name.to_ascii_lowercase()).ok()).ok_or_else(|| {
+        Refusal::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown_host",
+            "This node does not know itself by the name that was asked.",
+        )
+        .with_detail("Ask it by its address, or set public_host or chain.login_host in its settings.")
+    })
+}
+
+fn asked_host(app: &App, headers: &HeaderMap, peer: SocketAddr, port: u16) -> Option<String> {
+    let asked: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
+    let is_ours = app.billing().is_own_name(asked.host(), peer) && asked.port_u16().unwrap_or(80) == port;
+    is_ours.then(|| format!("{}:{port}", asked.host()))
+}

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use media::Timescale;
 use pay::tab::TabTotals;
 use pay::{
-    Amount, CloseTerms, Offer, OfferHash, Receipt, Signed, Signer, Tab, Tick, ToNode, UnixMillis,
+    Amount, CloseTerms, Offer, OfferHash, Receipt, Signed, Signer, Tab, TabError, Tick, ToNode, UnixMillis,
     VerifiedOffer, Wire,
 };
 
@@ -39,8 +39,8 @@ const NOTHING_PLAYS: Duration = Duration::from_secs(60);
 const RESTARTS: u32 = 5;
 /// How long a viewer that left waits for what is not acknowledged, and for the node's half of a close.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Seconds may play so much before their time: a publisher's burst. Beyond that the node's clock runs too fast.
-const BURST: Duration = Duration::from_secs(2);
+/// Seconds may be counted so much before their time, all in all. Beyond that the node's clock runs too fast.
+const BURST: Duration = Duration::from_secs(3);
 
 pub type SharedSigner = Arc<dyn Signer + Send + Sync>;
 
@@ -106,6 +106,8 @@ enum Close {
 /// One channel's, over as many connections as it takes.
 pub struct PaySession {
     tab: Tab,
+    /// The newest offer that was consented to; the next voucher names it.
+    agreed: VerifiedOffer,
     signer: SharedSigner,
     consent: Consent,
     phase: Phase,
@@ -116,16 +118,15 @@ pub struct PaySession {
     must_say_stop: bool,
     close: Close,
     offered: Option<VerifiedOffer>,
-    /// Of the newest offer that was consented to.
-    next_until: Option<UnixMillis>,
     video: PlayedSeconds,
     audio: PlayedSeconds,
     /// The line by which seconds are counted.
     counted: Lane,
     /// When the newest unit of it came.
     came: Option<Instant>,
-    /// When the first picture of the session was shown, and how many seconds played since.
-    pace: Option<(Instant, u64)>,
+    /// When a second was counted as played last, and how many may be before their time from then on. It outlives
+    /// sessions, which a node can end as it likes.
+    pace: Option<(Instant, Duration)>,
     /// The newest second that was let play.
     entered: Option<Tick>,
     /// When a second played last, or watching began.
@@ -137,9 +138,23 @@ pub struct PaySession {
 }
 
 impl PaySession {
-    pub fn new(tab: Tab, signer: SharedSigner, consent: Consent) -> Self {
-        Self {
+    /// Watches by `offer`, which a person consented to; the tab may be one that was kept, with another offer.
+    ///
+    /// # Errors
+    /// When the offer is for something else than the tab's channel.
+    pub fn new(
+        mut tab: Tab,
+        offer: VerifiedOffer,
+        signer: SharedSigner,
+        consent: Consent,
+    ) -> Result<Self, TabError> {
+        if tab.offer().hash() != offer.hash() {
+            tab.offered(offer)?;
+            tab.consent(&offer.hash())?;
+        }
+        Ok(Self {
             tab,
+            agreed: offer,
             signer,
             consent,
             phase: Phase::Away,
@@ -150,7 +165,6 @@ impl PaySession {
             must_say_stop: false,
             close: Close::No,
             offered: None,
-            next_until: None,
             video: PlayedSeconds::new(Timescale::VIDEO),
             audio: PlayedSeconds::new(Timescale::AUDIO),
             counted: Lane::Video,
@@ -162,7 +176,7 @@ impl PaySession {
             restart_at: None,
             again_at: None,
             outbox: Outbox::default(),
-        }
+        })
     }
 
     pub fn status(&self) -> PayStatus {
@@ -171,7 +185,7 @@ impl PaySession {
             spent: self.tab.spent(),
             left: self.tab.left(),
             is_acknowledged: self.tab.unacknowledged().is_none(),
-            offer: *self.tab.offer(),
+            offer: self.agreed,
             offered: self.offered,
             receipt: self.tab.last_receipt().copied(),
             left_because: self.left.as_ref().map(|(why, _)| why.clone()),
@@ -225,7 +239,8 @@ impl PaySession {
         self.start(now);
     }
 
-    pub fn media_lost(&mut self) {
+    pub fn media_lost(&mut self, now: Now) {
+        self.finish(now);
         self.has_media = false;
         self.phase = Phase::Away;
         self.forget_media();
@@ -276,11 +291,11 @@ impl PaySession {
     }
 
     fn accept(&mut self, offered: &VerifiedOffer) -> bool {
-        let is_taken = self.tab.offered(*offered).and_then(|()| self.tab.consent(&offered.hash())).is_ok();
-        if is_taken {
-            self.next_until = Some(offered.offer().until);
+        let taken = self.tab.offered(*offered).and_then(|()| self.tab.consent(&offered.hash()));
+        if taken.is_ok() {
+            self.agreed = *offered;
         }
-        is_taken
+        taken.is_ok()
     }
 
     fn start(&mut self, now: Now) {
@@ -304,7 +319,7 @@ impl PaySession {
     fn forget_media(&mut self) {
         self.video.reset();
         self.audio.reset();
-        (self.came, self.pace, self.entered) = (None, None, None);
+        (self.came, self.entered) = (None, None);
     }
 
     /// Nothing is watched for now.

@@ -113,7 +113,7 @@ impl PayHandle {
     }
 
     pub fn media_lost(&self) {
-        self.with(|session, _| session.media_lost());
+        self.with(PaySession::media_lost);
     }
 
     pub fn came(&self, line: Lane, timestamp: i64, after_gap: bool) {

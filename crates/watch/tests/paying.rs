@@ -308,12 +308,15 @@ fn a_tab_goes_on_from_its_record_after_a_crash() {
     let tab = Tab::from_bytes(both.records.last().unwrap()).unwrap();
     assert_eq!(tab.spent().units(), 3 * PRICE);
     let consent: tickcast_watch::Consent = std::sync::Arc::new(|_, _| false);
-    both.session = PaySession::new(tab, std::sync::Arc::new(keypair(3)), consent);
+    // Another price by now, which its person consented to.
+    let offer = both.node.offers(|offer| offer.price = price(2 * PRICE));
+    let offer = offer.verify(&GENESIS, NOW).unwrap();
+    both.session = PaySession::new(tab, offer, std::sync::Arc::new(keypair(3)), consent).unwrap();
     both.connect();
     (0..2).for_each(|_| assert!(both.second(shown)));
     both.session.stop(both.now());
     both.exchange();
-    assert_eq!((both.spent(), both.node.ledger.accepted().units()), (5 * PRICE, 5 * PRICE));
+    assert_eq!((both.spent(), both.node.ledger.accepted().units()), (7 * PRICE, 7 * PRICE));
 }
 
 #[test]
@@ -392,6 +395,25 @@ fn a_clock_that_runs_too_fast_is_not_paid() {
     assert_eq!(both.left(), Some(Leaving::ClockTooFast));
     let passed = both.passed.as_secs_f64();
     assert!(both.spent() as f64 <= (passed + 3.0) * PRICE as f64, "{} in {passed} s", both.spent());
+}
+
+#[test]
+fn ending_sessions_gives_a_fast_clock_no_new_start() {
+    let mut both = Both::new(DEPOSIT);
+    let channel = both.node.terms.id();
+    for _ in 0..20 {
+        let began = both.passed;
+        both.second(shown);
+        both.second(shown);
+        // Two seconds in one, of which the second is decided by the session's end.
+        both.passed = began + SECOND / 2;
+        both.hears(ToViewer::Ended(channel, Ending::GraceSpent));
+        both.passed += SECOND / 2;
+        both.session.turn(both.now());
+        both.exchange();
+    }
+    assert_eq!(both.left(), Some(Leaving::ClockTooFast));
+    assert!(both.spent() < 10 * PRICE, "{}", both.spent());
 }
 
 #[test]

@@ -31,9 +31,9 @@ pub enum Leaving {
 }
 
 impl Leaving {
-    /// Whether it is what a person asked for, or the stream's own end.
+    /// Whether it is what a person asked for, be it by the cap, or the stream's own end.
     pub fn is_in_order(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Ended(Ending::StreamOver))
+        matches!(self, Self::Stopped | Self::CapReached | Self::Ended(Ending::StreamOver))
     }
 
     /// Whether waiting for the node's last words is in vain.

@@ -33,9 +33,6 @@ impl PaySession {
         if self.left.is_some() {
             return Verdict::Leave;
         }
-        if line == self.counted {
-            self.pace.get_or_insert((now.instant, 0));
-        }
         if late <= IN_TIME {
             self.line(line).shown(timestamp);
         }
@@ -75,8 +72,7 @@ impl PaySession {
             return;
         }
         self.entered = Some(second);
-        let until = self.tab.offer().offer().until;
-        if now.wall >= self.next_until.map_or(until, |next| next.max(until)) {
+        if now.wall >= self.agreed.offer().until {
             self.leave(Leaving::OfferOver, now);
         } else if !self.tab.affords_next() {
             self.leave(Leaving::CapReached, now);
@@ -102,15 +98,15 @@ impl PaySession {
     }
 
     fn played(&mut self, tick: Tick, now: Now) -> Result<(), TabError> {
-        if let Some((since, seconds)) = &mut self.pace {
-            *seconds += 1;
-            let passed = now.instant.saturating_duration_since(*since);
-            // Two crystals differ by less than a thousandth.
-            if Duration::from_secs(*seconds) > passed + BURST + passed / 1000 {
-                self.leave(Leaving::ClockTooFast, now);
-                return Ok(());
-            }
-        }
+        let (last, ahead) = self.pace.unwrap_or((now.instant, BURST));
+        let passed = now.instant.saturating_duration_since(last);
+        // Two crystals differ by less than a thousandth.
+        let Some(ahead) = (ahead + passed + passed / 1000).min(BURST).checked_sub(Duration::from_secs(1))
+        else {
+            self.leave(Leaving::ClockTooFast, now);
+            return Ok(());
+        };
+        self.pace = Some((now.instant, ahead));
         let pay = self.tab.played(tick, self.signer.as_ref(), now.wall)?;
         (self.alive, self.restarts) = (Some(now.instant), 0);
         if let Some(pay) = pay {

@@ -107,7 +107,7 @@ impl PaySession {
     }
 
     fn offer_made(&mut self, offer: &PublishedOffer, now: Now) {
-        let present = *self.tab.offer().offer();
+        let present = *self.agreed.offer();
         // One that is not right is none: the present one stays in force.
         let Ok(made) = offer.verify(&present.genesis, now.wall) else { return };
         let body = made.offer();

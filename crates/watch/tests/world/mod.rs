@@ -113,7 +113,7 @@ impl Node {
     pub fn session(&self, limit: u128, consent: bool) -> PaySession {
         let tab = Tab::new(self.terms, self.verified(), Amount::new(limit)).expect("the offer fits");
         let consent: Consent = Arc::new(move |_, _| consent);
-        PaySession::new(tab, Arc::new(keypair(3)), consent)
+        PaySession::new(tab, self.verified(), Arc::new(keypair(3)), consent).expect("the offer fits")
     }
 
     /// The answers to one message.

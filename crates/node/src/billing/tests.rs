@@ -225,6 +225,45 @@ async fn a_settlement_that_a_killed_node_had_sent_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn what_is_due_of_several_viewers_goes_in_one_transaction() {
+    let world = World::start().await;
+    let mut viewers = Vec::new();
+    for at in [CHARLIE, DAVE, EVE] {
+        let mut viewer = Viewer::new(&world, at).await;
+        viewer.open(&world, DEPOSIT).await;
+        let (socket, _peer) = viewer.watch(&world).await;
+        viewers.push((viewer, socket));
+    }
+    world.devchain.set_sealing(Sealing::ByHand);
+    for (at, (viewer, socket)) in viewers.iter_mut().enumerate() {
+        socket.say(&pay::ToNode::Stop(viewer.terms.id())).await;
+        // Its answer comes after the stop was heard.
+        let voucher = viewer.tab.last_voucher().copied().unwrap();
+        let again = pay::message::Pay { voucher, unplayed: pay::Unplayed::default() };
+        socket.say(&pay::ToNode::Pay(again)).await;
+        let Some(ToViewer::Refused(refused)) = socket.read().await else { panic!("it was not refused") };
+        assert_eq!(refused.reason, Refusal::NoSession);
+        // The first one's is on its way, and the others wait for it.
+        if at == 0 {
+            world.waiting(1).await;
+        }
+    }
+    world.devchain.seal().unwrap();
+    world.settled(&viewers[0].0, PRICE).await;
+    world.waiting(1).await;
+    world.devchain.seal().unwrap();
+    for (viewer, _) in &viewers {
+        world.settled(viewer, PRICE).await;
+    }
+    let journal = world.journal().await;
+    let sent: (i64, i64) = sqlx::query_as("SELECT count(*), count(DISTINCT tx) FROM settlements")
+        .fetch_one(journal.pool())
+        .await
+        .unwrap();
+    assert_eq!(sent, (3, 2));
+}
+
+#[tokio::test]
 async fn a_close_that_both_sign_pays_the_creator_and_ends_the_channel() {
     let world = World::start().await;
     let mut viewer = Viewer::new(&world, CHARLIE).await;

@@ -13,10 +13,10 @@ use crate::billing::tickets::TicketId;
 
 /// So many seconds of media go by without payment before a viewer is told that it is over.
 const PATIENCE: u64 = 3;
+/// The same by the clock, which ticks each second: for whoever is sent nothing at all.
+const PATIENCE_TICKS: u32 = 5;
 /// Of a second's packets, in percent, the viewer must have so many for it to be delivered.
 const DELIVERED_PERCENT: u64 = 95;
-/// Seconds that are remembered as held back; the media plane says what became of one three seconds later.
-const BLAMED_MAX: usize = 16;
 
 /// What the media plane says of a metered session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +67,7 @@ impl Till {
         let Some(account) = self.accounts.get_mut(&session.party) else { return };
         let before = run.allowed;
         run.hold = None;
+        let held_ticks = std::mem::take(&mut run.held_ticks);
         while run.allowed < run.reached.map_or(1, |second| second + 2) {
             match account.ledger.forward(&session.priced.book, now) {
                 Ok(Forward::Send(tick)) => {
@@ -85,6 +86,7 @@ impl Till {
                 }
                 Err(hold) => {
                     run.hold = Some(hold);
+                    run.held_ticks = held_ticks;
                     break;
                 }
             }
@@ -120,10 +122,7 @@ impl Till {
         let Some(run) = self.run(ticket, number) else { return };
         run.reached = run.reached.max(Some(second));
         if second >= until && run.hold.is_some_and(is_viewers) {
-            run.blamed.insert(second);
-            if run.blamed.len() > BLAMED_MAX {
-                run.blamed.pop_first();
-            }
+            run.blame(second);
         }
         self.pump(ticket, now);
         let Some(run) = self.run(ticket, number) else { return };
@@ -141,7 +140,7 @@ impl Till {
     fn over(&mut self, ticket: TicketId, number: u32, second: u64, counts: (u32, u32, u32)) {
         let (sent, withheld, acknowledged) = counts;
         let Some(session) = self.sessions.get_mut(&ticket) else { return };
-        let mut runs = session.run.iter().chain(&session.last_run);
+        let mut runs = session.run.iter_mut().chain(&mut session.last_run);
         let Some(run) = runs.find(|run| run.number == number) else { return };
         let Some(account) = self.accounts.get_mut(&session.party) else { return };
         if account.ledger.channel().id() != run.channel {
@@ -152,7 +151,11 @@ impl Till {
         if sent == 0 {
             account.ledger.failed(tick);
         } else if withheld > 0 {
-            if !run.blamed.contains(&second) {
+            // After a hold pictures wait for a key frame, perhaps into the next second: that is of the same doing.
+            let before = second.checked_sub(1);
+            if run.blamed.contains(&second) || before.is_some_and(|before| run.blamed.contains(&before)) {
+                run.blame(second);
+            } else {
                 account.ledger.failed(tick);
             }
         } else if enough {
@@ -208,6 +211,24 @@ impl Till {
         }
         for ticket in held {
             self.pump(ticket, now);
+            self.count_hold(ticket);
+        }
+    }
+
+    /// Where nothing was sent yet no media tells how long it lasts: the clock does.
+    fn count_hold(&mut self, ticket: TicketId) {
+        let Some(run) = self.sessions.get_mut(&ticket).and_then(|session| session.run.as_mut()) else {
+            return;
+        };
+        let Some(ending) = run.hold.and_then(Hold::ending) else {
+            run.held_ticks = 0;
+            return;
+        };
+        run.held_ticks += 1;
+        if run.held_ticks >= PATIENCE_TICKS {
+            let (conn, channel) = (run.conn, run.channel);
+            self.say(conn, ToViewer::Ended(channel, ending));
+            self.end_run(ticket);
         }
     }
 }

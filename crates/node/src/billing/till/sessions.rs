@@ -15,6 +15,9 @@ use crate::billing::tickets::{Ticket, TicketId};
 /// acknowledged.
 const WAITING_MAX: usize = 64;
 
+/// Seconds that are remembered as held back; the media plane says what became of one three seconds later.
+const BLAMED_MAX: usize = 16;
+
 pub(super) struct Conn {
     pub ticket: TicketId,
 }
@@ -56,6 +59,8 @@ pub(super) struct Run {
     /// The newest second of which media has come.
     pub reached: Option<u64>,
     pub hold: Option<pay::Hold>,
+    /// For so many ticks of the clock.
+    pub held_ticks: u32,
     /// Seconds that were held back because the viewer had not paid.
     pub blamed: BTreeSet<u64>,
     /// What it needs could not be stored: it is asked for again with the next tick of the clock.
@@ -75,9 +80,18 @@ impl Run {
             allowed: 0,
             reached: None,
             hold: None,
+            held_ticks: 0,
             blamed: BTreeSet::new(),
             waits: false,
             tier: None,
+        }
+    }
+
+    /// The viewer had not paid for what was held back of it.
+    pub fn blame(&mut self, second: u64) {
+        self.blamed.insert(second);
+        if self.blamed.len() > BLAMED_MAX {
+            self.blamed.pop_first();
         }
     }
 

@@ -383,9 +383,13 @@ fn a_viewer_that_stops_paying_is_sent_the_grace_and_then_told_that_it_is_over() 
     let id = viewer.terms.id();
     assert_eq!(bench.heard(conn), [ToViewer::Ended(id, Ending::GraceSpent)]);
     // Coming back gives no new grace.
-    let (_, again, _ticket) = bench.watch(&mut viewer);
+    let (conn, again, _ticket) = bench.watch(&mut viewer);
     assert_eq!(bench.allowed(again), None);
     assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), i64::from(GRACE));
+    // Nothing is sent that would tell how long that lasts; the clock does.
+    (0..5).for_each(|_| bench.till.tick(NOW));
+    bench.settle();
+    assert_eq!(bench.heard(conn), [ToViewer::Ended(id, Ending::GraceSpent)]);
 }
 
 #[test]
@@ -418,17 +422,32 @@ fn a_second_that_was_cut_because_it_was_paid_too_late_is_not_given_away() {
         bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
     }
     assert_eq!(bench.allowed(peer), Some(4), "second 4 has begun, and is held");
-    let paid: Vec<_> = (0..2).filter_map(|second| viewer.played(second)).collect();
+    let paid: Vec<_> = (0..3).filter_map(|second| viewer.played(second)).collect();
     bench.pay(conn, paid.into_iter().next_back());
-    assert_eq!(bench.allowed(peer), Some(5));
+    assert_eq!(bench.allowed(peer), Some(6));
     let before = bench.account(&viewer).ledger.unpaid_ticks();
-    // Most of it went out after all.
+    // Most of it went out after all; the next one waited for a key frame.
     bench.over(peer, 1, 4, (28, 2));
+    bench.over(peer, 1, 5, (20, 10));
     assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), before);
-    // What the node itself held back, or did not send, is not owed.
+    // What the node itself held back is not owed.
     bench.over(peer, 1, 3, (28, 2));
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), before - 1);
+}
+
+#[test]
+fn a_second_of_which_nothing_was_sent_is_not_owed_and_false_loss_is() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (_conn, peer, _ticket) = bench.watch(&mut viewer);
+    bench.reach(peer, 1, 0, 1);
+    bench.reach(peer, 1, 1, 2);
+    let before = bench.account(&viewer).ledger.unpaid_ticks();
+    let lost = MeterNews::Over { second: 1, sent: 30, withheld: 0, acknowledged: 0 };
+    bench.till.metered(peer, 1, lost, NOW);
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), before, "by its own word alone");
     bench.over(peer, 1, 2, (0, 0));
-    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), before - 2);
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), before - 1);
 }
 
 #[test]

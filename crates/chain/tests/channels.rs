@@ -17,34 +17,36 @@ async fn opens_settles_and_closes(scheme: KeyScheme) {
     let devchain = start(Config::at_once()).await;
     let rail = rail(&devchain).await;
     let (alice, bob) = (person(0), person(1));
-    let before = rail.balance(account(&bob)).await.unwrap();
+    let before = rail.balance(account(&bob)).await.expect("the chain answers");
     let terms = terms(&devchain, &alice, scheme, 1);
-    assert_eq!(rail.channel(terms.id()).await.unwrap(), None);
+    assert_eq!(rail.channel(terms.id()).await.expect("the chain answers"), None);
 
-    let opened = submit(&rail, open(terms, 10 * UNIT), &alice).await.unwrap();
+    let opened = submit(&rail, open(terms, 10 * UNIT), &alice).await.expect("the chain takes it");
     let deposit = Amount::new(10 * UNIT);
     // What the pallet calls the channel is what the protocol does.
     assert_eq!(opened.news.channels[0].channel, terms.id());
     assert_eq!(opened.news.channels[0].terms, Some(terms));
     assert_eq!(opened.news.channels[0].event, ChannelEvent::Opened { deposit, expires_at: NEVER });
-    assert_eq!(rail.channel(terms.id()).await.unwrap().unwrap().terms, terms);
+    assert_eq!(rail.channel(terms.id()).await.expect("the chain answers").expect("it has it").terms, terms);
 
     let carol = person(2);
-    let settled = submit(&rail, Call::Settle(vec![voucher(&terms, 3 * UNIT)]), &carol).await.unwrap();
+    let settled = submit(&rail, Call::Settle(vec![voucher(&terms, 3 * UNIT)]), &carol)
+        .await
+        .expect("the chain takes it");
     let cumulative = Amount::new(3 * UNIT);
     assert_eq!(settled.news.channels[0].event, ChannelEvent::Settled { cumulative });
-    assert_eq!(phase_of(rail.channel(terms.id()).await.unwrap()).settled(), cumulative);
+    assert_eq!(phase_of(rail.channel(terms.id()).await.expect("the chain answers")).settled(), cumulative);
 
     let topped_up = Call::TopUp { channel: terms.id(), by: Amount::new(UNIT) };
-    let topped_up = submit(&rail, topped_up, &alice).await.unwrap();
+    let topped_up = submit(&rail, topped_up, &alice).await.expect("the chain takes it");
     let deposit = Amount::new(11 * UNIT);
     assert_eq!(topped_up.news.channels[0].event, ChannelEvent::ToppedUp { deposit });
 
-    let closed = submit(&rail, together(&terms, 4 * UNIT), &carol).await.unwrap();
+    let closed = submit(&rail, together(&terms, 4 * UNIT), &carol).await.expect("the chain takes it");
     let paid = Amount::new(4 * UNIT);
     assert_eq!(closed.news.channels[0].event, ChannelEvent::Closed { paid });
-    assert_eq!(phase_of(rail.channel(terms.id()).await.unwrap()), Phase::Closed { paid });
-    let after = rail.balance(account(&bob)).await.unwrap();
+    assert_eq!(phase_of(rail.channel(terms.id()).await.expect("the chain answers")), Phase::Closed { paid });
+    let after = rail.balance(account(&bob)).await.expect("the chain answers");
     assert_eq!(after.checked_sub(before), Some(paid));
 }
 

@@ -84,7 +84,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         let (mut log, records) = BlockLog::open(folder.path()).unwrap();
-        assert_eq!(records, [genesis.clone()]);
+        assert_eq!(records, std::slice::from_ref(&genesis));
         log.append(&Record::Final(2)).unwrap();
         drop(log);
         assert_eq!(BlockLog::open(folder.path()).unwrap().1, [genesis, Record::Final(2)]);

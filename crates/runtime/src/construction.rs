@@ -189,7 +189,7 @@ impl pallet_assets_holder::Config for Runtime {
 
 impl escrow::Config for Runtime {
     type Assets = AssetsHolder;
-    // A sixth of what transactions may fill of a block.
+    // Less than a fifth of what transactions may fill of a block.
     type MaxVouchers = ConstU32<256>;
     type Native = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;

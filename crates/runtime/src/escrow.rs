@@ -12,6 +12,9 @@ pub use pallet::*;
 pub use terms::{Channel, Key, Signature, SignedVoucher, State, Terms};
 pub use weights::WeightInfo;
 
+// A channel's terms are arguments, in a struct wallets show them as badly; the macro makes functions of them that have as
+// many.
+#[allow(clippy::too_many_arguments)]
 #[frame_support::pallet]
 pub mod pallet {
     use frame_support::pallet_prelude::*;
@@ -156,7 +159,6 @@ pub mod pallet {
         /// Locks `deposit` of the sender's for one payee and one node. Whatever is not claimed goes back.
         #[pallet::call_index(0)]
         #[pallet::weight(<T as Config>::WeightInfo::open())]
-        #[allow(clippy::too_many_arguments)] // They are the terms; in a struct, wallets show them as badly.
         pub fn open(
             origin: OriginFor<T>,
             asset: Option<u32>,

@@ -18,6 +18,8 @@ mod stop;
 mod supervised;
 #[cfg(feature = "engine")]
 pub mod transcode;
+#[cfg(feature = "wallet")]
+pub mod wallet;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -44,6 +44,9 @@ enum Command {
     /// The media server.
     #[cfg(feature = "node")]
     Node(tickcast::node::Options),
+    /// A person's keys and money: accounts, channels, what was paid.
+    #[cfg(feature = "wallet")]
+    Wallet(tickcast::wallet::Options),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,8 @@ fn main() -> ExitCode {
         Command::Stage(options) => tickcast::stage::run(&options),
         #[cfg(feature = "node")]
         Command::Node(options) => tickcast::node::run(&options),
+        #[cfg(feature = "wallet")]
+        Command::Wallet(options) => tickcast::wallet::run(options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -105,7 +105,7 @@ impl Client {
     }
 
     /// Host and port, as a challenge names them.
-    fn host(&self) -> Result<String, ClientError> {
+    pub fn host(&self) -> Result<String, ClientError> {
         let bad = |reason: &str| ClientError::BadAddress(reason.to_owned());
         let base = Url::parse(&self.base).map_err(|err| ClientError::BadAddress(err.to_string()))?;
         let host = base.host_str().ok_or_else(|| bad("it names no host"))?;

@@ -1,0 +1,111 @@
+//! `tickcast wallet`: a person's keys and money, for people at a terminal and for scripts.
+//!
+//! Secrets come from a prompt or a descriptor, never from arguments or the environment. What is printed has none.
+
+mod accounts;
+pub(crate) mod ask;
+mod chain_link;
+mod channels;
+mod delegate;
+mod money;
+mod report;
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use pay::UnixMillis;
+use wallet::{Folder, Wallet};
+
+use self::ask::Ask;
+use self::report::Report;
+
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The wallet's folder, where it is not the person's own.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Prints JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    ask: Ask,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Makes an account, and shows once the words to write down.
+    New(accounts::New),
+    /// Takes in an account from words, a seed, or a keystore of polkadot-js.
+    #[command(subcommand)]
+    Import(accounts::Import),
+    /// Another account from one that is here.
+    Derive(accounts::Derive),
+    /// An account whose key is elsewhere: seen here, not spent from.
+    Watch(accounts::Named),
+    /// The accounts.
+    List(accounts::List),
+    /// An account's keystore, which polkadot-js wallets read.
+    Export(accounts::Export),
+    /// Changes an account's passphrase.
+    Passphrase(accounts::One),
+    /// Removes an account's key from this machine.
+    Forget(accounts::One),
+    /// Names for other people's addresses.
+    #[command(subcommand)]
+    AddressBook(accounts::AddressBook),
+    /// What an account has.
+    Balance(money::Balance),
+    /// Sends money.
+    Send(money::Send),
+    /// What was sent and signed from here.
+    History(money::History),
+    /// What watching may cost at most.
+    Caps(money::SetCaps),
+    /// Channels, and what was paid from them.
+    Channels(channels::Channels),
+    /// Lets a node sign offers and receipts for an account.
+    Delegate(delegate::Delegate),
+}
+
+/// What every command has.
+struct Shell {
+    wallet: Wallet,
+    ask: Ask,
+    report: Report,
+}
+
+pub fn run(options: Options) -> anyhow::Result<()> {
+    wallet::harden_process().context("the system does not let this process keep its memory to itself")?;
+    let folder = options.folder.map_or_else(Folder::default_path, Ok)?;
+    let shell = Shell { wallet: Wallet::open(folder)?, ask: options.ask, report: Report::new(options.json) };
+    match options.command {
+        Command::New(new) => accounts::new(&shell, &new),
+        Command::Import(import) => accounts::import(&shell, &import),
+        Command::Derive(derive) => accounts::derive(&shell, &derive),
+        Command::Watch(watch) => accounts::watch(&shell, &watch),
+        Command::List(list) => accounts::list(&shell, &list),
+        Command::Export(export) => accounts::export(&shell, &export),
+        Command::Passphrase(one) => accounts::change_passphrase(&shell, &one),
+        Command::Forget(one) => accounts::forget(&shell, &one),
+        Command::AddressBook(book) => accounts::address_book(&shell, &book),
+        Command::History(history) => money::history(&shell, &history),
+        Command::Balance(balance) => wait_for(money::balance(&shell, &balance)),
+        Command::Send(send) => wait_for(money::send(&shell, &send)),
+        Command::Caps(caps) => wait_for(money::caps(&shell, &caps)),
+        Command::Channels(channels) => wait_for(channels::run(&shell, &channels)),
+        Command::Delegate(delegate) => wait_for(delegate::run(&shell, &delegate)),
+    }
+}
+
+fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new().context("the async runtime could not be started")?.block_on(work)
+}
+
+pub(crate) fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,98 @@
+//! Asking a person: for passphrases, for secrets to import, for a yes.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use anyhow::Context;
+use clap::Args;
+use wallet::approval::Approval;
+use wallet::terminal::Terminal;
+use wallet::{Account, Asked, KeyHandle, SecretText};
+
+use super::Shell;
+
+const PASSPHRASE: &str = "the passphrase";
+const HOW_PASSPHRASE: &str = "with --passphrase-fd N";
+const HOW_SECRET: &str = "with --secret-fd N";
+
+#[derive(Args, Debug)]
+pub(crate) struct Ask {
+    /// Reads passphrases from this open descriptor, one a line, instead of asking at the terminal.
+    #[arg(long, global = true, value_name = "N")]
+    passphrase_fd: Option<u32>,
+    /// Says yes to what is to be signed, which is printed all the same.
+    #[arg(long, global = true)]
+    yes: bool,
+}
+
+fn asked(descriptor: Option<u32>) -> anyhow::Result<Asked> {
+    Ok(descriptor.map_or(Ok(Asked::Terminal), Asked::descriptor)?)
+}
+
+impl Ask {
+    pub(crate) fn passphrase(&self) -> anyhow::Result<SecretText> {
+        Ok(asked(self.passphrase_fd)?.secret(PASSPHRASE, HOW_PASSPHRASE)?)
+    }
+
+    pub(super) fn new_passphrase(&self) -> anyhow::Result<SecretText> {
+        Ok(asked(self.passphrase_fd)?.new_secret("a new passphrase", HOW_PASSPHRASE)?)
+    }
+
+    /// Two in a row, from the same descriptor.
+    pub(super) fn old_and_new_passphrase(&self) -> anyhow::Result<(SecretText, SecretText)> {
+        let mut asked = asked(self.passphrase_fd)?;
+        let old = asked.secret("the passphrase that it has", HOW_PASSPHRASE)?;
+        Ok((old, asked.new_secret("a new passphrase", HOW_PASSPHRASE)?))
+    }
+
+    /// Words or a seed.
+    pub(super) fn secret(&self, what: &'static str, descriptor: Option<u32>) -> anyhow::Result<SecretText> {
+        Ok(asked(descriptor)?.secret(what, HOW_SECRET)?)
+    }
+
+    /// Shows what is to be signed, and goes on only where that is wanted.
+    pub(crate) fn approve(&self, approval: &Approval) -> anyhow::Result<()> {
+        let _ = write!(std::io::stderr(), "{approval}");
+        if self.yes {
+            return Ok(());
+        }
+        let mut terminal = Terminal::open("your consent", "with --yes")?;
+        Ok(terminal.confirm("Sign this?")?)
+    }
+
+    /// Something that cannot be undone, and is not signed.
+    pub(super) fn confirm(&self, question: &str) -> anyhow::Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        Ok(Terminal::open("your consent", "with --yes")?.confirm(question)?)
+    }
+}
+
+impl Shell {
+    /// Asks for the account's passphrase.
+    pub(super) fn unlock(&self, account: &Account) -> anyhow::Result<KeyHandle> {
+        Ok(self.wallet.unlock(account, &self.ask.passphrase()?)?.into())
+    }
+}
+
+/// Shows the words once, and waits until they are written down; or hands them to a descriptor.
+pub(super) fn show_words(words: &SecretText, descriptor: Option<u32>) -> anyhow::Result<()> {
+    if let Some(number) = descriptor {
+        let failed = || format!("descriptor {number} cannot be written to");
+        let mut file =
+            OpenOptions::new().write(true).open(format!("/dev/fd/{number}")).with_context(failed)?;
+        return file.write_all(words.as_bytes()).and_then(|()| file.write_all(b"\n")).with_context(failed);
+    }
+    let mut terminal = Terminal::open("the words to write down", "with --words-fd N")?;
+    terminal.say(
+        "\nThese words ARE the account. Write them down on paper, in this order, and show them to nobody: whoever has \
+         them has the money. They are shown this once and stored nowhere; without them a lost machine is lost money.\n\n  ",
+    )?;
+    terminal.show(words)?;
+    terminal.say("\n\n")?;
+    let confirmed = terminal.confirm("Have you written them down?");
+    // The screen, and what can be scrolled back to.
+    terminal.say("\x1b[H\x1b[2J\x1b[3J")?;
+    Ok(confirmed?)
+}

@@ -1,0 +1,130 @@
+//! The chain that a command asks, and what it is asked to do.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use chain::{Call, EscrowRail, Included, Rail, RailError, RailInfo, Settings, TransferRail};
+use clap::Args;
+use pay::{Amount, AssetId, Genesis};
+use wallet::approval::{self, Act};
+use wallet::history::{Event, Outcome};
+use wallet::{Account, Approved, Unit};
+
+use super::{Shell, now};
+
+#[derive(Args, Debug)]
+pub(super) struct ChainAddress {
+    /// The chain's address, as in wss://rpc.example; several may be given, for when one fails.
+    #[arg(long, required = true, value_name = "URL")]
+    chain: Vec<String>,
+    /// Refuses any chain but the one with this genesis hash.
+    #[arg(long, value_name = "HASH")]
+    genesis: Option<Genesis>,
+    /// An asset of the assets pallet, by its number, instead of the chain's own.
+    #[arg(long, value_name = "NUMBER")]
+    asset: Option<u32>,
+}
+
+impl ChainAddress {
+    fn settings(&self) -> Settings {
+        let asset = self.asset.map_or(AssetId::Native, AssetId::Asset);
+        Settings { genesis: self.genesis, asset, ..Settings::new(&self.chain) }
+    }
+
+    /// Balances and transfers, which every chain has.
+    pub(super) async fn money(&self) -> anyhow::Result<Chain> {
+        Ok(Chain(Box::new(TransferRail::connect(self.settings()).await.context(UNREACHED)?)))
+    }
+
+    /// Channels too.
+    pub(super) async fn escrow(&self) -> anyhow::Result<Chain> {
+        Ok(Chain(Box::new(EscrowRail::connect(self.settings()).await.context(UNREACHED)?)))
+    }
+}
+
+const UNREACHED: &str = "the chain that --chain names cannot be used";
+
+pub(super) struct Chain(Box<dyn Rail>);
+
+impl Chain {
+    pub(super) fn rail(&self) -> &dyn Rail {
+        &*self.0
+    }
+
+    pub(super) fn info(&self) -> &RailInfo {
+        self.0.info()
+    }
+
+    pub(super) fn unit(&self) -> Unit {
+        Unit::new(&self.info().symbol, self.info().decimals)
+    }
+
+    /// Estimates, asks, signs and sends, and follows it until it is final. What is about to be sent is noted before.
+    pub(super) async fn submit(
+        &self,
+        shell: &Shell,
+        account: &Account,
+        act: Act,
+        call: Call,
+    ) -> anyhow::Result<Included> {
+        let unit = self.unit();
+        if account.public().is_none() {
+            bail!("\"{}\" is only watched: its key is elsewhere", account.name.as_str());
+        }
+        let fee = self.0.fee(call.clone(), account.account).await.context("the fee is not known")?;
+        self.must_afford(account, act.amount().unwrap_or(Amount::ZERO), fee, &unit).await?;
+        let book = shell.wallet.book()?;
+        let context =
+            approval::Context { unit: &unit, book: &book, chain: &self.info().chain, fee: Some(fee) };
+        shell.ask.approve(&act.approval(&context))?;
+        let key = shell.unlock(account)?;
+        let (what, amount) = (act.summary(&unit), act.amount());
+        let event = |outcome| Event {
+            at: now(),
+            account: account.account,
+            what: what.clone(),
+            outcome,
+            amount,
+            fee: None,
+            block: None,
+            hash: None,
+        };
+        shell.wallet.note(&event(Outcome::Sending))?;
+        let ended = self.0.submit(call, Arc::new(Approved::new(key, act))).await;
+        let noted = match &ended {
+            Ok(included) => Event {
+                fee: Some(included.fee),
+                block: Some(included.block.number),
+                hash: Some(Genesis(included.hash).to_string()),
+                ..event(Outcome::Done)
+            },
+            Err(RailError::Unknown) => event(Outcome::Unknown),
+            Err(_) => event(Outcome::Failed),
+        };
+        shell.wallet.note(&noted)?;
+        Ok(ended?)
+    }
+
+    async fn must_afford(
+        &self,
+        account: &Account,
+        amount: Amount,
+        fee: Amount,
+        unit: &Unit,
+    ) -> anyhow::Result<()> {
+        let balance = self.0.balance(account.account).await.context("the balance is not known")?;
+        // An asset's fee is paid in the chain's own money, of which this says nothing.
+        let fee = if self.info().asset == AssetId::Native { fee } else { Amount::ZERO };
+        let needed = amount.checked_add(fee).context("the amount is larger than any balance")?;
+        if needed > balance {
+            bail!(
+                "\"{}\" has {}, and this needs {} with its fee: send less, or fund {}",
+                account.name.as_str(),
+                unit.exactly(balance),
+                unit.exactly(needed),
+                account.address()
+            );
+        }
+        Ok(())
+    }
+}

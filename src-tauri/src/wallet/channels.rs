@@ -1,0 +1,163 @@
+//! Channels: what was paid from them, and how their deposits come back.
+
+use anyhow::{Context, bail};
+use chain::Call;
+use clap::{Args, Subcommand};
+use pay::{Amount, ChannelId, Phase, UnixMillis};
+use serde_json::{Value, json};
+use wallet::approval::Act;
+use wallet::{Account, Address, ChannelRecord, ChannelStatus, calendar};
+
+use super::chain_link::{Chain, ChainAddress};
+use super::report::table;
+use super::{Shell, now};
+
+#[derive(Args, Debug)]
+pub(super) struct Channels {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// The channels, as this wallet last knew them.
+    List,
+    /// Asks the chain what has become of them.
+    Refresh {
+        #[command(flatten)]
+        chain: ChainAddress,
+    },
+    /// Adds to a channel's deposit.
+    TopUp {
+        channel: ChannelId,
+        /// In units, as in 1.5.
+        amount: String,
+        #[command(flatten)]
+        chain: ChainAddress,
+    },
+    /// Gets the rest of a deposit back without the node: begins the dispute window, and after it closes.
+    Close {
+        channel: ChannelId,
+        #[command(flatten)]
+        chain: ChainAddress,
+    },
+}
+
+pub(super) async fn run(shell: &Shell, channels: &Channels) -> anyhow::Result<()> {
+    match &channels.command {
+        None | Some(Command::List) => list(shell),
+        Some(Command::Refresh { chain }) => {
+            let chain = chain.escrow().await?;
+            for channel in shell.wallet.channels()? {
+                if channel.terms.genesis == chain.info().genesis {
+                    refresh(shell, &chain, channel.terms.id()).await?;
+                }
+            }
+            list(shell)
+        }
+        Some(Command::TopUp { channel, amount, chain }) => {
+            let (chain, record, account) = here(shell, *channel, chain).await?;
+            let by = chain.unit().parse(amount)?;
+            let act = Act::TopUp { terms: record.terms, by };
+            chain.submit(shell, &account, act, Call::TopUp { channel: *channel, by }).await?;
+            refresh(shell, &chain, *channel).await?;
+            list(shell)
+        }
+        Some(Command::Close { channel, chain }) => close(shell, *channel, chain).await,
+    }
+}
+
+/// The channel on its chain, with the account that it belongs to.
+async fn here(
+    shell: &Shell,
+    id: ChannelId,
+    chain: &ChainAddress,
+) -> anyhow::Result<(Chain, ChannelRecord, Account)> {
+    let known = shell.wallet.channels()?.into_iter().find(|known| known.terms.id() == id);
+    let record = known.with_context(|| format!("the wallet has no channel {id}"))?;
+    let account = shell.wallet.account(&Address::generic(record.terms.payer).to_string())?;
+    let chain = chain.escrow().await?;
+    if chain.info().genesis != record.terms.genesis {
+        bail!("the channel is on the chain with genesis {}, not on this one", record.terms.genesis);
+    }
+    Ok((chain, record, account))
+}
+
+/// Writes down what the last final block says.
+async fn refresh(shell: &Shell, chain: &Chain, id: ChannelId) -> anyhow::Result<Phase> {
+    let phase = chain.rail().channel(id).await?.map_or(Phase::Absent, |state| state.finalized);
+    shell.wallet.update_channel(id, |record| match phase {
+        // It may be on its way.
+        Phase::Absent => {}
+        Phase::Open(funds) => {
+            (record.status, record.deposit, record.expires_at) =
+                (ChannelStatus::Open, funds.deposit, funds.expires_at);
+        }
+        Phase::Closing { funds, .. } => {
+            (record.status, record.deposit) = (ChannelStatus::Closing, funds.deposit);
+        }
+        Phase::Closed { .. } => record.status = ChannelStatus::Closed,
+    })?;
+    Ok(phase)
+}
+
+async fn close(shell: &Shell, id: ChannelId, chain: &ChainAddress) -> anyhow::Result<()> {
+    let (chain, record, account) = here(shell, id, chain).await?;
+    let terms = record.terms;
+    let start = (Act::StartClose { terms }, Call::StartClose(id));
+    let finish = (Act::Close { terms }, Call::Close(id));
+    let (act, call) = match refresh(shell, &chain, id).await? {
+        Phase::Absent => bail!("the chain has no such channel: nothing is locked in it"),
+        Phase::Closed { .. } => bail!("the channel is closed already"),
+        Phase::Open(funds) if now() < funds.expires_at => start,
+        Phase::Open(_) => finish,
+        Phase::Closing { closes_at, .. } if now() < closes_at => {
+            bail!("the dispute window is open until {}: close it then", calendar::utc(closes_at))
+        }
+        Phase::Closing { .. } => finish,
+    };
+    chain.submit(shell, &account, act, call).await?;
+    let text = match refresh(shell, &chain, id).await? {
+        Phase::Closing { closes_at, .. } => {
+            let when = calendar::utc(closes_at);
+            format!("the dispute window is open until {when}; then the same command gets the rest back")
+        }
+        Phase::Closed { paid } => format!("closed: {} went to the payee", chain.unit().exactly(paid)),
+        _ => "sent, and not yet final".to_owned(),
+    };
+    let status =
+        shell.wallet.channels()?.into_iter().find(|known| known.terms.id() == id).map(|known| known.status);
+    shell.report.done(&json!({"channel": id, "status": status}), &text);
+    Ok(())
+}
+
+fn as_json(record: &ChannelRecord, spent: Amount) -> Value {
+    json!({
+        "channel": record.terms.id(), "terms": record.terms, "status": record.status, "deposit": record.deposit,
+        "signed": spent, "expires_at": record.expires_at, "node_url": record.node_url, "created": record.created,
+    })
+}
+
+fn list(shell: &Shell) -> anyhow::Result<()> {
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for record in shell.wallet.channels()? {
+        let spent = shell.wallet.spent(record.terms.id())?;
+        values.push(as_json(&record, spent));
+        let expires =
+            if record.expires_at == UnixMillis(0) { String::new() } else { calendar::utc(record.expires_at) };
+        rows.push([
+            record.terms.id().to_string(),
+            format!("{:?}", record.status).to_lowercase(),
+            record.deposit.to_string(),
+            spent.to_string(),
+            expires,
+            Address::generic(record.terms.payee).to_string(),
+        ]);
+    }
+    let text = match &rows[..] {
+        [] => "no channel was opened from here yet".to_owned(),
+        rows => table(["channel", "status", "deposit", "signed", "expires", "payee"], rows),
+    };
+    shell.report.done(&Value::Array(values), &text);
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! Paying for a stream: the wallet opens or tops up a channel to its creator, and the player gets that channel's session
+//! key, which signs up to the cap and nothing else.
+
+mod channel;
+mod offer;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::wallet::approval::Context as Words;
+use ::wallet::{Act, Approved, ChannelStatus, Folder, KeyHandle, NewChannel, Session, Unit, Wallet};
+use ::watch::{Consent, PayHandle, PaySession, PaySocket, PaySocketConfig, PayStatus, TabStore};
+use anyhow::{Context, bail};
+use api::pay::{JoinRequest, Joined};
+use api::{Client, ClientError, StreamInfo};
+use chain::{EscrowRail, Rail, Settings};
+use pay::{Amount, ChannelId, Phase, Tab, Wire};
+use tokio::runtime::Handle;
+
+use super::address::StreamAddress;
+use super::report::{PaymentReport, SignedClose};
+use crate::wallet::ask::Ask;
+use crate::wallet::now;
+
+/// A channel that was just opened may be unknown to the node for a block or two.
+const KNOWN_WITHIN: Duration = Duration::from_secs(60);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A close that both have signed is final on the chain within this, or is looked for later.
+const CLOSED_WITHIN: Duration = Duration::from_secs(60);
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Options {
+    /// The account that pays, by name or address.
+    #[arg(long, value_name = "ACCOUNT", requires = "cap", conflicts_with = "free")]
+    pub wallet: Option<String>,
+    /// What watching may cost at most; a channel that is opened for it holds so much.
+    #[arg(long, value_name = "AMOUNT", requires = "wallet")]
+    pub cap: Option<String>,
+    /// Takes dearer offers that come while watching, up to this price a second.
+    #[arg(long, value_name = "AMOUNT", requires = "wallet")]
+    max_price: Option<String>,
+    /// The quality to pay for, 0 being the lowest; the best by default.
+    #[arg(long, value_name = "N", requires = "wallet")]
+    tier: Option<u8>,
+    /// Closes the channel afterwards, and gets the rest of the deposit back.
+    #[arg(long, requires = "wallet")]
+    close: bool,
+    /// The wallet's folder, where it is not the person's own.
+    #[arg(long, value_name = "FOLDER", requires = "wallet")]
+    wallet_folder: Option<std::path::PathBuf>,
+    /// The chain's address, where it is not to be the one that the node names.
+    #[arg(long, value_name = "URL", requires = "wallet")]
+    chain: Vec<String>,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+/// Ready to pay: nothing is connected yet.
+pub(super) struct Payer {
+    pub joined: Joined,
+    account: Payment,
+    store: Arc<WalletTab>,
+    session: PaySession,
+}
+
+/// What is paid from, and what was paid before.
+struct Payment {
+    unit: Unit,
+    wallet: Wallet,
+    rail: Arc<dyn Rail>,
+    channel: ChannelId,
+    before: PayStatus,
+    is_closing: bool,
+}
+
+/// While it is paid.
+pub(super) struct Paying {
+    socket: PaySocket,
+    account: Payment,
+}
+
+impl Options {
+    /// Everything up to the first second: the offer, the channel, the login, and a person's consent to all of it.
+    pub async fn prepare(
+        &self,
+        address: &StreamAddress,
+        client: &Client,
+        stream: &StreamInfo,
+    ) -> anyhow::Result<Payer> {
+        let info = client.pay_info().await?;
+        let described = info.rail.as_ref().context("the node names no chain to pay on")?;
+        let endpoints = if self.chain.is_empty() { info.endpoints.clone() } else { self.chain.clone() };
+        if described.kind != api::pay::RailKind::Escrow {
+            bail!(
+                "the node is paid by transfers, which need a wallet that stays: this viewer pays from deposits alone"
+            );
+        }
+        let settings =
+            Settings { genesis: Some(described.genesis), asset: described.asset, ..Settings::new(endpoints) };
+        let rail =
+            EscrowRail::connect(settings).await.context("the chain that it is paid on cannot be used")?;
+        let rail: Arc<dyn Rail> = Arc::new(rail);
+        let about = rail.info();
+        let unit = Unit::new(&about.symbol, about.decimals);
+        let parse = |text: &str| unit.parse(text).with_context(|| format!("\"{text}\""));
+        let cap = parse(self.cap.as_deref().unwrap_or_default())?;
+        let max_price = self.max_price.as_deref().map(parse).transpose()?;
+        let wanted = offer::Wanted {
+            playback_id: &address.playback_id,
+            genesis: about.genesis,
+            asset: about.asset,
+            tier: self.tier,
+        };
+        let offer = offer::choose(&stream.offers, &wanted, now())?;
+        let price = offer.offer().price;
+        if price.per_tick() > cap {
+            bail!("a second costs {}, which is more than the cap", unit.exactly(price.per_tick()));
+        }
+
+        let wallet = Wallet::open(self.wallet_folder.clone().map_or_else(Folder::default_path, Ok)?)?;
+        let account = wallet.account(self.wallet.as_deref().unwrap_or_default())?;
+        let public = account.public().context("the account's key is not here: it is only watched")?;
+        let new = NewChannel {
+            genesis: about.genesis,
+            asset: about.asset,
+            payer: account.account,
+            payee: offer.offer().payee.account(),
+            node: offer.node(),
+            dispute_window_ms: info.dispute_window_ms,
+            node_url: address.node.clone(),
+        };
+        let step = channel::find(&wallet, rail.as_ref(), &new, cap, price).await?;
+
+        let login = Act::Login { host: info.host.clone() };
+        let watch = Act::Watch { terms: step.record().terms, price, at_most: cap };
+        let fee = match step.call() {
+            Some(call) => Some(rail.fee(call, public.account()).await?),
+            None => None,
+        };
+        let book = wallet.book()?;
+        let words = Words { unit: &unit, book: &book, chain: &about.chain, fee };
+        let acts: Vec<_> = [Some(login.clone()), step.act(), Some(watch)].into_iter().flatten().collect();
+        acts.iter().try_for_each(|act| self.ask.approve(&act.approval(&words)))?;
+        let key: KeyHandle = wallet.unlock(&account, &self.ask.passphrase()?)?.into();
+
+        let record = channel::take(step, &wallet, rail.as_ref(), &account, &key, &unit).await?;
+        let logged_in = client.login(&Approved::new(key.clone(), login)).await?;
+        // From here on nothing needs the account.
+        key.lock();
+        let id = record.terms.id();
+        let request = JoinRequest { viewer_id: account.account.to_string(), channel: Some(id) };
+        let joined = join(client, &logged_in, &address.playback_id, &request).await?;
+
+        let mut session = wallet.begin_session(id)?;
+        let limit = session.grant(Some(cap), now())?;
+        let mut tab = match session.tab() {
+            Some(tab) => tab.clone(),
+            None => Tab::new(record.terms, offer, limit)?,
+        };
+        tab.set_limit(limit);
+        let consent: Consent = Arc::new(move |_, asked| Some(asked.price.per_tick()) <= max_price);
+        let pay = PaySession::new(tab, offer, session.signer(), consent)?;
+        let before = pay.status();
+        let store = Arc::new(WalletTab(Mutex::new(session)));
+        let account = Payment { unit, wallet, rail, channel: id, before, is_closing: self.close };
+        Ok(Payer { joined, account, store, session: pay })
+    }
+}
+
+/// A node hears of a new channel by its own chain endpoint.
+async fn join(
+    client: &Client,
+    logged_in: &api::pay::LoggedIn,
+    playback_id: &str,
+    request: &JoinRequest,
+) -> anyhow::Result<Joined> {
+    let end = Instant::now() + KNOWN_WITHIN;
+    let mut turns = tokio::time::interval(ASK_AGAIN);
+    loop {
+        turns.tick().await;
+        match client.join(Some(logged_in), playback_id, request).await {
+            Err(ClientError::PaymentRequired(_)) if Instant::now() < end => {}
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+impl Payer {
+    /// Connects the pay socket; the player is to be started with its handle.
+    pub fn start(self, runtime: &Handle) -> anyhow::Result<Paying> {
+        let Joined { viewer_token, pay_url, .. } = &self.joined;
+        let (Some(viewer_token), Some(url)) = (viewer_token.clone(), pay_url.clone()) else {
+            bail!("the node asks for payment and names no place for it");
+        };
+        let config = PaySocketConfig { url, viewer_token };
+        let store = Arc::clone(&self.store) as Arc<dyn TabStore>;
+        let socket = PaySocket::connect(config, self.session, store, runtime);
+        Ok(Paying { socket, account: self.account })
+    }
+}
+
+impl Paying {
+    pub fn handle(&self) -> PayHandle {
+        self.socket.handle()
+    }
+
+    /// Nothing more is watched: what played is paid and acknowledged, and the channel is closed where that was asked
+    /// for.
+    pub async fn end(self) -> anyhow::Result<PaymentReport> {
+        let Self { socket, account } = self;
+        let handle = socket.handle();
+        if account.is_closing {
+            handle.close();
+        } else {
+            handle.stop();
+        }
+        let status = socket.over().await;
+        let is_closed = match status.closed {
+            Some(_) => account.closed().await?,
+            None => false,
+        };
+        Ok(account.report(&status, is_closed))
+    }
+}
+
+impl Payment {
+    /// Both have signed, and the node sends it to the chain.
+    async fn closed(&self) -> anyhow::Result<bool> {
+        self.wallet.update_channel(self.channel, |record| record.status = ChannelStatus::Closing)?;
+        let (end, mut turns) = (Instant::now() + CLOSED_WITHIN, tokio::time::interval(ASK_AGAIN));
+        while Instant::now() < end {
+            turns.tick().await;
+            let state = self.rail.channel(self.channel).await?;
+            if state.is_some_and(|state| matches!(state.finalized, Phase::Closed { .. })) {
+                self.wallet.update_channel(self.channel, |record| record.status = ChannelStatus::Closed)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn report(&self, status: &PayStatus, is_closed: bool) -> PaymentReport {
+        let (before, after) = (&self.before.totals, &status.totals);
+        let price = status.offer.offer().price.per_tick();
+        let paid = status.spent.checked_sub(self.before.spent).unwrap_or(Amount::ZERO);
+        PaymentReport {
+            channel: self.channel,
+            seconds_played: after.played - before.played,
+            seconds_unplayed: after.unplayed - before.unplayed,
+            price,
+            paid,
+            total: status.spent,
+            is_acknowledged: status.is_acknowledged,
+            is_closed,
+            close: status.closed.map(|(session, node)| SignedClose { session, node }),
+            receipt: status.receipt,
+            words: format!(
+                "paid {} for {} s ({} s did not play), {} in all on channel {}",
+                self.unit.exactly(paid),
+                after.played - before.played,
+                after.unplayed - before.unplayed,
+                self.unit.exactly(status.spent),
+                self.channel
+            ),
+        }
+    }
+}
+
+/// The wallet's own record of the channel.
+struct WalletTab(Mutex<Session>);
+
+impl TabStore for WalletTab {
+    fn save(&self, record: &[u8]) -> io::Result<()> {
+        let tab = Tab::from_bytes(record).map_err(io::Error::other)?;
+        let mut session = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        session.save(&tab, now()).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,172 @@
+//! The channel that is paid from: one that is open already, topped up where it holds too little, or a new one.
+
+use std::sync::Arc;
+
+use ::wallet::history::{Event, Outcome};
+use ::wallet::{Account, Act, Approved, ChannelRecord, ChannelStatus, KeyHandle, NewChannel, Unit, Wallet};
+use anyhow::Context;
+use chain::{Call, Rail, RailError};
+use pay::channel::Funds;
+use pay::{Amount, Phase, Price, UnixMillis};
+
+use crate::wallet::now;
+
+/// A channel that is opened is good for so long; what is not used comes back earlier by closing it.
+const GOOD_FOR_MS: u64 = 30 * 24 * 3_600_000;
+/// A channel that ends so soon is not begun with: a node stops serving its dispute window earlier.
+const SPARE_MS: u64 = 3_600_000;
+/// One that cannot pay so many seconds is topped up, as long as the cap allows them.
+const SECONDS: u64 = 60;
+
+/// What is done to a channel before it is paid from.
+pub(super) enum Step {
+    /// It holds enough.
+    Nothing(ChannelRecord),
+    TopUp {
+        record: ChannelRecord,
+        by: Amount,
+    },
+    Open {
+        record: ChannelRecord,
+        deposit: Amount,
+        expires_at: UnixMillis,
+    },
+}
+
+impl Step {
+    pub const fn record(&self) -> &ChannelRecord {
+        match self {
+            Self::Nothing(record) | Self::TopUp { record, .. } | Self::Open { record, .. } => record,
+        }
+    }
+
+    /// What the account signs for it.
+    pub fn act(&self) -> Option<Act> {
+        Some(match *self {
+            Self::Nothing(_) => return None,
+            Self::TopUp { ref record, by } => Act::TopUp { terms: record.terms, by },
+            Self::Open { ref record, deposit, expires_at } => {
+                Act::Open { terms: record.terms, deposit, expires_at }
+            }
+        })
+    }
+
+    pub fn call(&self) -> Option<Call> {
+        Some(match *self {
+            Self::Nothing(_) => return None,
+            Self::TopUp { ref record, by } => Call::TopUp { channel: record.terms.id(), by },
+            Self::Open { ref record, deposit, expires_at } => {
+                Call::Open { terms: record.terms, deposit, expires_at }
+            }
+        })
+    }
+}
+
+/// Looks for a channel between the same parties, on the chain and not only in the wallet.
+pub(super) async fn find(
+    wallet: &Wallet,
+    rail: &dyn Rail,
+    new: &NewChannel,
+    cap: Amount,
+    price: Price,
+) -> anyhow::Result<Step> {
+    let known = wallet.channels()?.into_iter().filter(|known| {
+        let terms = &known.terms;
+        matches!(known.status, ChannelStatus::Open | ChannelStatus::Prepared)
+            && (terms.genesis, terms.asset, terms.payer, terms.payee, terms.node)
+                == (new.genesis, new.asset, new.payer, new.payee, new.node)
+    });
+    for record in known {
+        let id = record.terms.id();
+        let phase = rail.channel(id).await?.map_or(Phase::Absent, |state| state.head);
+        let (status, funds) = match phase {
+            Phase::Absent => continue,
+            Phase::Open(funds) => (ChannelStatus::Open, Some(funds)),
+            Phase::Closing { .. } => (ChannelStatus::Closing, None),
+            Phase::Closed { .. } => (ChannelStatus::Closed, None),
+        };
+        let record = wallet.update_channel(id, |record| {
+            record.status = status;
+            if let Some(Funds { deposit, expires_at, .. }) = funds {
+                (record.deposit, record.expires_at) = (deposit, expires_at);
+            }
+        })?;
+        let lasts =
+            record.expires_at.millis_since(now()) > record.terms.dispute_window_ms.saturating_add(SPARE_MS);
+        if status == ChannelStatus::Open && lasts {
+            return enough(wallet, record, cap, price);
+        }
+    }
+    let record = wallet.prepare_channel(new, now())?;
+    Ok(Step::Open { record, deposit: cap, expires_at: now().plus(GOOD_FOR_MS) })
+}
+
+fn enough(wallet: &Wallet, record: ChannelRecord, cap: Amount, price: Price) -> anyhow::Result<Step> {
+    let spent = wallet.spent(record.terms.id())?;
+    let left = record.deposit.checked_sub(spent).unwrap_or(Amount::ZERO);
+    let least = price.times(SECONDS).map_or(cap, |least| least.min(cap));
+    Ok(match cap.checked_sub(left) {
+        Some(by) if left < least => Step::TopUp { record, by },
+        _ => Step::Nothing(record),
+    })
+}
+
+/// Sends it, and keeps what became of it.
+pub(super) async fn take(
+    step: Step,
+    wallet: &Wallet,
+    rail: &dyn Rail,
+    account: &Account,
+    key: &KeyHandle,
+    unit: &Unit,
+) -> anyhow::Result<ChannelRecord> {
+    let (Some(act), Some(call)) = (step.act(), step.call()) else { return Ok(step.record().clone()) };
+    let event = Event {
+        at: now(),
+        account: account.account,
+        what: act.summary(unit),
+        outcome: Outcome::Sending,
+        amount: act.amount(),
+        fee: None,
+        block: None,
+        hash: None,
+    };
+    wallet.note(&event)?;
+    let id = step.record().terms.id();
+    let sent = rail.submit(call, Arc::new(Approved::new(key.clone(), act))).await;
+    match sent {
+        Ok(included) => {
+            let hash = pay::Genesis(included.hash).to_string();
+            let (fee, block) = (Some(included.fee), Some(included.block.number));
+            wallet.note(&Event {
+                at: now(),
+                outcome: Outcome::Done,
+                fee,
+                block,
+                hash: Some(hash),
+                ..event
+            })?;
+            let record = wallet.update_channel(id, |record| match step {
+                Step::Nothing(_) => {}
+                Step::TopUp { by, .. } => {
+                    record.deposit = record.deposit.checked_add(by).unwrap_or(Amount::MAX);
+                }
+                Step::Open { deposit, expires_at, .. } => {
+                    (record.status, record.deposit, record.expires_at) =
+                        (ChannelStatus::Open, deposit, expires_at);
+                }
+            })?;
+            Ok(record)
+        }
+        Err(err) => {
+            let is_unknown = matches!(err, RailError::Unknown);
+            let outcome = if is_unknown { Outcome::Unknown } else { Outcome::Failed };
+            wallet.note(&Event { at: now(), outcome, ..event })?;
+            // One whose fate is not known is looked for on the chain the next time.
+            if !is_unknown && matches!(step, Step::Open { .. }) {
+                wallet.update_channel(id, |record| record.status = ChannelStatus::Failed)?;
+            }
+            Err(err).context("the channel could not be made ready")
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Watching, until there is a reason to end.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use ::watch::{Leaving, PayHandle, Player, Snapshot};
+use anyhow::bail;
+use api::{Client, ClientError, StreamStatus};
+use rtc::LinkState;
+
+use crate::stop::StopSignals;
+
+/// How often it is looked whether something changed.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often the node is asked whether the stream is over.
+const ASK: Duration = Duration::from_secs(2);
+/// There is to be a picture within this.
+const FIRST_PICTURE: Duration = Duration::from_secs(30);
+
+/// Why watching ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    /// By a signal.
+    Stopped,
+    /// As long as was asked for.
+    Elapsed,
+    StreamOver,
+    /// The paying did.
+    Left(Leaving),
+}
+
+impl Ending {
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Stopped => "it was told to stop".to_owned(),
+            Self::Elapsed => "the seconds that were asked for have passed".to_owned(),
+            Self::StreamOver => "the stream is over".to_owned(),
+            Self::Left(why) => why.to_string(),
+        }
+    }
+}
+
+pub(super) struct Playing<'a> {
+    pub player: &'a Player,
+    pub client: &'a Client,
+    pub playback_id: &'a str,
+    pub limit: Option<Duration>,
+}
+
+impl Playing<'_> {
+    /// Why it ended, and how long there were pictures.
+    ///
+    /// # Errors
+    /// Where nothing was seen, or the node turned the player away.
+    pub async fn until_over(
+        &self,
+        stop: &mut StopSignals,
+        pay: Option<&PayHandle>,
+    ) -> anyhow::Result<(Ending, Duration)> {
+        let first = Cell::new(None);
+        let ending = tokio::select! {
+            () = stop.wait() => Ending::Stopped,
+            ended = self.watch(&first, pay) => ended?,
+            () = self.stream_over() => Ending::StreamOver,
+        };
+        Ok((ending, first.get().map_or(Duration::ZERO, |at: Instant| at.elapsed())))
+    }
+
+    async fn watch(&self, first: &Cell<Option<Instant>>, pay: Option<&PayHandle>) -> anyhow::Result<Ending> {
+        let (mut turns, began) = (tokio::time::interval(LOOK), Instant::now());
+        loop {
+            turns.tick().await;
+            if let Some(why) = pay.and_then(|pay| pay.status().left_because) {
+                return Ok(Ending::Left(why));
+            }
+            let Snapshot { state, report, .. } = self.player.snapshot();
+            if let LinkState::Closed { reason } = state {
+                bail!("the node does not let us watch: {reason}");
+            }
+            if report.first_frame_ms.is_some() {
+                first.set(first.get().or_else(|| Some(Instant::now())));
+            } else if began.elapsed() >= FIRST_PICTURE {
+                bail!("no picture came within {} s (the connection: {state:?})", FIRST_PICTURE.as_secs());
+            }
+            if let (Some(first), Some(limit)) = (first.get(), self.limit)
+                && first.elapsed() >= limit
+            {
+                return Ok(Ending::Elapsed);
+            }
+        }
+    }
+
+    /// Returns when the node says so.
+    async fn stream_over(&self) {
+        let mut turns = tokio::time::interval(ASK);
+        loop {
+            turns.tick().await;
+            match self.client.stream(self.playback_id).await {
+                Ok(info) if matches!(info.status, StreamStatus::Ended | StreamStatus::Archived) => return,
+                Err(ClientError::Refused(problem)) if problem.status == 404 => return,
+                // A node that cannot be asked now may still send.
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}

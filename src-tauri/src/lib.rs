@@ -20,6 +20,8 @@ mod supervised;
 pub mod transcode;
 #[cfg(feature = "wallet")]
 pub mod wallet;
+#[cfg(all(feature = "engine", feature = "wallet"))]
+pub mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -47,6 +47,9 @@ enum Command {
     /// A person's keys and money: accounts, channels, what was paid.
     #[cfg(feature = "wallet")]
     Wallet(tickcast::wallet::Options),
+    /// Watches a stream, and pays for it by the second where it is paid.
+    #[cfg(all(feature = "engine", feature = "wallet"))]
+    Watch(tickcast::watch::Options),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,8 @@ fn main() -> ExitCode {
         Command::Node(options) => tickcast::node::run(&options),
         #[cfg(feature = "wallet")]
         Command::Wallet(options) => tickcast::wallet::run(options),
+        #[cfg(all(feature = "engine", feature = "wallet"))]
+        Command::Watch(options) => tickcast::watch::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -71,7 +71,7 @@ pub enum Input {
 /// For one pay socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Saying {
-    Message(ToViewer),
+    Message(Box<ToViewer>),
     Begin(SessionBegin),
     /// The last one.
     Close(&'static str),

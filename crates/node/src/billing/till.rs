@@ -48,7 +48,7 @@ pub struct ConnId(pub u64);
 pub enum Effect {
     Say {
         conn: ConnId,
-        what: ToViewer,
+        what: Box<ToViewer>,
     },
     /// The session's first second has begun.
     Begin {
@@ -177,7 +177,7 @@ impl Till {
 
     fn say(&mut self, conn: ConnId, what: ToViewer) {
         if self.conns.contains_key(&conn) {
-            self.effects.push(Effect::Say { conn, what });
+            self.effects.push(Effect::Say { conn, what: Box::new(what) });
         }
     }
 }

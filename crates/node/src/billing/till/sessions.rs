@@ -24,7 +24,7 @@ pub(super) struct Conn {
 
 /// What waits in an account's queue.
 pub(super) enum Word {
-    Said(ToNode),
+    Said(Box<ToNode>),
     /// The connection is closed: after what was said on it.
     Gone,
 }
@@ -197,7 +197,7 @@ impl Till {
         match self.accounts.get_mut(&party) {
             Some(account) if account.is_busy || !account.waiting.is_empty() => {
                 if account.waiting.len() < WAITING_MAX {
-                    account.waiting.push_back((conn, Word::Said(message)));
+                    account.waiting.push_back((conn, Word::Said(Box::new(message))));
                 } else {
                     // Its task says that it is gone.
                     self.effects.push(Effect::Drop { conn, why: "it said too much at once" });
@@ -214,7 +214,7 @@ impl Till {
             && let Some((conn, word)) = account.waiting.pop_front()
         {
             match word {
-                Word::Said(message) => self.hear(conn, message, now),
+                Word::Said(message) => self.hear(conn, *message, now),
                 Word::Gone => self.close_conn(conn, now),
             }
         }

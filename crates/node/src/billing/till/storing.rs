@@ -177,7 +177,7 @@ impl Till {
                 if self.conns.contains_key(&conn)
                     && let Some(account) = self.accounts.get_mut(&party)
                 {
-                    account.waiting.push_front((conn, Word::Said(ToNode::Start(start))));
+                    account.waiting.push_front((conn, Word::Said(Box::new(ToNode::Start(start)))));
                 }
             }
             Why::Close { conn, ticket } => {

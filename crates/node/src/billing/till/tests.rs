@@ -239,7 +239,7 @@ impl Bench {
             .partition::<Vec<_>, _>(|effect| is_said_to(effect, to));
         self.said = others;
         let said = |effect| match effect {
-            Effect::Say { what, .. } => Some(what),
+            Effect::Say { what, .. } => Some(*what),
             _ => None,
         };
         theirs.into_iter().filter_map(said).collect()

@@ -174,6 +174,30 @@ async fn prices_need_a_creator_and_are_held_within_bounds() {
 }
 
 #[tokio::test]
+async fn offers_are_renewed_before_they_end_and_stand_until_then_over_a_restart() {
+    let mut world = World::start().await;
+    let shown =
+        async |world: &World| world.client.stream(&world.stream.playback_id).await.unwrap().offers.remove(0);
+    let first = shown(&world).await;
+    assert_eq!(shown(&world).await, first, "they are not made for each who asks");
+    // Less than half of its time is left.
+    let later = pay::UnixMillis(first.until.0 - 400_000);
+    world.node().app().billing().clock.block(later);
+    let second = shown(&world).await;
+    assert!(second.until > first.until);
+    assert_eq!(second.price, first.price);
+    world.restart().await;
+    let app = world.node().app();
+    let id = crate::id::PlaybackId::parse(&world.stream.playback_id).unwrap();
+    let row = app.store().stream_by_playback_id(&id).await.unwrap().unwrap();
+    let priced = app.billing().paid().unwrap().catalogue.offers(&row).await.unwrap();
+    for offer in [&first, &second] {
+        let hash = offer.published.0.offer.body.hash();
+        assert!(priced.book.in_force(&hash, later).is_ok());
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_is_killed_loses_no_acknowledged_voucher() {
     let mut world = World::start().await;
     let mut viewer = Viewer::new(&world, CHARLIE).await;

@@ -522,7 +522,7 @@ fn forged_replayed_and_foreign_vouchers_are_refused_by_name_and_move_nothing() {
 }
 
 #[test]
-fn a_channel_of_another_account_or_with_too_short_a_window_starts_nothing() {
+fn a_channel_of_another_account_or_node_or_with_too_short_a_window_starts_nothing() {
     let mut bench = Bench::new();
     let mut victim = bench.viewer(7, 100_000);
     let thief = bench.viewer(8, 100_000);
@@ -540,9 +540,14 @@ fn a_channel_of_another_account_or_with_too_short_a_window_starts_nothing() {
     let offer = bench.priced.current[0].offer.body.hash();
     bench.say(conn, ToNode::Start(Start { channel: hasty.terms.id(), offer }));
     assert_eq!(refusals(&bench.heard(conn)), [Refusal::WrongChannel]);
-    let unknown = ToNode::Start(Start { channel: ChannelId([1; 32]), offer });
-    bench.say(conn, unknown);
-    assert_eq!(refusals(&bench.heard(conn)), [Refusal::ChannelUnknown]);
+    // One that names another node is none of ours, whoever else serves it.
+    let mut elsewhere = Viewer::new(9, 1, &bench.priced);
+    elsewhere.terms.node = keys(KeyScheme::Ed25519, 77).public();
+    bench.open(&elsewhere, 100_000);
+    for channel in [ChannelId([1; 32]), elsewhere.terms.id()] {
+        bench.say(conn, ToNode::Start(Start { channel, offer }));
+        assert_eq!(refusals(&bench.heard(conn)), [Refusal::ChannelUnknown]);
+    }
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub use payout::Payout;
 const INPUTS: usize = 1_024;
 /// Taken at once, and stored in one transaction.
 const BATCH: usize = 512;
+/// Blocks that are read at once.
+const UPDATES: usize = 64;
 /// What waits for one pay socket. Full: its viewer does not read, and loses the connection.
 pub const SAYINGS: usize = 64;
 const TICK: Duration = Duration::from_secs(1);
@@ -171,6 +173,15 @@ impl Cashier {
                 update = next(&mut self.chain), if self.is_flushed => self.hear(update),
                 result = self.payout.next() => self.payout.ended(&mut self.till, &self.journal, result, self.clock.now()).await,
                 _ = ticks.tick() => is_tick = true,
+            }
+            // After a pause the chain has much to tell.
+            for _ in 0..UPDATES {
+                let Some(update) =
+                    self.chain.as_mut().filter(|_| self.is_flushed).and_then(|chain| chain.try_recv().ok())
+                else {
+                    break;
+                };
+                self.hear(Some(update));
             }
             // What was sent comes before what is said of it.
             self.read_meters();

@@ -112,6 +112,8 @@ pub struct Till {
     /// Channels whose rows are older than what is known of them.
     dirty: BTreeSet<ChannelId>,
     cursor: Option<Cursor>,
+    /// The number of the last block that was kept as read.
+    kept: Option<u32>,
     acts: Vec<Act>,
     effects: Vec<Effect>,
     /// Closes that were handed to the chain, or failed there.
@@ -144,6 +146,7 @@ impl Till {
             storing: Vec::new(),
             dirty: BTreeSet::new(),
             cursor: None,
+            kept: None,
             acts: Vec::new(),
             effects: Vec::new(),
             closes: BTreeMap::new(),

@@ -17,8 +17,9 @@ use crate::billing::till::{Due, DueClose, Till, reason_text};
 const VOUCHERS_MAX: usize = 32;
 /// Closes that are on their way at once.
 const CLOSES_MAX: usize = 4;
-/// A transaction that no block had for so many blocks never comes: the chain has forgotten the block it was made for.
-const LOST_AFTER_BLOCKS: u32 = 128;
+/// A transaction that none of so many final blocks had never comes: it is good for 128 where blocks become final soon.
+/// Where they do not, it may be sent twice after all, which costs a fee: the chain takes each voucher once.
+const LOST_AFTER_BLOCKS: u32 = 256;
 /// After a failure, everything waits; twice as long each time.
 const PAUSE_MIN_MS: u64 = 2_000;
 const PAUSE_MAX_MS: u64 = 120_000;

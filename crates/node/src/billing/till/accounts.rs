@@ -17,6 +17,8 @@ use crate::billing::tickets::TicketId;
 
 /// Payers that are known at once. Where there are more, those go that owe nothing and whose channel is closed.
 const ACCOUNTS_MAX: usize = 32_768;
+/// So many final blocks without news are read again after a crash: each one kept would cost the disk a write.
+const CURSOR_EACH: u32 = 60;
 /// Channels of one payer to one payee beside the one in use.
 const SPARE_MAX: usize = 16;
 
@@ -221,8 +223,10 @@ impl Till {
         self.dirty.remove(&id);
     }
 
-    /// What a final block says, and that it was read.
+    /// What a final block says, and that it was read: at once where it says something to us, else now and then.
+    /// Blocks that say nothing may be read twice.
     pub fn finalized(&mut self, block: BlockRef, news: &[ChannelNews], now: UnixMillis) {
+        let mut is_ours = false;
         for one in news {
             self.meet(one.channel, one.terms.as_ref());
             let Some(party) = self.channels.get(&one.channel).copied() else { continue };
@@ -237,6 +241,7 @@ impl Till {
                     if matches!(one.event, ChannelEvent::Closed { .. }) {
                         self.closes.remove(&one.channel);
                     }
+                    is_ours = true;
                     self.dirty.insert(one.channel);
                     self.acts.push(act_of(one));
                     self.resume(party, now);
@@ -245,7 +250,11 @@ impl Till {
                 Err(err) => tracing::debug!("an event of a final block is passed over: {err}"),
             }
         }
-        self.cursor = Some(Cursor { genesis: self.rules.genesis, block });
+        let is_due = self.kept.is_none_or(|kept| block.number >= kept.saturating_add(CURSOR_EACH));
+        if is_ours || is_due || self.cursor.is_some() {
+            self.kept = Some(block.number);
+            self.cursor = Some(Cursor { genesis: self.rules.genesis, block });
+        }
     }
 
     /// Whether a second at that price can be paid from it.

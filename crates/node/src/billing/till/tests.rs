@@ -777,3 +777,28 @@ fn a_report_of_unplayed_seconds_opens_the_gate_within_what_is_forgiven() {
     assert_eq!(bench.allowed(peer), Some(5));
     assert_eq!(bench.account(&viewer).ledger.forgiven(NOW).0, 2);
 }
+
+#[test]
+fn a_block_without_news_costs_no_write_and_one_with_news_does() {
+    let mut bench = Bench::new();
+    let block = |number| BlockRef { number, hash: [number as u8; 32] };
+    for number in 1..=60 {
+        bench.till.finalized(block(number), &[], NOW);
+        bench.settle();
+    }
+    let kept = |bench: &Bench| {
+        bench
+            .stored
+            .iter()
+            .filter_map(|unit| unit.cursor)
+            .map(|cursor| cursor.block.number)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&bench), [1]);
+    let viewer = Viewer::new(7, 0, &bench.priced);
+    bench.till.finalized(block(61), &[viewer.opened(100)], NOW);
+    bench.settle();
+    bench.till.finalized(block(62), &[], NOW);
+    bench.settle();
+    assert_eq!(kept(&bench), [1, 61]);
+}

@@ -1,6 +1,7 @@
 //! Which seconds the media plane may send: asked of the ledger one by one, and what became of them.
 
 use api::pay::{MeteredLine, SessionBegin};
+use media::RenditionName;
 use pay::ledger::Forward;
 use pay::message::{Ending, ToViewer};
 use pay::{Hold, Tick, UnixMillis};
@@ -26,6 +27,18 @@ pub enum MeterNews {
     Over { second: u64, sent: u32, withheld: u32, acknowledged: u32 },
 }
 
+/// A viewer that names many seconds unplayed gets less long before it gets none.
+fn best_that_plays(forgiven: u16, of: u16) -> RenditionName {
+    let (forgiven, of) = (u32::from(forgiven), u32::from(of));
+    if forgiven * 4 >= of * 3 {
+        RenditionName::VeryLow
+    } else if forgiven * 2 >= of {
+        RenditionName::Low
+    } else {
+        RenditionName::Ultra
+    }
+}
+
 /// What goes by itself or is the node's own doing; the rest is for the viewer to end.
 fn is_viewers(hold: Hold) -> bool {
     !matches!(hold, Hold::NoSession | Hold::Unconfirmed | Hold::Committing)
@@ -39,20 +52,22 @@ impl Till {
         if run.peer.is_none() {
             run.peer = Some(peer);
             self.effects.push(Effect::Meter { peer, session: run.number });
-            self.cap(ticket);
+            self.cap(ticket, now);
         }
         self.pump(ticket, now);
     }
 
-    /// The media plane sends no better layer than the offer that is paid by.
-    pub(super) fn cap(&mut self, ticket: TicketId) {
+    /// The media plane sends no better layer than the offer that is paid by, nor than what seems to play.
+    pub(super) fn cap(&mut self, ticket: TicketId, now: UnixMillis) {
         let Some(session) = self.sessions.get_mut(&ticket) else { return };
         let Some(run) = &mut session.run else { return };
-        let offer = self.accounts.get(&session.party).and_then(|account| account.ledger.offer());
-        let tier = offer.map(|offer| offer.offer().quality.tier);
-        if let (Some(peer), Some(tier)) = (run.peer, tier.filter(|tier| run.tier != Some(*tier))) {
-            run.tier = Some(tier);
-            self.effects.push(Effect::Cap { peer, cap: cap_of(tier) });
+        let Some(ledger) = self.accounts.get(&session.party).map(|account| &account.ledger) else { return };
+        let Some(offer) = ledger.offer() else { return };
+        let (used, of) = ledger.forgiven(now);
+        let cap = cap_of(offer.offer().quality.tier).min(best_that_plays(used, of));
+        if let (Some(peer), true) = (run.peer, run.cap != Some(cap)) {
+            run.cap = Some(cap);
+            self.effects.push(Effect::Cap { peer, cap });
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use media::RenditionName;
 use pay::message::{Ending, Pay, Refused, Report, Start, Started, ToNode, ToViewer};
 use pay::{ChannelId, CloseTerms, Refusal, Signed, Tick, UnixMillis};
 
@@ -66,7 +67,7 @@ pub(super) struct Run {
     /// What it needs could not be stored: it is asked for again with the next tick of the clock.
     pub waits: bool,
     /// As the media plane knows it.
-    pub tier: Option<u8>,
+    pub cap: Option<RenditionName>,
 }
 
 impl Run {
@@ -83,7 +84,7 @@ impl Run {
             held_ticks: 0,
             blamed: BTreeSet::new(),
             waits: false,
-            tier: None,
+            cap: None,
         }
     }
 
@@ -360,7 +361,10 @@ impl Till {
         };
         let Some(account) = self.accounts.get_mut(&party) else { return };
         match account.ledger.report(report, now) {
-            Ok(()) => self.pump(ticket, now),
+            Ok(()) => {
+                self.cap(ticket, now);
+                self.pump(ticket, now);
+            }
             Err(reason) => {
                 let refused = account.ledger.refused(None, reason);
                 self.say(conn, ToViewer::Refused(Box::new(refused)));

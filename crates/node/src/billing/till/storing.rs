@@ -166,7 +166,7 @@ impl Till {
                 if let Some(receipt) = said.receipt {
                     self.say(payment.conn, ToViewer::Receipt(receipt));
                 }
-                self.cap(payment.ticket);
+                self.cap(payment.ticket, now);
             }
             Why::Reserve { .. } => {}
             Why::Replace { conn, start, old } => {

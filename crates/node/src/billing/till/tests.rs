@@ -802,3 +802,32 @@ fn a_block_without_news_costs_no_write_and_one_with_news_does() {
     bench.settle();
     assert_eq!(kept(&bench), [1, 61]);
 }
+
+#[test]
+fn a_viewer_that_names_many_seconds_unplayed_gets_a_lower_layer_before_it_gets_none() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    let channel = viewer.terms.id();
+    let caps = |bench: &Bench| {
+        let cap = |effect: &Effect| match effect {
+            Effect::Cap { cap, .. } => Some(*cap),
+            _ => None,
+        };
+        bench.said.iter().filter_map(cap).collect::<Vec<_>>()
+    };
+    for second in 0..22 {
+        bench.reach(peer, 1, second, bench.allowed(peer).unwrap());
+        let mut unplayed = Unplayed::default();
+        unplayed.push(Tick(0), second as u32 + 1).unwrap();
+        bench.say(conn, ToNode::Report(Report { channel, unplayed }));
+    }
+    assert_eq!(caps(&bench), [RenditionName::Low], "that of its tier");
+    bench.reach(peer, 1, 22, bench.allowed(peer).unwrap());
+    let mut unplayed = Unplayed::default();
+    unplayed.push(Tick(0), 23).unwrap();
+    bench.say(conn, ToNode::Report(Report { channel, unplayed }));
+    // Three quarters of the thirty that are forgiven in ten minutes.
+    assert_eq!(caps(&bench), [RenditionName::Low, RenditionName::VeryLow]);
+    assert_eq!(refusals(&bench.heard(conn)), []);
+}

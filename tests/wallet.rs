@@ -1,15 +1,21 @@
 //! `tickcast wallet`, as people and scripts call it: the executable itself, its files, and a chain.
 #![cfg(feature = "wallet")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::pay::{
+    ChallengeAnswer, ChallengeRequest, DelegationRequest, LoggedIn, LoginRequest, PayInfo, RailDescription,
+    RailKind, WireHex,
+};
 use chain::{Call, EscrowRail, Rail, Settings};
 use devchain::{Config, Devchain};
-use pay::{AccountId, Amount, AssetId, KeyScheme, Signer, UnixMillis};
+use pay::login::{Challenges, Host};
+use pay::{AccountId, Amount, AssetId, Delegation, Genesis, KeyScheme, Signed, Signer, UnixMillis};
 use serde_json::Value;
 use testkit::soak;
 use wallet::{Act, Address, Approved, ChannelStatus, NewChannel, SecretKey, SecretText, Wallet};
@@ -380,4 +386,126 @@ fn a_channel_is_opened_topped_up_and_closed_with_approved_signatures_alone() {
         assert!(said.contains("dispute window is open until"), "{said}");
         assert_eq!(wallet.channels().expect("channels")[0].status, ChannelStatus::Closing);
     });
+}
+
+/// What ends a [`NodeDesk`].
+const END: &str = "/end";
+
+/// What a node says to a creator's wallet, with the challenges of `pay`; the rest of a node is not needed for it.
+struct NodeDesk {
+    info: PayInfo,
+    challenges: Challenges,
+    /// What it was given.
+    delegation: Option<Signed<Delegation>>,
+}
+
+impl NodeDesk {
+    fn answer(&mut self, path: &str, body: &[u8]) -> (u16, Value) {
+        let now = UnixMillis(1_000);
+        let json = match path {
+            "/api/pay" => serde_json::to_value(&self.info),
+            "/api/login/challenge" => {
+                let asked: ChallengeRequest = serde_json::from_slice(body).expect("a request");
+                let challenge = self.challenges.issue(asked.account, [7; 32], now).expect("a challenge");
+                let (host, until) = (challenge.host.clone(), challenge.until);
+                serde_json::to_value(ChallengeAnswer { challenge: WireHex(challenge), host, until })
+            }
+            "/api/login" => {
+                let LoginRequest { challenge: WireHex(body), signature } =
+                    serde_json::from_slice(body).expect("a request");
+                let account =
+                    self.challenges.answer(&Signed { body, signature }, now).expect("the account signed");
+                serde_json::to_value(LoggedIn { token: "token".into(), account, expires_at: now })
+            }
+            "/api/creator/delegation" => {
+                let DelegationRequest { delegation: WireHex(signed) } =
+                    serde_json::from_slice(body).expect("a request");
+                signed.verify(&signed.body.payee).expect("the payee signed");
+                self.delegation = Some(signed);
+                return (204, Value::Null);
+            }
+            other => panic!("nobody asks for {other}"),
+        };
+        (200, json.expect("JSON"))
+    }
+
+    /// Serves connections, one request each, until one asks for [`END`].
+    fn serve(mut self, listener: &TcpListener) -> Self {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.expect("a stream"));
+            let (mut line, mut length) = (String::new(), 0);
+            reader.read_line(&mut line).expect("a request");
+            let path = line.split(' ').nth(1).expect("a path").to_owned();
+            loop {
+                line.clear();
+                reader.read_line(&mut line).expect("a header");
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().expect("a length");
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            if path == END {
+                break;
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).expect("a body");
+            let (status, json) = self.answer(&path, &body);
+            let json = if json.is_null() { String::new() } else { json.to_string() };
+            let head =
+                format!("HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-length: {}\r\n", json.len());
+            let answer = format!("{head}content-type: application/json\r\n\r\n{json}");
+            reader.into_inner().write_all(answer.as_bytes()).expect("it listens");
+        }
+        self
+    }
+}
+
+/// A creator delegates to a node whose challenges name this host, or its own; what the node got, and how it ended.
+fn delegate_to(home: &Home, challenges_for: Option<&str>) -> (Option<Signed<Delegation>>, Output) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let own = listener.local_addr().expect("an address").to_string();
+    let host = Host::new(challenges_for.unwrap_or(&own)).expect("a host");
+    let rail = RailDescription {
+        kind: RailKind::Escrow,
+        chain: "Development".into(),
+        genesis: Genesis([1; 32]),
+        asset: AssetId::Native,
+        symbol: "DEV".into(),
+        decimals: 12,
+        existential_deposit: Amount::new(1),
+    };
+    let info = PayInfo {
+        rail: Some(rail),
+        node_key: SecretKey::from_seed(KeyScheme::Ed25519, &[4; 32]).public(),
+        host: host.clone(),
+        endpoints: Vec::new(),
+        dispute_window_ms: 60_000,
+    };
+    let desk = NodeDesk { info, challenges: Challenges::new(host), delegation: None };
+    let url = format!("http://{own}");
+    let mut command =
+        home.command(&["--yes", "delegate", "Alice", "--node", &url, "--days", "30"], PASSPHRASE, "");
+    let serving = std::thread::spawn(move || desk.serve(&listener));
+    let output = command.output().expect("the executable starts");
+    let mut last = TcpStream::connect(&own).expect("it listens");
+    last.write_all(format!("GET {END} HTTP/1.1\r\n\r\n").as_bytes()).expect("it listens");
+    (serving.join().expect("it answered").delegation, output)
+}
+
+#[test]
+fn a_creator_lets_a_node_sign_for_it_and_a_login_for_another_host_is_refused() {
+    let home = Home::with_alice();
+    let (delegation, output) = delegate_to(&home, None);
+    let told = in_text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let delegation = delegation.expect("the node got it").body;
+    assert_eq!(delegation.payee.account(), ALICE_ADDRESS.parse::<Address>().expect("an address").account);
+    assert_eq!(delegation.node, SecretKey::from_seed(KeyScheme::Ed25519, &[4; 32]).public());
+    assert!(told.contains("Log in") && told.contains(&delegation.genesis.to_string()), "{told}");
+    // A node that hands on another's challenge, to log in there.
+    let (delegation, output) = delegate_to(&home, Some("bank.example:443"));
+    assert!(!output.status.success() && delegation.is_none());
+    assert!(in_text(&output.stderr).contains("bank.example:443"), "{}", in_text(&output.stderr));
 }

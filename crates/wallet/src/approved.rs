@@ -1,4 +1,4 @@
-//! An account's key for one act that a person approved: it reads what it is asked to sign, and refuses what is not that.
+//! An account's key for one act that a person approved: it reads what it is asked to sign, and refuses all else.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -111,8 +111,8 @@ fn number(amount: Amount) -> Part {
 }
 
 /// Whether this is a transaction with these arguments, in this order, on the chain with this genesis. A transaction is
-/// signed as its call, its extensions and what they imply, the genesis among that; where those are longer than 256 bytes
-/// only their hash would be signed, which cannot be read, and none of the calls that are approved here is so long.
+/// signed as its call, its extensions and what they imply, the genesis among that. Of more than 256 bytes only the hash
+/// would be signed, which cannot be read; none of the calls that are approved here is so long.
 ///
 /// Which pallet and call the numbers in front stand for is in the chain's metadata: that is the rail's to know.
 fn is_transaction(bytes: &[u8], parts: &[Part], genesis: &[u8; 32]) -> bool {

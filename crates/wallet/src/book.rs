@@ -30,10 +30,9 @@ impl Name {
     /// Control characters, and those that are not seen or turn the text round, could make one name pass for another.
     pub fn new(text: &str) -> Result<Self, BookError> {
         let text = text.trim();
-        let hidden = |c: char| {
-            c.is_control()
-                || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        };
+        let unseen =
+            |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let hidden = |c: char| c.is_control() || unseen(c) || ('\u{2028}'..='\u{202e}').contains(&c);
         let length = text.chars().count();
         let fits = (1..=Self::MAX_CHARS).contains(&length) && !text.chars().any(hidden);
         if fits { Ok(Self(text.to_owned())) } else { Err(BookError::BadName) }

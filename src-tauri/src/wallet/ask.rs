@@ -87,7 +87,8 @@ pub(super) fn show_words(words: &SecretText, descriptor: Option<u32>) -> anyhow:
     let mut terminal = Terminal::open("the words to write down", "with --words-fd N")?;
     terminal.say(
         "\nThese words ARE the account. Write them down on paper, in this order, and show them to nobody: whoever has \
-         them has the money. They are shown this once and stored nowhere; without them a lost machine is lost money.\n\n  ",
+         them has the money. They are shown this once and stored nowhere; without them a lost machine is lost \
+         money.\n\n  ",
     )?;
     terminal.show(words)?;
     terminal.say("\n\n")?;

@@ -90,3 +90,21 @@ impl ChainConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::NodeConfig;
+
+    #[test]
+    fn the_table_in_the_commented_sample_is_the_default() {
+        let sample = include_str!("../../../../assets/tickcast.toml");
+        let table = sample.split_once("# [chain]\n").expect("the sample has it").1;
+        let is_key = |line: &&str| line.contains(" = ") && line.starts_with("# ");
+        let keys: Vec<&str> = table.lines().filter(is_key).map(|line| &line[2..]).collect();
+        let read: NodeConfig = toml::from_str(&format!("[chain]\n{}", keys.join("\n"))).unwrap();
+        let genesis = Some(Genesis([0; 32]));
+        assert_eq!(read.chain, Some(ChainConfig { genesis, ..ChainConfig::default() }));
+        assert_eq!(keys.len(), 11);
+    }
+}

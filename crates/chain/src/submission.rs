@@ -51,7 +51,7 @@ enum Handed {
 
 pub(crate) async fn submit(shared: Arc<Shared>, call: Call, signer: TxSigner) -> Result<Included, RailError> {
     let account = signer.public().account();
-    let (signed, told) = send(&shared, &call, &signer).await?;
+    let Sent { signed, told, _followed } = send(&shared, &call, &signer).await?;
     let followed = follow(&shared, &signed, told, account).await;
     if followed.is_err() {
         shared.nonces.forget(account).await;
@@ -69,27 +69,34 @@ pub(crate) async fn submit(shared: Arc<Shared>, call: Call, signer: TxSigner) ->
     }
 }
 
-/// Signs it under the account's next nonce, and hands it to a node; which one, where it has said that it has it.
-async fn send(
-    shared: &Shared,
-    call: &Call,
-    signer: &TxSigner,
-) -> Result<(Signed, Option<Arc<Link>>), RailError> {
+/// On its way, or lost.
+struct Sent {
+    signed: Signed,
+    /// The node that has said that it has it.
+    told: Option<Arc<Link>>,
+    /// Held as long as it is followed.
+    _followed: Arc<()>,
+}
+
+/// Signs it under the account's next nonce, and hands it to a node.
+async fn send(shared: &Shared, call: &Call, signer: &TxSigner) -> Result<Sent, RailError> {
     let mut next = shared.nonces.lock(signer.public().account()).await;
     for _ in 0..NONCES {
-        let signed = make(shared, call, signer, *next).await?;
-        // From here on it may be on its way, whatever happens.
-        *next = Some(signed.nonce + 1);
-        match hand(shared, &signed).await {
-            Ok((Handed::Taken, link)) => return Ok((signed, Some(link))),
-            Ok((Handed::Stale, _)) => *next = None,
+        let signed = make(shared, call, signer, next.nonce()).await?;
+        let told = match hand(shared, &signed).await {
+            Ok((Handed::Taken, link)) => Some(link),
+            Ok((Handed::Stale, _)) => {
+                next.forget();
+                continue;
+            }
             Ok((Handed::Refused(error), _)) => {
-                *next = None;
+                next.forget();
                 return Err(error);
             }
             // Whether it arrived is not known: it is followed, and given to the next node, as it is.
-            Err(_) => return Ok((signed, None)),
-        }
+            Err(_) => None,
+        };
+        return Ok(Sent { _followed: next.note_sent(signed.nonce), signed, told });
     }
     Err(RailError::Refused("others use the account's nonces at the same time".into()))
 }

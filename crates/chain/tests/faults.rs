@@ -155,6 +155,25 @@ async fn a_transaction_whose_nonce_another_one_took_has_failed() {
 }
 
 #[tokio::test]
+async fn one_that_nobody_waits_for_any_more_does_not_hold_up_the_next() {
+    let devchain = start(at_hand()).await;
+    let lost = devchain.serve(0).await.unwrap();
+    let rail = EscrowRail::connect(settings(&[lost.url()])).await.unwrap();
+    lost.freeze();
+    tokio::select! {
+        sent = send(&rail) => panic!("nobody has it: {sent:?}"),
+        () = until(|| lost.lost() == 1) => {}
+    }
+    lost.recover();
+    let sealing = async {
+        until(|| devchain.waiting() == 1).await;
+        seal(&devchain, 1);
+    };
+    let (sent, ()) = tokio::join!(send(&rail), sealing);
+    assert_eq!(sent.unwrap().block.number, 1);
+}
+
+#[tokio::test]
 async fn where_no_node_answers_the_fate_is_unknown() {
     let devchain = start(at_hand()).await;
     let settings = Settings { give_up_after_ms: 300, ..settings(&[devchain.url()]) };

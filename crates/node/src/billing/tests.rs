@@ -9,7 +9,7 @@ use pay::message::ToViewer;
 use pay::{Amount, Refusal, Wire};
 
 use super::audit;
-use super::journal::{ChannelRow, Journal, Unit};
+use super::journal::{ChannelRow, Journal, LedgerRow, Unit};
 use super::log::Act;
 use crate::config::NodeConfig;
 use crate::server::Node;
@@ -377,6 +377,28 @@ async fn a_full_disk_stores_nothing_and_says_so_until_there_is_room() {
     limit("PRAGMA max_page_count = 1000000").await;
     assert_eq!(journal.commit(&[unit()], now).await, [true]);
     assert_eq!(journal.load().await.unwrap().channels.len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_of_one_payer_is_stored_of_the_others() {
+    let world = World::start().await;
+    let viewer = Viewer::new(&world, CHARLIE).await;
+    let journal = Journal::open(world.folder()).await.unwrap();
+    let now = world.node().app().billing().clock.now();
+    let channel = pay::Channel::new(viewer.terms);
+    let good = Unit { channels: vec![ChannelRow { channel, is_retired: false }], ..Unit::default() };
+    // Of a channel that the database does not have.
+    let ledger = LedgerRow {
+        payer: viewer.terms.payer,
+        payee: viewer.terms.payee,
+        channel: pay::ChannelId([9; 32]),
+        record: vec![1],
+        accepted: Amount::ZERO,
+    };
+    let bad = Unit { ledger: Some(ledger), ..Unit::default() };
+    assert_eq!(journal.commit(&[bad, good], now).await, [false, true]);
+    let loaded = journal.load().await.unwrap();
+    assert_eq!((loaded.channels.len(), loaded.ledgers.len()), (1, 0));
 }
 
 #[tokio::test]

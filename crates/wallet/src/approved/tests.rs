@@ -132,11 +132,11 @@ fn nothing_of_ours_passes_for_a_transaction() {
     let voucher = Voucher {
         genesis: GENESIS,
         channel: terms.id(),
-        offer: pay::OfferHash(terms.id().0),
+        offer: pay::OfferHash(GENESIS.0),
         tick: Tick(0),
         cumulative: Amount::new(1),
     };
-    // It has the channel and the genesis in it, and after them the channel again.
+    // It has the channel in it, and the genesis after that, as a transaction has.
     assert!(Signed::sign(voucher, &signer).is_err());
     let close = transaction(&[&[9, 5][..], &terms.id().0].concat(), GENESIS);
     assert!(signer.sign(&close).is_ok());

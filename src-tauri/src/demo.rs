@@ -1,6 +1,8 @@
-//! `tickcast demo`: node, studio, outputs, recording and a measuring viewer on this machine, with a report.
+//! `tickcast demo`: node, studio, outputs, recording and a measuring viewer that pays by the second, on this machine, with a
+//! report.
 
 mod live;
+mod payment;
 mod report;
 mod scene;
 
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::{Client, CreateStream, CreatedStream};
+use media::FrameRate;
 use node::{Node, NodeConfig};
 use rtc::Network;
 use studio::{Engine, Snapshot};
@@ -19,6 +22,7 @@ use watch::{HttpSignalling, Player, PlayerConfig};
 use crate::engine::http_signalling;
 use crate::say;
 use crate::stop::StopSignals;
+use payment::{Market, Ticket};
 use report::Report;
 
 /// How often the live report is renewed.
@@ -40,6 +44,9 @@ pub struct Options {
     /// Where recording and database go; a folder under the system's temporary one by default.
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
+    /// Nobody pays: the stream can be watched in any browser.
+    #[arg(long)]
+    pub free: bool,
     /// How the particles look.
     #[arg(long, value_name = "NAME", default_value = "galaxy")]
     pub preset: String,
@@ -91,9 +98,12 @@ fn demo(options: &Options) -> anyhow::Result<Report> {
 
 /// Everything that runs.
 struct Parts {
+    data: PathBuf,
+    frame_rate: FrameRate,
     node: Node,
     engine: Engine,
     player: Player,
+    paid: Option<(Market, Ticket)>,
 }
 
 impl Parts {
@@ -102,21 +112,44 @@ impl Parts {
         data: PathBuf,
         runtime: &tokio::runtime::Handle,
     ) -> anyhow::Result<Self> {
-        let node = Node::start(NodeConfig::loopback(data.join("node"))).await.context("the node")?;
+        let market = if options.free { None } else { Some(Market::open().await?) };
+        let chain = market.as_ref().map(Market::config);
+        let config = NodeConfig { chain, ..NodeConfig::loopback(data.join("node")) };
+        let node = Node::start(config).await.context("the node")?;
         let client = Client::new(format!("http://{}", node.addresses().http))?;
-        let main = create(&client, "Tickcast demo").await?;
+        let main = match &market {
+            Some(market) => market.create(&client, "Tickcast demo").await?,
+            None => create(&client, "Tickcast demo").await?,
+        };
         let second = create(&client, "Tickcast demo by RTMP").await?;
         let file = scene::broadcast(&options.preset, &main, &second, &data.join("recording.mp4"))?;
+        let paid = match market {
+            Some(market) => {
+                let ticket = market.join(&client, &main, data.join("tab")).await?;
+                say(&format!("Paid by the second: {}", main.watch_url));
+                Some((market, ticket))
+            }
+            None => {
+                say(&format!("Watch at {}", main.watch_url));
+                None
+            }
+        };
+        say(&format!("The RTMP output's own stream: {}", second.watch_url));
         let engine =
             Engine::start(&file, Network::Loopback, &http_signalling(), runtime).context("the studio")?;
-        say(&format!("Watch at {}", main.watch_url));
-        say(&format!("The RTMP output's own stream: {}", second.watch_url));
         wait_until_live(&client, &main.playback_id, &engine).await?;
         let config =
             PlayerConfig { network: Network::Loopback, ladder: file.ladder()?, ..PlayerConfig::default() };
-        let signalling = Arc::new(HttpSignalling::new(&main.whep_url, None)?);
-        let player = Player::start(config, signalling, runtime).context("the viewer")?;
-        Ok(Self { node, engine, player })
+        let player = match &paid {
+            Some((_, ticket)) => {
+                let bearer = ticket.joined.viewer_token.clone();
+                let signalling = Arc::new(HttpSignalling::new(&ticket.joined.whep_url, bearer)?);
+                Player::start_paying(config, signalling, runtime, ticket.handle())
+            }
+            None => Player::start(config, Arc::new(HttpSignalling::new(&main.whep_url, None)?), runtime),
+        };
+        let player = player.context("the viewer")?;
+        Ok(Self { data, frame_rate: file.programme.fps.0, node, engine, player, paid })
     }
 
     /// Renews the live report until `limit` has passed since the broadcast began.
@@ -136,13 +169,27 @@ impl Parts {
 
     /// Ends everything in order and reports.
     async fn end(self) -> anyhow::Result<Report> {
-        let Self { node, engine, player } = self;
+        let Self { data, frame_rate, node, engine, player, paid } = self;
+        let paid = match paid {
+            Some((mut market, ticket)) => {
+                let paid = ticket.end().await;
+                let settled = market.settled(&paid).await?;
+                Some((market, paid, settled))
+            }
+            None => None,
+        };
         let viewer = player.snapshot();
         player.close().await;
         let last: Snapshot = engine.stop().await;
-        let report = Report::new(&last, &[viewer]);
         node.stop().await;
-        report
+        let payment = match paid {
+            Some((market, paid, settled)) => {
+                let delivered = viewer.report.frames_presented as f64 / frame_rate.as_f64();
+                Some(market.report(paid, settled, delivered, &data.join("node")).await?)
+            }
+            None => None,
+        };
+        Report::new(&last, &[viewer], payment)
     }
 }
 

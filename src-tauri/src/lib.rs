@@ -1,6 +1,6 @@
 //! The commands of the executable `tickcast`, one module each.
 
-#[cfg(all(feature = "engine", feature = "node"))]
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 pub mod demo;
 #[cfg(feature = "desk")]
 pub mod desk;

@@ -20,7 +20,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Everything at once on this machine, with a live report: node, studio, outputs, recording and viewer.
-    #[cfg(all(feature = "engine", feature = "node"))]
+    #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
     Demo(tickcast::demo::Options),
     /// Broadcasts what a file says, without a window.
     #[cfg(feature = "engine")]
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     }
     let Some(command) = arguments.command else { return without_command(&arguments.log) };
     let ended = match command {
-        #[cfg(all(feature = "engine", feature = "node"))]
+        #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
         Command::Demo(options) => return tickcast::demo::run(&options),
         #[cfg(feature = "engine")]
         Command::Engine { file: Some(file), seconds, loopback, .. } => {

@@ -48,6 +48,12 @@ pub fn summary(report: &Report) -> String {
     if let Some(recording) = &report.recording {
         lines.push(format!("  recording {}", recording.path));
     }
+    if let Some(payment) = &report.payment {
+        lines.push(format!(
+            "  {} s at {}: {} by the viewer's tab, {} by the node's ledger, {} on the chain",
+            payment.ticks, payment.price, payment.viewer_total, payment.ledger_total, payment.chain_total
+        ));
+    }
     match report.shortfalls.as_slice() {
         [] => lines.push("Every figure was reached.".to_owned()),
         short => {

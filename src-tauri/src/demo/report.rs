@@ -9,6 +9,7 @@ use studio::Snapshot;
 use studio::snapshot::{OutputFigures, ProgrammeFigures, RenditionFigures, SimulationFigures, SourceFigures};
 use watch::PlayerReport;
 
+use super::payment::PaymentReport;
 use crate::resources::{ProcessFigures, machine};
 
 #[derive(Serialize)]
@@ -23,6 +24,8 @@ pub struct Report {
     pub outputs: Vec<OutputFigures>,
     pub viewers: Vec<PlayerReport>,
     pub recording: Option<RecordingReport>,
+    /// `None` where nobody paid.
+    pub payment: Option<PaymentReport>,
     pub resources: Vec<ProcessFigures>,
     /// One sentence for each figure that fell short.
     pub shortfalls: Vec<String>,
@@ -46,7 +49,11 @@ pub struct RecordingReport {
 
 impl Report {
     /// Of the last snapshots; reads the finished recording.
-    pub fn new(studio: &Snapshot, viewers: &[watch::Snapshot]) -> anyhow::Result<Self> {
+    pub fn new(
+        studio: &Snapshot,
+        viewers: &[watch::Snapshot],
+        payment: Option<PaymentReport>,
+    ) -> anyhow::Result<Self> {
         let (cpu, cores) = machine();
         let recording = studio.recording.as_ref().map(|figures| read_recording(&figures.path)).transpose()?;
         let mut report = Self {
@@ -60,6 +67,7 @@ impl Report {
             outputs: studio.outputs.clone(),
             viewers: viewers.iter().map(|viewer| viewer.report.clone()).collect(),
             recording,
+            payment,
             resources: vec![ProcessFigures::own("demo")],
             shortfalls: Vec::new(),
         };
@@ -78,7 +86,8 @@ pub fn failures(report: &Report) -> Vec<String> {
     }
     let outputs = outputs_not_up(report).map(|what| format!("the {what}"));
     let viewers = report.viewers.iter().filter(|viewer| viewer.first_frame_ms.is_none());
-    outputs.chain(viewers.map(|_| "the viewer saw no picture".to_owned())).collect()
+    let books = report.payment.iter().flat_map(disagreements);
+    outputs.chain(viewers.map(|_| "the viewer saw no picture".to_owned())).chain(books).collect()
 }
 
 /// What each output is that is not up, and why.
@@ -87,6 +96,17 @@ fn outputs_not_up(report: &Report) -> impl Iterator<Item = String> {
         let why = output.message.as_deref().unwrap_or("no reason was given");
         format!("{} output is {}: {why}", output.kind, output.state)
     })
+}
+
+/// What the three books do not agree on.
+fn disagreements(payment: &PaymentReport) -> impl Iterator<Item = String> {
+    let PaymentReport { viewer_total, ledger_total, chain_total, .. } = payment;
+    let differ = (viewer_total != ledger_total || ledger_total != chain_total).then(|| {
+        format!("the viewer paid {viewer_total}, the ledger has {ledger_total}, the chain {chain_total}")
+    });
+    let owed = Some(payment.viewer_total.units()) != payment.price.units().checked_mul(payment.ticks.into());
+    let total = owed.then(|| format!("{} s at {} are not {viewer_total}", payment.ticks, payment.price));
+    differ.into_iter().chain(total).chain(payment.findings.clone())
 }
 
 fn read_recording(path: &str) -> anyhow::Result<RecordingReport> {
@@ -159,6 +179,11 @@ fn shortfalls(report: &Report) -> Vec<String> {
         aims.at_most("The viewer's median delay, in milliseconds,", viewer.delay_ms.p50, 100.0);
         let off = viewer.av_offset_ms.map(f64::abs);
         aims.at_most("The viewer's sound against its picture, in milliseconds,", off, 25.0);
+    }
+    if let Some(payment) = &report.payment {
+        let off = (payment.ticks as f64 - payment.delivered_seconds).abs();
+        aims.at_most("What was paid against what was shown, in seconds,", Some(off), 2.0);
+        aims.at_most("The number of seconds that did not play", Some(payment.unplayed as f64), 0.0);
     }
     if let Some(recording) = &report.recording {
         let missing = recording.seconds.map(|seconds| report.seconds - seconds);

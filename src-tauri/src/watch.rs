@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    paying: paying::Options,
+    paying: paying::PayingOptions,
 }
 
 /// Watches until it is told to stop, `--seconds` have passed, there is nothing more to see, or nothing more to pay with.

@@ -29,8 +29,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// A close that both have signed is final on the chain within this, or is looked for later.
 const CLOSED_WITHIN: Duration = Duration::from_secs(60);
 
+/// Of another name than [`super::Options`]: clap takes it for the group's.
 #[derive(clap::Args, Debug)]
-pub(super) struct Options {
+pub(super) struct PayingOptions {
     /// The account that pays, by name or address.
     #[arg(long, value_name = "ACCOUNT", requires = "cap", conflicts_with = "free")]
     pub wallet: Option<String>,
@@ -80,7 +81,7 @@ pub(super) struct Paying {
     account: Payment,
 }
 
-impl Options {
+impl PayingOptions {
     /// Everything up to the first second: the offer, the channel, the login, and a person's consent to all of it.
     pub async fn prepare(
         &self,

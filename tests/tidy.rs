@@ -258,6 +258,9 @@ const LICENCE_EXCEPTIONS: &[(&str, &str)] = &[
     ("dtoa-short", "MPL-2.0"),
     ("option-ext", "MPL-2.0"),
     ("selectors", "MPL-2.0"),
+    // Named by subxt for its light client, which is never built; cargo lists them all the same.
+    ("smoldot", "GPL-3.0-or-later WITH Classpath-exception-2.0"),
+    ("smoldot-light", "GPL-3.0-or-later WITH Classpath-exception-2.0"),
     ("epaint_default_fonts", "(MIT OR Apache-2.0) AND OFL-1.1 AND Ubuntu-font-1.0"),
 ];
 

@@ -97,3 +97,13 @@ fn without_command(_log: &str) -> ExitCode {
         Err(_) => ExitCode::FAILURE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_of_every_command_can_be_read() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -13,6 +13,8 @@ mod joins;
 mod nginx;
 mod obs;
 mod outputs;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod paying;
 mod refusals;
 mod rtmp_and_hls;
 #[cfg(feature = "windows")]
@@ -21,3 +23,5 @@ mod stage;
 mod transcoding;
 #[cfg(feature = "engine")]
 mod viewer;
+#[cfg(all(feature = "engine", feature = "wallet"))]
+mod watching;

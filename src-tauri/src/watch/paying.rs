@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use api::pay::{JoinRequest, Joined};
 use api::{Client, ClientError, StreamInfo};
 use chain::{EscrowRail, Rail, Settings};
+use pay::login::Host;
 use pay::{Amount, ChannelId, Phase, Tab, Wire};
 use tokio::runtime::Handle;
 
@@ -133,7 +134,8 @@ impl PayingOptions {
         };
         let step = channel::find(&wallet, rail.as_ref(), &new, cap, price).await?;
 
-        let login = Act::Login { host: info.host.clone() };
+        // As it was asked, not as the node calls itself.
+        let login = Act::Login { host: Host::new(&client.host()?)? };
         let watch = Act::Watch { terms: step.record().terms, price, at_most: cap };
         let fee = match step.call() {
             Some(call) => Some(rail.fee(call, public.account()).await?),

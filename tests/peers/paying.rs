@@ -1,0 +1,211 @@
+//! `tickcast watch --wallet`: a broadcast with a price, a chain, and a viewer's own account that pays by the second.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::pay::PriceTier;
+use api::{Client, CreateStream, CreatedStream};
+use chain::{Call, EscrowRail, Rail, Settings};
+use devchain::{Devchain, development_accounts};
+use node::{ChainConfig, Node, NodeConfig};
+use pay::{Amount, ChannelId, Delegation, KeyScheme, Keypair, Phase, Price, Signed, Signer, UnixMillis};
+use serde_json::Value;
+use testkit::LoggedChild;
+use wallet::{ChannelStatus, Name, SecretText, Unit, Wallet, key_from_secret};
+
+use crate::broadcasts::{LIMIT, TICKCAST, engine, whip_output};
+
+const PRICE: u128 = 1_000_000;
+const PASSPHRASE: &str = "a passphrase of the test";
+const DAY_MS: u64 = 86_400_000;
+
+fn now() -> UnixMillis {
+    media::WallTime::from_system(std::time::SystemTime::now()).into()
+}
+
+/// A chain, a node that is paid on it, and a creator with a stream.
+struct Market {
+    chain: Devchain,
+    rail: Arc<EscrowRail>,
+    node: Node,
+    client: Client,
+    creator: Arc<Keypair>,
+    folder: tempfile::TempDir,
+}
+
+impl Market {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let chain = Devchain::start(devchain::Config::default()).await.expect("a chain");
+        let rail = EscrowRail::connect(Settings::new([chain.url()])).await.expect("the chain answers");
+        let paid =
+            ChainConfig { endpoints: vec![chain.url()], dispute_window_s: 60, ..ChainConfig::default() };
+        let config = NodeConfig { chain: Some(paid), ..NodeConfig::loopback(folder.path().join("node")) };
+        let node = Node::start(config).await.expect("a node");
+        let client = Client::new(format!("http://{}", node.addresses().http)).expect("an address");
+        let alice = development_accounts().into_iter().find(|account| account.uri == "//Alice");
+        let seed = alice.expect("the chain has an Alice").seed;
+        let creator = Arc::new(Keypair::from_seed(KeyScheme::Sr25519, &seed.into()));
+        Self { chain, rail: Arc::new(rail), node, client, creator, folder }
+    }
+
+    async fn create(&self) -> CreatedStream {
+        let info = self.client.pay_info().await.expect("the node's terms");
+        let rail = info.rail.expect("the node has a chain");
+        let creator = self.client.login(self.creator.as_ref()).await.expect("a login");
+        let delegation = Delegation {
+            genesis: rail.genesis,
+            payee: self.creator.public(),
+            node: info.node_key,
+            from: now(),
+            until: now().plus(DAY_MS),
+        };
+        let delegation = Signed::sign(delegation, self.creator.as_ref()).expect("a key signs");
+        self.client.delegate(&creator, &delegation).await.expect("the node takes the delegation");
+        let fees = Amount::new(10 * 10_u128.pow(rail.decimals.into()));
+        let fees = Call::Transfer { to: info.node_key.account(), amount: fees };
+        self.rail
+            .submit(fees, Arc::clone(&self.creator) as _)
+            .await
+            .expect("the node gets something for fees");
+        let price = PriceTier {
+            tier: 3,
+            price: Price::new(Amount::new(PRICE)).expect("a price"),
+            grace_ticks: 5,
+            max_lines: 720,
+            max_kbps: 8_000,
+        };
+        let request = CreateStream { title: "Paid".into(), prices: vec![price], ..CreateStream::default() };
+        self.client.create_stream_as(&creator, &request).await.expect("a stream")
+    }
+
+    async fn wait_until_live(&self, stream: &CreatedStream) {
+        let (end, mut turns) = (Instant::now() + LIMIT, tokio::time::interval(Duration::from_millis(100)));
+        loop {
+            turns.tick().await;
+            let info = self.client.stream(&stream.playback_id).await.expect("the node answers");
+            if info.renditions.iter().filter(|rendition| rendition.width > 0).count() >= 2 {
+                return;
+            }
+            assert!(Instant::now() < end, "the stream does not become live");
+        }
+    }
+
+    /// The viewer's wallet, with an account that has money.
+    fn wallet(&self) -> Wallet {
+        let wallet = Wallet::open(self.folder.path().join("wallet")).expect("a wallet");
+        // What Substrate's documentation prints, and everybody has.
+        let phrase = "bottom drive obey lake curtain smoke basket hold race lonely fit walk//Bob";
+        let key = key_from_secret(KeyScheme::Sr25519, phrase).expect("a development account");
+        let (name, passphrase) = (Name::new("bob"), SecretText::new(PASSPHRASE));
+        wallet
+            .add(&name.expect("a name"), &key, &passphrase.expect("a text"), now())
+            .expect("the account is taken in");
+        std::fs::write(self.folder.path().join("passphrase"), format!("{PASSPHRASE}\n")).expect("a file");
+        wallet
+    }
+
+    /// Watches for some seconds; the passphrase comes over a descriptor that the shell opens.
+    fn watch(&self, stream: &CreatedStream, rest: &[&str]) -> Value {
+        let unit = Unit::new(&self.rail.info().symbol, self.rail.info().decimals);
+        let mut command = Command::new("sh");
+        command
+            .current_dir(self.folder.path())
+            .args([
+                "-c",
+                "exec \"$0\" \"$@\" 3<passphrase",
+                TICKCAST,
+                "--log",
+                "info",
+                "watch",
+                "--headless",
+                "--json",
+            ])
+            .args(["--wallet", "bob", "--wallet-folder", "wallet", "--passphrase-fd", "3", "--yes"])
+            .args(["--cap", &unit.decimal(Amount::new(1_000 * PRICE)), "--seconds", "4"])
+            .args(rest)
+            .arg(&stream.watch_url);
+        let mut viewer = LoggedChild::spawn("the viewer", &mut command).expect("a viewer");
+        let status = viewer.wait(LIMIT).expect("the viewer ends by itself");
+        let (said, errors) = (viewer.output().join("\n"), viewer.errors());
+        assert!(status.success(), "{said}\n{errors}");
+        assert!(!said.contains(PASSPHRASE) && !errors.contains(PASSPHRASE));
+        serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}\n{errors}"))
+    }
+
+    async fn phase(&self, channel: ChannelId) -> Phase {
+        self.rail.channel(channel).await.expect("the chain answers").expect("the channel").finalized
+    }
+}
+
+fn units(value: &Value) -> u128 {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no amount"))
+}
+
+fn count(value: &Value) -> u128 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no count")).into()
+}
+
+#[test]
+fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = Market::open().await;
+        let stream = market.create().await;
+        let mut engine = engine(market.folder.path(), &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        let wallet = market.wallet();
+
+        let first = tokio::task::block_in_place(|| market.watch(&stream, &[]));
+        let paid = &first["payment"];
+        println!("{first:#}");
+        let played = count(&paid["seconds_played"]);
+        assert!(played > 0, "{paid}");
+        // The prepaid second is the first that played.
+        assert_eq!(units(&paid["paid"]), played * PRICE, "{paid}");
+        assert_eq!((&paid["paid"], &paid["acknowledged"], &paid["closed"]), (&paid["total"], &true.into(), &false.into()));
+        let channel: ChannelId = paid["channel"].as_str().and_then(|text| text.parse().ok()).expect("a channel");
+        assert_eq!(wallet.spent(channel).expect("the wallet knows").units(), played * PRICE);
+        assert!(matches!(market.phase(channel).await, Phase::Open(funds) if funds.deposit.units() == 1_000 * PRICE));
+
+        // The same channel again, and this time it is closed.
+        let second = tokio::task::block_in_place(|| market.watch(&stream, &["--close"]));
+        let paid = &second["payment"];
+        println!("{second:#}");
+        let all = played + count(&paid["seconds_played"]);
+        assert!(all > played, "{paid}");
+        assert_eq!((paid["channel"].as_str(), units(&paid["total"])), (Some(channel.to_string().as_str()), all * PRICE));
+        assert_eq!((&paid["acknowledged"], &paid["closed"]), (&true.into(), &true.into()), "{paid}");
+        assert_eq!(market.phase(channel).await, Phase::Closed { paid: Amount::new(all * PRICE) });
+        let known = wallet.channels().expect("the wallet's channels");
+        assert_eq!(known.iter().map(|known| known.status).collect::<Vec<_>>(), [ChannelStatus::Closed]);
+
+        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+        let Market { node, chain, rail, folder, .. } = market;
+        node.stop().await;
+        let rail = rail as Arc<dyn Rail>;
+        let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
+        assert!(audit.is_clean(), "{:?}", audit.findings);
+        assert_eq!((audit.accepted.units(), audit.settled.units()), (all * PRICE, all * PRICE));
+        chain.stop().await;
+    });
+}
+
+#[test]
+fn a_paid_stream_is_not_watched_without_a_wallet() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = Market::open().await;
+        let stream = market.create().await;
+        for (arguments, expected) in [(&["--free"][..], "is not free"), (&[], "--wallet")] {
+            let mut command = Command::new(TICKCAST);
+            command.args(["watch", "--headless"]).args(arguments).arg(&stream.watch_url);
+            let output = tokio::task::block_in_place(|| command.output()).expect("the viewer runs");
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && told.contains(expected), "{told}");
+        }
+        market.node.stop().await;
+        market.chain.stop().await;
+    });
+}

@@ -170,6 +170,8 @@ impl Parts {
     /// Ends everything in order and reports.
     async fn end(self) -> anyhow::Result<Report> {
         let Self { data, frame_rate, node, engine, player, paid } = self;
+        // Before the payment is settled, during which nothing is shown any more.
+        let viewer = player.snapshot();
         let paid = match paid {
             Some((mut market, ticket)) => {
                 let paid = ticket.end().await;
@@ -178,7 +180,6 @@ impl Parts {
             }
             None => None,
         };
-        let viewer = player.snapshot();
         player.close().await;
         let last: Snapshot = engine.stop().await;
         node.stop().await;

@@ -2,6 +2,16 @@
 
 export interface RenditionInfo { name: string; width: number; height: number; kbps: number }
 
+/** An offer that is in force: what is signed, and the same for people. */
+export interface OfferInfo {
+  published: string;
+  tier: number;
+  price: string;
+  max_lines: number;
+  max_kbps: number;
+  until: number;
+}
+
 export interface StreamInfo {
   playback_id: string;
   title: string;
@@ -13,6 +23,8 @@ export interface StreamInfo {
   whep_url: string;
   hls_url: string;
   started_at?: string;
+  /** Of a paid stream, the lowest tier first; a free one has none. */
+  offers?: OfferInfo[];
 }
 
 export class ApiError extends Error {
@@ -52,10 +64,12 @@ export async function nodeClock(signal?: AbortSignal): Promise<number> {
 
 export interface WhepSession { answer: string; resource: string }
 
-export async function whepOffer(url: string, sdp: string, signal: AbortSignal): Promise<WhepSession> {
-  const response = await ask(url, {
-    method: "POST", headers: { "Content-Type": "application/sdp" }, body: sdp, signal,
-  });
+/** `token`: of a viewer who pays. */
+export async function whepOffer(
+  url: string, sdp: string, signal: AbortSignal, token: string | null,
+): Promise<WhepSession> {
+  const headers = { "Content-Type": "application/sdp", ...bearer(token) };
+  const response = await ask(url, { method: "POST", headers, body: sdp, signal });
   const location = response.headers.get("Location");
   if (!location) throw new ApiError(response.status, "no_location", "The node named no session.");
   return { answer: await response.text(), resource: new URL(location, response.url).href };
@@ -71,3 +85,43 @@ export function whepEnd(resource: string): void {
   // keepalive: it must go out while the page is being closed.
   void fetch(resource, { method: "DELETE", keepalive: true }).catch(() => undefined);
 }
+
+export interface PayInfo {
+  /** Null: everything here is free. */
+  rail: { kind: "escrow" | "transfer"; chain: string; genesis: string; symbol: string; decimals: number } | null;
+  node_key: string;
+}
+
+export async function payInfo(): Promise<PayInfo> {
+  return await read(await ask("/api/pay", { cache: "no-store" })) as PayInfo;
+}
+
+/** The bytes of a login challenge for a key, in hexadecimal digits. */
+export async function loginChallenge(account: string): Promise<string> {
+  return (await post("/api/login/challenge", { account }, null) as { challenge: string }).challenge;
+}
+
+/** The token of whoever signed the challenge. */
+export async function logIn(challenge: string, signature: string): Promise<string> {
+  return (await post("/api/login", { challenge, signature }, null) as { token: string }).token;
+}
+
+export interface ChannelInfo { terms: string; deposit: string; spent: string; expires_at: number }
+
+/** The channels that the key which logged in may pay from. */
+export async function channelsOf(token: string): Promise<ChannelInfo[]> {
+  return await read(await ask("/api/pay/channels", { headers: bearer(token), cache: "no-store" })) as ChannelInfo[];
+}
+
+export interface Joined { viewer_token: string; whep_url: string; pay_url: string; offers: OfferInfo[] }
+
+export async function joinPaid(playbackId: string, viewerId: string, channel: string, token: string): Promise<Joined> {
+  return await post(`/api/stream/${encodeURIComponent(playbackId)}/join`, { viewerId, channel }, token) as Joined;
+}
+
+async function post(url: string, body: unknown, token: string | null): Promise<unknown> {
+  const headers = { "Content-Type": "application/json", ...bearer(token) };
+  return await read(await ask(url, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+const bearer = (token: string | null): Record<string, string> => (token ? { Authorization: `Bearer ${token}` } : {});

@@ -7,6 +7,10 @@ import { PlayerFailed, type Player, type PlayerFigures } from "./player";
 const GATHERING_MS = 500;
 /** Without a picture by then the next way is tried. */
 const FIRST_PICTURE_MS = 8000;
+/** There is no other way for a paid one, and its chain may take a while. */
+const PAID_PICTURE_MS = 30_000;
+
+const NOT_CONNECTED = "WebRTC could not connect.";
 
 interface Inbound {
   kind: string; packetsReceived: number; packetsLost: number; bytesReceived: number;
@@ -14,8 +18,19 @@ interface Inbound {
   frameWidth?: number; frameHeight?: number; estimatedPlayoutTimestamp?: number; timestamp: number; type: string;
 }
 
+/** What a stream that is paid by the second needs besides. */
+export interface PaidBy {
+  /** The viewer token. */
+  token: string;
+  /** Media can come: the node sends it once it is paid. */
+  connected(): void;
+  /** Rejects where nothing is paid any more; never resolves. */
+  over: Promise<never>;
+}
+
 export async function playWebRtc(
   url: string, video: HTMLVideoElement, clock: ClockOffset | null, failed: (why: string) => void,
+  paidBy: PaidBy | null = null,
 ): Promise<Player> {
   const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   const abort = new AbortController();
@@ -35,11 +50,17 @@ export async function playWebRtc(
     peer.ontrack = (event) => stream.addTrack(event.track);
     await peer.setLocalDescription();
     await gathered(peer);
-    const session = await whepOffer(url, peer.localDescription?.sdp ?? "", abort.signal);
+    const session = await whepOffer(url, peer.localDescription?.sdp ?? "", abort.signal, paidBy?.token ?? null);
     resource = session.resource;
     await peer.setRemoteDescription({ type: "answer", sdp: session.answer });
     video.srcObject = stream;
-    await firstPicture(video, peer);
+    if (paidBy) {
+      await Promise.race([connected(peer), paidBy.over]);
+      paidBy.connected();
+      await Promise.race([firstPicture(video, peer, PAID_PICTURE_MS), paidBy.over]);
+    } else {
+      await firstPicture(video, peer, FIRST_PICTURE_MS);
+    }
     peer.onconnectionstatechange = () => {
       if (!stopped && peer.connectionState === "failed") failed("The connection was lost.");
     };
@@ -101,13 +122,27 @@ function gathered(peer: RTCPeerConnection): Promise<void> {
   });
 }
 
-function firstPicture(video: HTMLVideoElement, peer: RTCPeerConnection): Promise<void> {
+function connected(peer: RTCPeerConnection): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new PlayerFailed("No picture came by WebRTC.")), FIRST_PICTURE_MS);
+    const timer = setTimeout(() => reject(new PlayerFailed(NOT_CONNECTED)), FIRST_PICTURE_MS);
+    const look = () => {
+      if (peer.connectionState !== "connected" && peer.connectionState !== "failed") return;
+      clearTimeout(timer);
+      if (peer.connectionState === "connected") resolve();
+      else reject(new PlayerFailed(NOT_CONNECTED));
+    };
+    peer.addEventListener("connectionstatechange", look);
+    look();
+  });
+}
+
+function firstPicture(video: HTMLVideoElement, peer: RTCPeerConnection, limitMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new PlayerFailed("No picture came by WebRTC.")), limitMs);
     const done = (act: () => void) => { clearTimeout(timer); act(); };
     video.requestVideoFrameCallback(() => done(resolve));
     peer.addEventListener("connectionstatechange", () => {
-      if (peer.connectionState === "failed") done(() => reject(new PlayerFailed("WebRTC could not connect.")));
+      if (peer.connectionState === "failed") done(() => reject(new PlayerFailed(NOT_CONNECTED)));
     });
     void video.play().catch(() => undefined);
   });

@@ -20,11 +20,14 @@ export interface Session {
   phase: Phase;
 }
 
+/** Told why what was joined ended by itself; null where a person knows, and it is asked anew at once. */
+export type Lost = (why: string | null) => void;
+
 /** What the session does not do itself. */
 export interface Ways {
   info(signal: AbortSignal): Promise<StreamInfo>;
   /** `note` is told what it tries, `lost` that what it gave ended by itself. */
-  join(info: StreamInfo, note: (words: string) => void, lost: (why: string) => void): Promise<Player>;
+  join(info: StreamInfo, note: (words: string) => void, lost: Lost): Promise<Player>;
   /** How many pictures were decoded so far; null where that says nothing. */
   pictures(): number | null;
 }
@@ -117,7 +120,12 @@ export function watch(ways: Ways, changed: (now: Session) => void): () => void {
     enter({ at: "loading", words: "Joining" });
     try {
       const note = (words: string) => { if (then === left) enter({ at: "loading", words }); };
-      const joined = await ways.join(info, note, (why) => { if (player === joined) fail(why); });
+      const joined = await ways.join(info, note, (why) => {
+        if (player !== joined) return;
+        if (why !== null) return fail(why);
+        leave();
+        void ask();
+      });
       if (then !== left) return joined.stop();
       player = joined;
       failures = 0;

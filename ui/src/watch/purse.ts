@@ -1,0 +1,274 @@
+// What a page does about money: finds the channel that a wallet opened for it, asks a person before the first second,
+// and pays while the stream plays.
+import {
+  ApiError, channelsOf, joinPaid, logIn, loginChallenge, payInfo, streamInfo, type PayInfo, type StreamInfo,
+} from "../lib/api";
+import { PlayerFailed } from "../lib/player";
+import { addressOf } from "../pay/address";
+import { shortly, type Unit } from "../pay/amount";
+import { fromHex } from "../pay/bytes";
+import { noKeyBecause, sessionKey, verify } from "../pay/key";
+import type { Leaving } from "../pay/leaving";
+import { commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
+import { PaySession, type PayStatus } from "../pay/session";
+import {
+  accountOf, channel as channelForm, hashOf, login as loginForm, offer as offerForm, readPublished, toSign, whole,
+  type ChannelTerms, type Offer,
+} from "../pay/signed";
+import { keepConnected } from "../pay/socket";
+import { fits, Tab, type SessionKey } from "../pay/tab";
+
+/** What a person is shown, and may press. */
+export type PayView =
+  /** This page cannot pay. */
+  | { at: "unable"; words: string; hint: string }
+  /** A wallet is to open a channel, or to top one up. */
+  | {
+    at: "fund"; cost: Cost; deposit: bigint; link: string; command: string; isTopUp: boolean; why: Leaving | null;
+    last: PayStatus | null;
+  }
+  /** It can be paid; one button begins. `back` gets the rest of the deposit back, where that can be had at once. */
+  | {
+    at: "ready"; cost: Cost; left: bigint; why: Leaving | null; last: PayStatus | null; begin: () => void;
+    back: (() => void) | null;
+  }
+  | { at: "paying"; cost: Cost; status: PayStatus; stop: () => void; consent: () => void };
+
+/** What a second costs, and whom. */
+export interface Cost { price: bigint; unit: Unit; payee: string; chain: string; lines: number }
+
+/** What joining gave: a stream that can be played and is paid. */
+export interface Admission { whepUrl: string; token: string; session: PaySession; over: Promise<never> }
+
+/** How often the node is asked whether a wallet opened the channel. */
+const ASK_MS = 2000;
+/** And every so many times whether the stream still plays. */
+const STILL_LIVE_EACH = 3;
+/** A price that ends so soon is not begun with: the node has a later one by then. */
+const RENEWED_MS = 10_000;
+
+interface Channel { terms: ChannelTerms; deposit: bigint; spent: bigint }
+interface Counter { info: PayInfo; cost: Cost; offer: Offer; key: SessionKey; token: string }
+
+export class Purse {
+  #why: Leaving | null = null;
+  /** How the last session that left stood. */
+  #last: PayStatus | null = null;
+  #tab: Tab | null = null;
+  #session: PaySession | null = null;
+  #begin: (() => void) | null = null;
+  /** The last session is settled: until then its tab is in use. */
+  #settled: Promise<void> = Promise.resolve();
+
+  constructor(readonly playbackId: string, readonly changed: (view: PayView | null) => void) {}
+
+  /** Waits until a person wants to pay, and can. `ended` is told when nothing is paid any more. */
+  async admit(stream: StreamInfo, ended: () => void): Promise<Admission> {
+    try {
+      const counter = await this.#counter(stream);
+      if (!counter) return await this.#untilOver();
+      for (;;) {
+        const channel = await this.#funded(counter);
+        const admitted = await this.#join(counter, channel, ended);
+        if (admitted) return admitted;
+      }
+    } catch (error) {
+      this.changed(null);
+      const isForgotten = error instanceof ApiError && error.code === "login_required";
+      throw isForgotten ? new PlayerFailed("The node was started anew.") : error;
+    }
+  }
+
+  /** The page is seen, or is not: what is not seen is not paid. */
+  seen(isSeen: boolean): void {
+    if (isSeen) this.#session?.resume();
+    else this.#session?.pause();
+  }
+
+  /** The player is gone, whatever the reason. */
+  leave(): void {
+    this.#session?.stop();
+  }
+
+  /** The terms, and who this page is to the node; null where it cannot pay. */
+  async #counter(stream: StreamInfo): Promise<Counter | null> {
+    const unable = (words: string, hint: string) => { this.changed({ at: "unable", words, hint }); return null; };
+    const why = noKeyBecause();
+    if (why) return unable("This page cannot pay here.", why);
+    const info = await payInfo();
+    if (!info.rail) throw new PlayerFailed("The node asks for payment and names no chain to pay on.");
+    if (info.rail.kind !== "escrow") {
+      const hint = "It is paid by transfers, which need a wallet that stays. Watch it with “tickcast watch”.";
+      return unable("A page cannot pay for this stream.", hint);
+    }
+    const { symbol, decimals, chain } = info.rail;
+    const offer = chosen(stream, info);
+    const payee = addressOf(accountOf(offer.payee));
+    const cost = { price: offer.price, unit: { symbol, decimals }, payee, chain, lines: offer.quality.max_height };
+    const key = await sessionKey(offer.payee);
+    return { info, cost, offer, key, token: await login(key) };
+  }
+
+  /** A channel that pays for another second, and a person who wants it spent. */
+  async #funded(counter: Counter): Promise<Channel> {
+    const { cost, offer } = counter;
+    const wanted = new Promise<void>((resolve) => { this.#begin = resolve; });
+    for (let turn = 1; ; turn += 1) {
+      const channel = await this.#best(counter);
+      const left = channel ? channel.deposit - channel.spent : 0n;
+      if (channel && left >= offer.price) {
+        const back = this.#tab && this.#tab.channel === hashOf(channelForm, channel.terms) ? this.#tab : null;
+        this.changed({
+          at: "ready", cost, left, why: this.#why, last: this.#last, begin: () => this.#begin?.(),
+          back: back ? () => void this.#back(counter, back) : null,
+        });
+        if (await Promise.race([wanted.then(() => true), pause(ASK_MS).then(() => false)])) return channel;
+      } else {
+        this.changed({ at: "fund", cost, ...this.#request(counter, channel), why: this.#why, last: this.#last });
+        await pause(ASK_MS);
+      }
+      if (turn % STILL_LIVE_EACH === 0) await this.#mustBeLive();
+      if (Date.now() + RENEWED_MS >= offer.until) throw new PlayerFailed("The price is made anew.");
+    }
+  }
+
+  #request({ offer, key }: Counter, channel: Channel | null) {
+    const deposit = offer.price * DEPOSIT_SECONDS;
+    const link = linkOf({
+      node: location.origin, playbackId: this.playbackId, tier: offer.quality.tier, session: key.public, deposit,
+      channel: channel ? hashOf(channelForm, channel.terms) : null,
+    });
+    return { deposit, link, command: commandOf(link), isTopUp: channel !== null };
+  }
+
+  /** Of the channels that were opened for this page the one with the most left. */
+  async #best({ info, offer, key, token }: Counter): Promise<Channel | null> {
+    const known = (await channelsOf(token)).map(({ terms, deposit, spent }) => (
+      { terms: whole(fromHex(terms), channelForm.read), deposit: BigInt(deposit), spent: BigInt(spent) }
+    ));
+    const ours = known.filter(({ terms }) => (
+      fits(terms, offer) && terms.session === key.public && terms.node === info.node_key
+    ));
+    const left = ({ deposit, spent }: Channel) => deposit - spent;
+    return ours.reduce<Channel | null>((best, one) => (best && left(best) >= left(one) ? best : one), null);
+  }
+
+  async #join({ offer, key, token, cost }: Counter, channel: Channel, ended: () => void): Promise<Admission | null> {
+    await this.#settled;
+    const id = hashOf(channelForm, channel.terms);
+    const joined = await joinPaid(this.playbackId, key.public, id, token).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || error.code !== "payment_required") throw error;
+      this.#why = { words: error.message, remedy: "again" };
+      return null;
+    });
+    if (!joined) return null;
+    // What was signed in this page is remembered; before it, the node shows the last voucher.
+    const tab = this.#tab?.channel === id ? this.#tab : new Tab(channel.terms, offer, channel.deposit, key, verify);
+    tab.limit = channel.deposit;
+    if (hashOf(offerForm, tab.offer) !== hashOf(offerForm, offer)) tab.consent(offer);
+    this.#tab = tab;
+    let fail: (error: PlayerFailed) => void = () => {};
+    const over = new Promise<never>((_, reject) => { fail = reject; });
+    // Nobody may be waiting for it.
+    over.catch(() => {});
+    const session = this.#open(tab, joined.pay_url, joined.viewer_token, cost, (status) => {
+      this.#why = status.left;
+      fail(new PlayerFailed(status.left?.words ?? "Nothing is paid any more."));
+      ended();
+    });
+    this.#session = session;
+    if (document.hidden) session.pause();
+    return { whepUrl: here(joined.whep_url).href, token: joined.viewer_token, session, over };
+  }
+
+  /** The pay socket lives until the session is settled, which may be after the player. */
+  #open(tab: Tab, payUrl: string, token: string, cost: Cost, left: (status: PayStatus) => void): PaySession {
+    const url = here(payUrl);
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    let hasLeft = false;
+    const session: PaySession = new PaySession(tab, () => performance.now(), () => Date.now(), (status) => {
+      if (status.left) this.#last = status;
+      if (hasLeft) return;
+      if (status.left) {
+        hasLeft = true;
+        this.changed(null);
+        left(status);
+      } else if (this.#session === session) {
+        this.changed({ at: "paying", cost, status, stop: () => session.stop(), consent: () => session.consent() });
+      }
+    });
+    this.#settled = new Promise((resolve) => {
+      keepConnected(url.href, token, session, () => {
+        if (this.#session === session) this.#session = null;
+        resolve();
+      });
+    });
+    return session;
+  }
+
+  /** Closes the channel together with the node. */
+  async #back({ key, token, cost }: Counter, tab: Tab): Promise<void> {
+    try {
+      await this.#settled;
+      const joined = await joinPaid(this.playbackId, key.public, tab.channel, token);
+      const url = here(joined.pay_url);
+      url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+      const session = new PaySession(tab, () => performance.now(), () => Date.now(), () => {});
+      session.close();
+      keepConnected(url.href, joined.viewer_token, session, () => {
+        const { isClosed, spent, limit } = session.status;
+        const words = isClosed
+          ? `The channel is closed: ${shortly(spent, cost.unit)} was paid, ${shortly(limit - spent, cost.unit)} comes back.`
+          : "The node did not answer: the channel is open still.";
+        this.#why = { words, remedy: "none" };
+      });
+    } catch (error) {
+      this.#why = { words: error instanceof ApiError ? error.message : "The channel could not be closed.", remedy: "again" };
+    }
+  }
+
+  async #mustBeLive(): Promise<void> {
+    const { status } = await streamInfo(this.playbackId);
+    if (status !== "live") throw new PlayerFailed("The broadcast has ended.");
+  }
+
+  /** What cannot be paid here is not tried again, but ends with the broadcast. */
+  async #untilOver(): Promise<never> {
+    for (;;) {
+      await pause(STILL_LIVE_EACH * ASK_MS);
+      await this.#mustBeLive();
+    }
+  }
+}
+
+/** The best quality's lowest price. Only what is signed counts: the same in readable fields beside it is for people. */
+function chosen(stream: StreamInfo, info: PayInfo): Offer {
+  const signed = (stream.offers ?? []).map(({ published }) => whole(fromHex(published), readPublished));
+  const good = signed
+    .filter(({ offer, delegation }) => (
+      offer.body.genesis === info.rail?.genesis && delegation.body.node === info.node_key && offer.body.until > Date.now()
+    ))
+    .map(({ offer }) => offer.body);
+  // Of equal ones the one that stands the longest: an old and a new one may both be in force.
+  const [best] = good.sort((a, b) => (
+    b.quality.tier - a.quality.tier || Number(a.price - b.price) || b.until - a.until
+  ));
+  if (!best) throw new PlayerFailed("The stream is paid, and has no price at present. Try again in a minute.");
+  return best;
+}
+
+/** As the account that the session key itself is. */
+async function login(key: SessionKey): Promise<string> {
+  const asked = await loginChallenge(key.public);
+  const challenge = whole(fromHex(asked), loginForm.read);
+  const port = location.port || (location.protocol === "https:" ? "443" : "80");
+  if (challenge.account !== key.public || challenge.host !== `${location.hostname}:${port}`) {
+    throw new PlayerFailed(`The node calls itself ${challenge.host}. Open its page at that address to pay.`);
+  }
+  return await logIn(asked, await key.sign(toSign(loginForm, challenge)));
+}
+
+/** The same path at the address that this page came from: it may lie behind another name, and behind TLS. */
+const here = (url: string): URL => new URL(new URL(url).pathname, location.href);
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });

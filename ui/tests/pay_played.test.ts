@@ -58,6 +58,10 @@ describe("a second", () => {
     expect(play(seconds, 0, 20)).toEqual([]);
     seconds.begin(7, 0);
     expect(play(seconds, 20, 31)).toEqual([{ tick: 7, played: true }]);
+    const late = new PlayedSeconds();
+    play(late, 0, 20, (number) => ({ dropped: number === 5 ? 4 : 0 }));
+    late.begin(7, 0);
+    expect(play(late, 20, 31)).toEqual([{ tick: 7, played: false }]);
   });
 
   it("of which the first half was not shown did not play", () => {

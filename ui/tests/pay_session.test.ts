@@ -59,13 +59,13 @@ function watching(seconds: bigint) {
       await settled();
     },
     /** A second's pictures, 30 of them, and then the node's acknowledgement of what was paid. */
-    async second(isShown = true) {
+    async second(isShown = true, isStored = true) {
       for (let at = 0; at < 30; at += 1, world.pictures += 1) {
         world.nowMs += 1000 / 30;
         if (isShown) paying.picture({ rtpTimestamp: world.pictures * RATE / 30, presented: 1, dropped: 0, isLate: false });
       }
       await settled();
-      await this.acknowledge();
+      if (isStored) await this.acknowledge();
     },
     async acknowledge() {
       const newest = vouchers().at(-1);
@@ -166,6 +166,18 @@ describe("a page that pays", () => {
     page.paying.consent();
     await page.second();
     expect(page.vouchers().at(-1)?.body.cumulative).toBe(5n * PRICE - 2n);
+  });
+
+  it("pays by a new price only once all that it signed by the old one is stored, and then for several seconds at once", async () => {
+    const page = watching(100n);
+    await page.begin();
+    const delegation = { body: { genesis: GENESIS, payee: PAYEE, node: node.public, from: 0, until: 1e12 }, signature: "0x" };
+    const made = offered({ price: 1n, delegation: hashOf(delegationForm, delegation.body) });
+    await page.say({ kind: "offer", published: { offer: { body: made, signature: "0x" }, delegation } });
+    for (let second = 0; second < 4; second += 1) await page.second(true, false);
+    expect(page.vouchers().map(({ body }) => body.cumulative)).toEqual([PRICE]);
+    await page.acknowledge();
+    expect(page.vouchers().at(-1)?.body).toMatchObject({ tick: 2, cumulative: PRICE + 2n, offer: hashOf(offerForm, made) });
   });
 
   it("leaves where the node's clock runs away", async () => {

@@ -103,7 +103,6 @@ export class PlayedSeconds {
       if (tick >= end) break;
       const { due, shown } = this.#open.get(tick) ?? { due: 0, shown: 0 };
       this.#open.delete(tick);
-      if (tick < this.#next) continue;
       decided.push({ tick, played: shown > 0 && shown * 100 >= due * SHARE });
       this.#next = tick + 1;
     }

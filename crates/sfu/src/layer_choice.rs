@@ -75,9 +75,13 @@ impl Selector {
         layers.iter().filter(move |layer| layer.name <= cap)
     }
 
-    /// The layer to send from now on; `layers` are sorted from low to high. `None` only without layers.
+    /// The layer to send from now on; `layers` are sorted from low to high. `None` where the tier allows none of
+    /// them: what it does not pay for is not sent for want of anything lower either.
     pub fn decide(&mut self, layers: &[Layer], now: Instant) -> Option<RenditionName> {
-        let lowest = layers.first()?.name;
+        let Some(lowest) = self.allowed(layers).next().map(|layer| layer.name) else {
+            self.selected = None;
+            return None;
+        };
         let wanted = match self.choice {
             LayerChoice::Fixed(name) => {
                 self.climbing_since = None;
@@ -115,12 +119,12 @@ impl Selector {
         Some(target)
     }
 
-    /// The best allowed layer whose rate, times `percent`, fits into our share of the estimate; the lowest
-    /// where none does. `None` without an estimate.
+    /// The best allowed layer whose rate, times `percent`, fits into our share of the estimate; the lowest of
+    /// them where none does. `None` without an estimate.
     fn fitting(&self, layers: &[Layer], percent: u64) -> Option<RenditionName> {
         let share = self.estimate_bps? / 100 * SHARE_PERCENT;
         let fits = |layer: &&Layer| u64::from(layer.kbps) * 1_000 * percent / 100 <= share;
-        self.allowed(layers).rfind(fits).or(layers.first()).map(|layer| layer.name)
+        self.allowed(layers).rfind(fits).or_else(|| self.allowed(layers).next()).map(|layer| layer.name)
     }
 
     /// Once a second for viewers that give no estimate: one step down at high loss, one up after quiet.
@@ -204,6 +208,20 @@ mod tests {
         assert_eq!(fixed.decide(&ladder(), now), Some(High));
         assert_eq!(fixed.decide(&ladder()[..2], now), Some(Low));
         assert_eq!(fixed.decide(&[], now), None);
+    }
+
+    #[test]
+    fn a_tier_below_the_whole_ladder_gets_no_layer() {
+        let now = Instant::now();
+        for choice in [LayerChoice::Auto, LayerChoice::Fixed(High), LayerChoice::Fixed(VeryLow)] {
+            let mut selector = Selector::new(choice, Low);
+            selector.set_estimate(50_000_000);
+            assert_eq!(selector.decide(&ladder()[2..], now), None, "{choice:?}");
+            assert_eq!(selector.desired_bps(&ladder()[2..]), 0);
+            selector.follow_loss(0.0, &ladder()[2..], now);
+            assert_eq!(selector.decide(&ladder()[1..], now), Some(Low), "{choice:?}");
+            assert_eq!(selector.decide(&ladder()[2..], now), None, "the step that it had is gone");
+        }
     }
 
     #[test]

@@ -136,7 +136,13 @@ impl Viewer {
     pub fn choose(&mut self, layers: &[Layer], now: Instant) -> Option<RenditionName> {
         self.video.as_ref()?;
         self.has_no_pictures = layers.is_empty();
-        let chosen = self.selector.decide(layers, now)?;
+        let Some(chosen) = self.selector.decide(layers, now) else {
+            if !layers.is_empty() {
+                // The tier allows none of them, so not what is on its way either.
+                (self.current, self.target) = (None, None);
+            }
+            return None;
+        };
         if self.current == Some(chosen) {
             self.target = None;
             return None;

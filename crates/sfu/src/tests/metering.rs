@@ -9,7 +9,7 @@ use str0m::media::KeyframeRequestKind;
 use super::network::*;
 use crate::command::Order;
 use crate::event::{Event, MeteredLine, Metering};
-use crate::layer_choice::LayerChoice;
+use crate::layer_choice::{Layer, LayerChoice};
 use crate::packet::{Lane, RtpPacket};
 
 /// Packets of a second of [`Camera`]: 30 pictures of two.
@@ -535,4 +535,30 @@ fn a_stream_without_pictures_is_metered_by_sound_until_the_next_session() {
     broadcast(&mut net, &mut camera, 60);
     began(&said(&net, viewer, 2));
     assert_eq!(net.clients[viewer].pictures().len(), 61);
+}
+
+#[test]
+fn a_tier_below_every_layer_gets_neither_pictures_nor_sound_until_a_lower_layer_comes() {
+    let (mut net, viewer, mut camera) = watching(60);
+    let (peer, stream) = (net.clients[viewer].peer, STREAM);
+    let layers = |names: &[media::RenditionName]| {
+        names.iter().map(|&name| Layer { name, kbps: name.default_kbps() }).collect()
+    };
+    net.order(Order::SetLayers { stream, layers: layers(&[High]) });
+    net.order(Order::SetCap { peer, cap: Low });
+    broadcast(&mut net, &mut camera, 120);
+    assert!(net.clients[viewer].got.is_empty() && said(&net, viewer, 1).is_empty());
+
+    net.order(Order::SetLayers { stream, layers: layers(&[Low, High]) });
+    let mut low = Camera::new(Low);
+    broadcast(&mut net, &mut low, 60);
+    let pictures = net.clients[viewer].pictures();
+    assert!(pictures.len() > 100 && pictures.iter().all(|(_, _, payload)| layer_of(payload) == Low as u8));
+
+    // The low layer goes away in the middle: the high one does not take its place.
+    net.order(Order::SetLayers { stream, layers: layers(&[High]) });
+    net.clients[viewer].got.clear();
+    camera.want_key = true;
+    broadcast(&mut net, &mut camera, 60);
+    assert_eq!(net.clients[viewer].pictures().len(), 0);
 }

@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("compose", &["media"]),
     ("speaker", &["media"]),
     ("capture", &["media", "speaker"]),
-    ("codec", &["media"]),
+    ("codec", &["media", "mux"]),
     ("rtc", &["media"]),
     ("sfu", &["media"]),
     ("rtmp", &["media"]),

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 
 use ffmpeg_next::ffi;
 use media::{Packet, Picture, Size, Timescale, Timestamp};
+use mux::h264::{NalType, annex_b_units, nal_type};
 
 use crate::error::CodecError;
 use crate::frame::into_picture;
@@ -45,7 +46,10 @@ pub struct DecodeCounts {
 
 /// One rendition's decoder.
 pub struct VideoDecoder {
+    config: VideoDecoderConfig,
     context: Context,
+    /// Those of the last key frame that had any.
+    parameter_sets: Vec<u8>,
     frame: Frame,
     wants_key: bool,
     counts: DecodeCounts,
@@ -60,17 +64,14 @@ impl std::fmt::Debug for VideoDecoder {
 impl VideoDecoder {
     /// A decoder for H.264 in Annex B with parameter sets in the stream.
     pub fn open(config: VideoDecoderConfig) -> Result<Self, CodecError> {
-        let mut context = Context::new(Codec::decoder(&["h264"])?)?;
-        let fields = context.fields_mut();
-        fields.thread_count = 1;
-        fields.max_pixels = i64::try_from(config.max_size.pixels()).unwrap_or(i64::MAX);
-        fields.pkt_timebase = ffi::AVRational { num: 1, den: Timescale::VIDEO.ticks_per_second() as c_int };
-        fields.get_buffer2 = Some(one_buffer);
-        if config.latency == Latency::Low {
-            fields.flags |= ffi::AV_CODEC_FLAG_LOW_DELAY as c_int;
-        }
-        context.open(&[])?;
-        Ok(Self { context, frame: Frame::new()?, wants_key: true, counts: DecodeCounts::default() })
+        Ok(Self {
+            config,
+            context: open_context(config)?,
+            parameter_sets: Vec::new(),
+            frame: Frame::new()?,
+            wants_key: true,
+            counts: DecodeCounts::default(),
+        })
     }
 
     /// Decodes one access unit; until the first key frame, and from damage to the next one, it gives nothing.
@@ -84,6 +85,7 @@ impl VideoDecoder {
             return Ok(Vec::new());
         }
         self.wants_key = false;
+        let mut pictures = if packet.key { self.follow_parameter_sets(&packet.payload)? } else { Vec::new() };
         let mut raw = raw::Packet::copy_of(&packet.payload)?;
         let fields = raw.fields_mut();
         fields.pts = packet.pts.rescale(Timescale::VIDEO).ticks();
@@ -92,16 +94,20 @@ impl VideoDecoder {
             fields.flags |= ffi::AV_PKT_FLAG_KEY;
         }
         // FFmpeg would call it an invalid argument, as if the caller were wrong and not the sender.
-        let pictures = if packet.payload.is_empty() {
+        let decoded = if packet.payload.is_empty() {
             Err(CodecError::Damaged { reason: "the access unit is empty".into() })
         } else {
             self.context.send_packet(Some(&raw)).map_err(damaged).and_then(|()| self.receive())
         };
-        if pictures.is_err() {
-            self.counts.damaged += 1;
-            self.resync();
+        match decoded {
+            Ok(decoded) => pictures.extend(decoded),
+            Err(err) => {
+                self.counts.damaged += 1;
+                self.resync();
+                return Err(err);
+            }
         }
-        pictures
+        Ok(pictures)
     }
 
     /// Returns the pictures still held back; decoding goes on at the next key frame.
@@ -125,6 +131,33 @@ impl VideoDecoder {
         self.counts
     }
 
+    /// Begins anew where a key frame has other parameter sets than the last. FFmpeg goes on holding pictures back
+    /// for a reordering that was once stated, be it by damage, also after a later set takes it back.
+    /// Returns what was held back as it should be.
+    fn follow_parameter_sets(&mut self, key_frame: &[u8]) -> Result<Vec<Picture>, CodecError> {
+        let is_set = |unit: &&[u8]| matches!(nal_type(unit), Some(NalType::Sps | NalType::Pps));
+        let sets: Vec<_> = annex_b_units(key_frame).filter(is_set).collect();
+        let sets = sets.concat();
+        if sets.is_empty() || sets == self.parameter_sets {
+            return Ok(Vec::new());
+        }
+        if std::mem::replace(&mut self.parameter_sets, sets).is_empty() {
+            return Ok(Vec::new());
+        }
+        let held_back = match self.config.latency {
+            // They are late, and whoever wants each at once has gone on without them.
+            Latency::Low => Vec::new(),
+            Latency::Reorder => self
+                .context
+                .send_packet(None)
+                .map_err(damaged)
+                .and_then(|()| self.receive())
+                .unwrap_or_default(),
+        };
+        self.context = open_context(self.config)?;
+        Ok(held_back)
+    }
+
     fn receive(&mut self) -> Result<Vec<Picture>, CodecError> {
         let mut pictures = Vec::with_capacity(1);
         while self.context.receive_frame(&mut self.frame).map_err(damaged)? == Output::Ready {
@@ -139,6 +172,20 @@ impl VideoDecoder {
         }
         Ok(pictures)
     }
+}
+
+fn open_context(config: VideoDecoderConfig) -> Result<Context, CodecError> {
+    let mut context = Context::new(Codec::decoder(&["h264"])?)?;
+    let fields = context.fields_mut();
+    fields.thread_count = 1;
+    fields.max_pixels = i64::try_from(config.max_size.pixels()).unwrap_or(i64::MAX);
+    fields.pkt_timebase = ffi::AVRational { num: 1, den: Timescale::VIDEO.ticks_per_second() as c_int };
+    fields.get_buffer2 = Some(one_buffer);
+    if config.latency == Latency::Low {
+        fields.flags |= ffi::AV_CODEC_FLAG_LOW_DELAY as c_int;
+    }
+    context.open(&[])?;
+    Ok(context)
 }
 
 fn damaged(code: c_int) -> CodecError {

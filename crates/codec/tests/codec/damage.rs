@@ -106,6 +106,25 @@ fn an_empty_packet_is_damage_and_not_the_end() {
 }
 
 #[test]
+fn what_a_damaged_parameter_set_asks_for_ends_with_the_next_whole_one() {
+    let mut decoder = VideoDecoder::open(VideoDecoderConfig::default()).unwrap();
+    // A bit of the SPS, found by mutation: pictures are held back from there on.
+    let broken = mutate(&VIDEO[10].payload, &[(0.005_111_719_689_522_744, 30)], 0.830_309_050_450_442_4);
+    for (index, packet) in VIDEO.iter().enumerate() {
+        if index == 10 {
+            let _ = decoder.decode(&with_payload(packet, broken.clone()));
+            continue;
+        }
+        let shown = decoder.decode(packet);
+        if index >= 20 {
+            let stamps: Vec<_> =
+                shown.unwrap().iter().map(|picture| picture.timestamp().ticks() / 3000).collect();
+            assert_eq!(stamps, [index as i64]);
+        }
+    }
+}
+
+#[test]
 fn a_damaged_sound_configuration_is_refused_when_opened() {
     let mut track = AAC.0.clone();
     // Object type 31 escapes to one that does not exist.

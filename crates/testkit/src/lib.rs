@@ -2,10 +2,12 @@
 
 pub mod audio_server;
 pub mod browser;
+pub mod dice;
 pub mod fake_camera;
 pub mod ffmpeg;
 pub mod http;
 pub mod logged_child;
+pub mod memory;
 pub mod process;
 pub mod processes;
 pub mod rtmp_server;
@@ -14,6 +16,7 @@ pub mod webdriver;
 pub mod xvfb;
 
 pub use audio_server::AudioServer;
+pub use dice::Dice;
 pub use fake_camera::{CameraState, FakeCamera};
 pub use logged_child::LoggedChild;
 pub use process::{OwnedChild, SetupError, wait_until};

@@ -115,6 +115,15 @@ impl LoggedChild {
         let _ = child.wait();
     }
 
+    /// Stops it where it is (STOP), as a machine does that is asleep, until [`LoggedChild::thaw`].
+    pub fn freeze(&self) -> Result<(), SetupError> {
+        self.signal("STOP")
+    }
+
+    pub fn thaw(&self) -> Result<(), SetupError> {
+        self.signal("CONT")
+    }
+
     fn signal(&self, name: &str) -> Result<(), SetupError> {
         let status = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
         let status = status.map_err(|source| SetupError::Program { program: "kill".into(), source })?;

@@ -1,7 +1,7 @@
 //! The built executable as node or engine, found by the path that the test was compiled with.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -21,17 +21,36 @@ pub struct Node {
     hls: SocketAddr,
     rtmp: SocketAddr,
     media: SocketAddr,
-    data: tempfile::TempDir,
+    data: PathBuf,
+    /// Goes with the node, where it was made for it.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Node {
     /// Starts `executable node` on loopback and waits until it serves.
     pub fn start(executable: &str) -> Result<Self, SetupError> {
-        let data = tempfile::tempdir()
+        let folder = tempfile::tempdir()
             .map_err(|source| SetupError::File { what: "no folder for the node".into(), source })?;
         let mut command = Command::new(executable);
-        command.args(["--log", "info", "node", "--loopback"]).arg(data.path());
-        let mut child = LoggedChild::spawn("the node", &mut command)?;
+        command.args(["--log", "info", "node", "--loopback"]).arg(folder.path());
+        let data = folder.path().to_owned();
+        Self::spawn(&mut command, data, Some(folder))
+    }
+
+    /// The same with the settings of a file, which name the folder `data`: that stays, for the next one.
+    pub fn start_with(executable: &str, settings: &Path, data: &Path) -> Result<Self, SetupError> {
+        let mut command = Command::new(executable);
+        command.args(["--log", "info", "node", "--config"]).arg(settings);
+        Self::spawn(&mut command, data.to_owned(), None)
+    }
+
+    /// Starts what `command` says, a node's command line at its end, and waits until it serves.
+    pub fn spawn(
+        command: &mut Command,
+        data: PathBuf,
+        folder: Option<tempfile::TempDir>,
+    ) -> Result<Self, SetupError> {
+        let mut child = LoggedChild::spawn("the node", command)?;
         child.wait_for_line("ready", START_LIMIT)?;
         let mut address = |name: &str| {
             let text = child.wait_for_line(name, START_LIMIT)?;
@@ -42,7 +61,7 @@ impl Node {
         };
         let (http, hls) = (address("http ")?, address("hls ")?);
         let (rtmp, media) = (address("rtmp ")?, address("media ")?);
-        Ok(Self { child, http, hls, rtmp, media, data })
+        Ok(Self { child, http, hls, rtmp, media, data, _folder: folder })
     }
 
     /// API, pages, WHIP and WHEP.
@@ -66,7 +85,7 @@ impl Node {
 
     /// Its folder.
     pub fn data(&self) -> &Path {
-        self.data.path()
+        &self.data
     }
 
     /// The UDP port of all WebRTC peers.
@@ -119,6 +138,15 @@ impl Engine {
 
     pub fn has_ended(&mut self) -> bool {
         self.0.has_ended()
+    }
+
+    /// Stops it where it is, until [`Engine::thaw`]: nothing comes of it, and nothing is said.
+    pub fn freeze(&self) -> Result<(), SetupError> {
+        self.0.freeze()
+    }
+
+    pub fn thaw(&self) -> Result<(), SetupError> {
+        self.0.thaw()
     }
 
     /// Asks it to end, which finalises the recording, and waits for it.

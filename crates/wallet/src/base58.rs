@@ -1,47 +1,15 @@
 //! Numbers in the 58 digits that look like no other (the alphabet of Bitcoin's addresses).
 
-const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    // Digits, the lowest first.
-    let mut digits: Vec<u8> = Vec::new();
-    for byte in &bytes[zeros..] {
-        let mut carry = u32::from(*byte);
-        for digit in &mut digits {
-            carry += u32::from(*digit) << 8;
-            *digit = (carry % 58) as u8;
-            carry /= 58;
-        }
-        while carry > 0 {
-            digits.push((carry % 58) as u8);
-            carry /= 58;
-        }
-    }
-    let digits = std::iter::repeat_n(0, zeros).chain(digits.into_iter().rev());
-    digits.map(|digit| char::from(ALPHABET[usize::from(digit)])).collect()
+    bs58::encode(bytes).into_string()
 }
 
 /// At most `most` bytes; `None` where there are more, or another character is among the digits.
 pub(crate) fn decode(text: &str, most: usize) -> Option<Vec<u8>> {
-    let zeros = text.bytes().take_while(|digit| *digit == b'1').count();
-    let mut bytes: Vec<u8> = Vec::new();
-    for digit in &text.as_bytes()[zeros..] {
-        let mut carry = ALPHABET.iter().position(|known| known == digit)? as u32;
-        for byte in &mut bytes {
-            carry += u32::from(*byte) * 58;
-            *byte = carry as u8;
-            carry >>= 8;
-        }
-        if carry > 0 {
-            bytes.push(carry as u8);
-        }
-        if zeros + bytes.len() > most {
-            return None;
-        }
-    }
-    let within = zeros + bytes.len() <= most;
-    within.then(|| std::iter::repeat_n(0, zeros).chain(bytes.into_iter().rev()).collect())
+    let mut bytes = vec![0; most];
+    let length = bs58::decode(text).onto(&mut bytes[..]).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ struct Samples {
     receipt: Receipt,
     close: CloseTerms,
     login: LoginChallenge,
+    credit: CreditTerms,
 }
 
 fn samples() -> Result<Samples, Failed> {
@@ -116,6 +117,7 @@ fn samples() -> Result<Samples, Failed> {
             nonce: [0x44; 32],
             until: NOW.plus(60_000),
         },
+        credit: CreditTerms::try_from(ChannelTerms { dispute_window_ms: 0, ..terms })?,
     })
 }
 
@@ -139,6 +141,7 @@ fn encodings(all: &Samples) -> Result<Vec<Value>, Failed> {
         entry("close", &all.close)?,
         entry("login", &all.login)?,
         entry("login", &LoginChallenge { host: Host::new(&"a".repeat(253))?, ..all.login.clone() })?,
+        entry("credit", &all.credit)?,
     ])
 }
 
@@ -178,6 +181,7 @@ fn main() -> Result<(), Failed> {
     signatures("receipt", &all.receipt, &mut signed)?;
     signatures("close", &all.close, &mut signed)?;
     signatures("login", &all.login, &mut signed)?;
+    signatures("credit", &all.credit, &mut signed)?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
     for (name, vectors) in
         [("encodings", encodings(&all)?), ("signatures", signed), ("messages", messages(&all)?)]

@@ -4,11 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
+use crate::credit::CreditTerms;
 use crate::id::{AccountId, ChannelId, Genesis, blake2_256};
 use crate::key::PublicKey;
 use crate::offer::AssetId;
 use crate::refusal::Refusal;
-use crate::signed::domain;
+use crate::signed::{Signable, domain};
 use crate::time::UnixMillis;
 use crate::wire::{DecodeError, Reader, VERSION, Wire, write_list};
 
@@ -28,6 +29,7 @@ pub struct ChannelTerms {
     /// The payer's own count, so that two channels are never the same.
     pub nonce: u64,
     /// How long after the payer starts to close alone a later voucher may still be settled, in milliseconds.
+    /// Zero: nothing is locked, and these are a credit account's terms; see [`crate::credit`].
     pub dispute_window_ms: u64,
 }
 
@@ -37,8 +39,16 @@ impl ChannelTerms {
         ChannelId(blake2_256(&self.id_bytes()))
     }
 
-    /// What the name is the hash of: the terms under a domain, as if they were signed.
+    /// A channel that could be closed at once would be worth nothing to its payee: there is none without a window.
+    pub const fn is_credit(&self) -> bool {
+        self.dispute_window_ms == 0
+    }
+
+    /// What the name is the hash of: the terms under a domain, as if they were signed; a credit account's are.
     pub fn id_bytes(&self) -> Vec<u8> {
+        if let Ok(credit) = CreditTerms::try_from(*self) {
+            return credit.signing_bytes();
+        }
         let mut bytes = domain("tickcast/channel").to_vec();
         self.write(&mut bytes);
         bytes

@@ -467,6 +467,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// A transfer from the payer to the payee in a final block: what pays a credit account. It may be more than was
+    /// signed for, and then pays what will be.
+    pub fn on_transfer(&mut self, amount: Amount, now: UnixMillis) -> Result<(), EventRefused> {
+        self.channel.after_transfer(amount)?.into_iter().try_for_each(|event| self.on_final(event, now))
+    }
+
     /// All events of blocks that are not final yet, anew.
     pub fn on_pending(&mut self, events: &[ChannelEvent]) -> Result<(), EventRefused> {
         self.channel.set_pending(events)

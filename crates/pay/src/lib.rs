@@ -5,6 +5,7 @@
 pub mod amount;
 pub mod channel;
 pub mod close;
+pub mod credit;
 pub mod delegation;
 pub mod id;
 pub mod key;
@@ -25,6 +26,7 @@ pub mod wire;
 pub use amount::{Amount, Price};
 pub use channel::{Channel, ChannelEvent, ChannelTerms, Phase};
 pub use close::CloseTerms;
+pub use credit::CreditTerms;
 pub use delegation::Delegation;
 pub use id::{AccountId, ChannelId, ContentId, DelegationHash, Genesis, OfferHash, ReceiptHash};
 pub use key::{KeyScheme, Keypair, PublicKey, Signature, Signer};

@@ -99,6 +99,7 @@ fn no_two_kinds_share_a_domain() {
         Receipt::DOMAIN,
         CloseTerms::DOMAIN,
         LoginChallenge::DOMAIN,
+        CreditTerms::DOMAIN,
         *b"tickcast/channel",
     ];
     domains.sort_unstable();

@@ -41,7 +41,7 @@ impl Encoding {
 #[test]
 fn encodings_are_the_published_ones() {
     let all: Vec<Encoding> = serde_json::from_str(include_str!("../vectors/encodings.json")).unwrap();
-    assert_eq!(all.len(), 11);
+    assert_eq!(all.len(), 12);
     for one in all {
         match one.r#type.as_str() {
             "delegation" => one.check::<Delegation>(),
@@ -50,6 +50,11 @@ fn encodings_are_the_published_ones() {
             "receipt" => one.check::<Receipt>(),
             "close" => one.check::<CloseTerms>(),
             "login" => one.check::<LoginChallenge>(),
+            "credit" => {
+                one.check::<CreditTerms>();
+                let terms: ChannelTerms = one.value();
+                assert_eq!(terms.id().to_string(), one.hash, "an account is named by what its payer signs");
+            }
             "channel" => {
                 let terms: ChannelTerms = one.value();
                 assert_eq!(terms.id_bytes(), bytes(&one.hashed));
@@ -111,10 +116,10 @@ fn check_signatures(text: &str) -> usize {
 
 #[test]
 fn signatures_are_as_the_vectors_say() {
-    assert_eq!(check_signatures(include_str!("../vectors/signatures.json")), 36);
+    assert_eq!(check_signatures(include_str!("../vectors/signatures.json")), 42);
 }
 
 #[test]
 fn what_polkadot_js_signed_over_them_verifies() {
-    assert_eq!(check_signatures(include_str!("../vectors/polkadot-js.json")), 20);
+    assert_eq!(check_signatures(include_str!("../vectors/polkadot-js.json")), 22);
 }

@@ -33,6 +33,9 @@ pub enum Hold {
     Unconfirmed,
     #[error("the deposit does not pay another second")]
     DepositSpent,
+    /// It passes once a transfer is final.
+    #[error("the credit window is full until a transfer is final")]
+    CreditSpent,
     #[error("too many seconds were named unplayed")]
     TooManyUnplayed,
     #[error("something is being stored")]
@@ -50,7 +53,7 @@ impl Hold {
             Self::TooManyUnplayed => Some(Ending::TooManyUnplayed),
             Self::Refused(Refusal::OfferExpired | Refusal::UnknownOffer) => Some(Ending::OfferExpired),
             Self::Refused(_) => Some(Ending::ChannelEnded),
-            Self::NoSession | Self::Unconfirmed | Self::Committing => None,
+            Self::NoSession | Self::Unconfirmed | Self::CreditSpent | Self::Committing => None,
         }
     }
 }
@@ -85,7 +88,8 @@ impl Ledger {
         let owed = offer.price.times(u64::try_from(unpaid + 1).unwrap_or(0));
         let total = owed.and_then(|owed| self.accepted().checked_add(owed));
         if total.is_none_or(|total| total > funding.deposit()) {
-            return Err(Hold::DepositSpent);
+            let is_credit = self.channel.terms().is_credit();
+            return Err(if is_credit { Hold::CreditSpent } else { Hold::DepositSpent });
         }
         if self.begun < self.books.reserved {
             self.begun += 1;

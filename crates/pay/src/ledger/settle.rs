@@ -50,7 +50,9 @@ impl Ledger {
         let total = voucher.body.cumulative;
         let settled = self.channel.head().settled();
         let (finalized, head) = (self.channel.finalized(), self.channel.head());
-        let redeemable = matches!(finalized, Phase::Open(_) | Phase::Closing { .. })
+        // A credit account's voucher is no claim on anything.
+        let redeemable = !self.channel.terms().is_credit()
+            && matches!(finalized, Phase::Open(_) | Phase::Closing { .. })
             && !matches!(head, Phase::Closed { .. } | Phase::Absent);
         if !redeemable || total <= settled || self.settling.is_some_and(|settling| settling >= total) {
             return None;
@@ -88,7 +90,9 @@ impl Ledger {
     /// Holds the books against themselves and against the chain.
     pub fn audit(&self) -> Result<(), AuditError> {
         let accepted = self.accepted();
-        if self.channel.finalized().settled() > accepted {
+        // Of a credit account the payer may have paid ahead.
+        let is_credit = self.channel.terms().is_credit();
+        if self.channel.finalized().settled() > accepted && !is_credit {
             return Err(AuditError::SettledBeyondAccepted);
         }
         let deposit = match self.channel.finalized() {

@@ -72,6 +72,8 @@ export const bodies = {
   close: (f) => u8aConcat(version, hexToU8a(f.genesis), hexToU8a(f.channel), u128(f.cumulative)),
   login: (f) => u8aConcat(version, text(f.host), hexToU8a(f.account), hexToU8a(f.nonce), u64(f.until)),
 };
+// The terms of a channel that has no dispute window.
+bodies.credit = bodies.channel;
 
 const domains = {
   delegation: 'tickcast/hotkey',
@@ -81,8 +83,9 @@ const domains = {
   receipt: 'tickcast/receipt',
   close: 'tickcast/close',
   login: 'tickcast/login',
+  credit: 'tickcast/credit',
 };
-const wrapped = new Set(['delegation', 'login']);
+const wrapped = new Set(['delegation', 'login', 'credit']);
 
 /** What is signed or hashed. */
 export function hashed(type, fields) {

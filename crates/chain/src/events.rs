@@ -13,7 +13,7 @@ use subxt::ext::scale_decode::DecodeAsType;
 use subxt::metadata::ArcMetadata;
 
 use crate::link::Fault;
-use crate::rail::{ChannelNews, News, RailError, SettleRefused, TransferNews};
+use crate::rail::{ChannelNews, News, RailError, RailKind, SettleRefused, TransferNews};
 
 #[derive(DecodeAsType)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
@@ -156,6 +156,8 @@ pub(crate) type ByTransaction = BTreeMap<Option<u32>, Effects>;
 pub(crate) struct Reading {
     pub genesis: Genesis,
     pub asset: AssetId,
+    /// Channels are the escrow's alone, on whatever chain.
+    pub kind: RailKind,
 }
 
 impl Reading {
@@ -189,7 +191,7 @@ impl Reading {
         effects: &mut Effects,
     ) -> Result<(), Fault> {
         match (event.pallet_name(), event.event_name()) {
-            ("Escrow", name) => {
+            ("Escrow", name) if self.kind == RailKind::Escrow => {
                 if let Some(news) = self.channel_news(event, name)? {
                     effects.news.channels.push(news);
                 } else if name == "SettleRefused" {

@@ -95,7 +95,7 @@ impl Shared {
         let stall_after = Duration::from_millis(settings.stalled_after_ms);
         let follower = tokio::spawn(heads::follow(endpoints.clone(), sender, stall_after));
         Ok(Arc::new(Self {
-            blocks: Blocks::new(Reading { genesis: info.genesis, asset }),
+            blocks: Blocks::new(Reading { genesis: info.genesis, asset, kind }),
             info,
             nonces: Nonces::default(),
             give_up_after: Duration::from_millis(settings.give_up_after_ms),

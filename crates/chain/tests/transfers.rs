@@ -4,7 +4,9 @@ mod world;
 
 use devchain::Config;
 use pay::{Amount, AssetId, ChannelId, KeyScheme};
-use tickcast_chain::{BlockRef, Call, Rail as _, RailError, RailKind, TransferNews, TransferRail, Update};
+use tickcast_chain::{
+    BlockRef, Call, EscrowRail, Rail as _, RailError, RailKind, TransferNews, TransferRail, Update,
+};
 use world::*;
 
 #[tokio::test]
@@ -26,6 +28,28 @@ async fn a_payee_sees_what_came_in_and_from_whom() {
         }
     };
     assert_eq!(news.transfers, [TransferNews { from: account(&alice), to: bob, amount }]);
+    assert_eq!(news.channels, []);
+}
+
+#[tokio::test]
+async fn a_payee_that_lives_by_transfers_is_told_of_no_channel() {
+    let devchain = start(Config::at_once()).await;
+    let (rail, escrow) = (
+        TransferRail::connect(settings(&[devchain.url()])).await.unwrap(),
+        EscrowRail::connect(settings(&[devchain.url()])).await.unwrap(),
+    );
+    let mut updates = rail.watch(Some(BlockRef { number: 0, hash: devchain.genesis() }));
+    let alice = person(0);
+    let call = open(terms(&devchain, &alice, KeyScheme::Sr25519, 1), UNIT);
+    let opened = in_time(escrow.submit(call, alice)).await.unwrap();
+    assert_eq!(opened.news.channels.len(), 1);
+    let news = loop {
+        if let Update::Final { news, block, .. } = next(&mut updates).await
+            && block == opened.block
+        {
+            break news;
+        }
+    };
     assert_eq!(news.channels, []);
 }
 

@@ -260,13 +260,17 @@ fn told_channel(act: &Act, terms: &ChannelTerms, context: &Context<'_>) -> Told 
             .line("cap", unit.exactly(*at_most)),
         _ => Told::new("Use a payment channel"),
     };
-    let window_s = terms.dispute_window_ms.div_ceil(1_000);
+    let binding = if terms.is_credit() {
+        ("paid by", "transfers from the account while you watch, up to the cap, without asking again".to_owned())
+    } else {
+        ("dispute window", format!("{} s", terms.dispute_window_ms.div_ceil(1_000)))
+    };
     told.line("payee", context.who(&terms.payee))
         .line("payer", context.who(&terms.payer))
         .line("asset", asset_text(terms.asset))
         .line("node's key", key_text(&terms.node))
         .line("session key", key_text(&terms.session))
-        .line("dispute window", format!("{window_s} s"))
+        .line(binding.0, binding.1)
         .line("channel", terms.id().to_string())
         .line("chain", context.chain(terms.genesis))
 }

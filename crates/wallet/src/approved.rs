@@ -59,8 +59,11 @@ impl Approved {
                 };
                 is_transaction(bytes, &[asset, exactly(&to.account.0), number(*amount)], &genesis.0)
             }
-            // The session key's.
-            Act::CooperativeClose { .. } | Act::Watch { .. } => false,
+            // What lets the session key speak for the account, where no chain binds the two; the rest is that key's.
+            Act::Watch { terms, .. } => {
+                terms.is_credit() && terms.payer == self.key.public().account() && bytes == terms.id_bytes()
+            }
+            Act::CooperativeClose { .. } => false,
         }
     }
 }

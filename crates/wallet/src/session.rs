@@ -102,8 +102,9 @@ impl Session {
         let caps = book.caps(terms.genesis, terms.asset);
         let others = Spending::of_others(&self.store, &self.record, day(now))?;
         self.progress.begin_day(day(now));
-        let ceiling =
-            ceiling(&self.progress, &caps, &others, self.record.deposit, self.began_at, wanted, day(now));
+        // Nothing is locked for a credit account: its record's deposit is what was transferred so far.
+        let deposit = if terms.is_credit() { Amount::MAX } else { self.record.deposit };
+        let ceiling = ceiling(&self.progress, &caps, &others, deposit, self.began_at, wanted, day(now));
         self.progress.ceiling = ceiling;
         self.store.write_progress(self.id, &self.progress)?;
         self.key.set_ceiling(ceiling);

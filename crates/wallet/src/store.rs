@@ -78,7 +78,7 @@ impl Folder {
     }
 
     /// `None` where there is no such file.
-    pub(crate) fn read(&self, name: &Path, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn read(&self, name: &Path, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path.join(name);
         let file = match File::open(&path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -90,7 +90,7 @@ impl Folder {
     }
 
     /// All of it or nothing, and durable once this returns. One writer at a time: the caller holds a lock.
-    pub(crate) fn write(&self, name: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    pub fn write(&self, name: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path.join(name);
         let mut unfinished = path.clone().into_os_string();
         unfinished.push(UNFINISHED);

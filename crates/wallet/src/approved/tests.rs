@@ -1,5 +1,8 @@
 use pay::login::Host;
-use pay::{AccountId, ChannelTerms, Delegation, Genesis, KeyScheme, Signed, Tick, UnixMillis, Voucher};
+use pay::{
+    AccountId, ChannelTerms, CreditTerms, Delegation, Genesis, KeyScheme, Price, Signed, Tick, UnixMillis,
+    Voucher,
+};
 
 use super::*;
 use crate::address::Address;
@@ -123,6 +126,23 @@ fn an_opening_is_signed_with_every_term_that_was_approved() {
     let foreign = ChannelTerms { payer: AccountId([8; 32]), ..terms };
     let signer = approved(Act::Open { terms: foreign, deposit, expires_at: UnixMillis(77) });
     assert!(signer.sign(&call(deposit)).is_err());
+}
+
+#[test]
+fn watching_on_credit_lets_its_own_session_key_speak_and_no_channel_is_opened_by_it() {
+    let channel = terms();
+    let credit = ChannelTerms { dispute_window_ms: 0, ..channel };
+    let watch = |terms| {
+        let price = Price::new(Amount::new(1)).unwrap();
+        approved(Act::Watch { terms, price, at_most: Amount::new(10) })
+    };
+    let opening = |terms| CreditTerms::try_from(terms).unwrap();
+    Signed::sign(opening(credit), &watch(credit)).unwrap().verify_payer().unwrap();
+    let other = ChannelTerms { session: key().public(), ..credit };
+    assert!(Signed::sign(opening(other), &watch(credit)).is_err());
+    let foreign = ChannelTerms { payer: AccountId([8; 32]), ..credit };
+    assert!(Signed::sign(opening(foreign), &watch(foreign)).is_err());
+    assert!(watch(channel).sign(&channel.id_bytes()).is_err());
 }
 
 #[test]

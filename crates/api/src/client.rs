@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use pay::{Delegation, Signed, Signer};
+use pay::{CreditTerms, Delegation, Signed, Signer};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::pay::{
-    ChallengeAnswer, ChallengeRequest, DelegationRequest, JoinRequest, Joined, LoggedIn, LoginRequest,
-    OfferInfo, PayInfo, PaymentRequired, PriceTier, PricesRequest, Signaling, WireHex,
+    ChallengeAnswer, ChallengeRequest, CreditAccount, CreditRequest, DelegationRequest, JoinRequest, Joined,
+    LoggedIn, LoginRequest, OfferInfo, PayInfo, PaymentRequired, PriceTier, PricesRequest, SessionChannel,
+    Signaling, WireHex,
 };
 use crate::problem::Problem;
 use crate::stream::{CreateStream, CreatedStream, StreamInfo};
@@ -124,6 +125,16 @@ impl Client {
         done(request.send().await?).await
     }
 
+    /// Opens the credit account that the payer signed, or asks how it stands.
+    pub async fn open_credit(
+        &self,
+        payer: &LoggedIn,
+        opening: &Signed<CreditTerms>,
+    ) -> Result<CreditAccount, ClientError> {
+        let request = CreditRequest { opening: WireHex(*opening) };
+        self.post("/api/pay/credit", Some(&payer.token), &request).await
+    }
+
     /// New prices for a paid stream: new offers, which viewers may take or leave.
     pub async fn set_prices(
         &self,
@@ -146,6 +157,11 @@ impl Client {
     ) -> Result<Joined, ClientError> {
         let token = viewer.map(|viewer| viewer.token.as_str());
         self.post(&format!("/api/stream/{playback_id}/join"), token, request).await
+    }
+
+    /// The channels that may be paid from by the session key that logged in.
+    pub async fn session_channels(&self, key: &LoggedIn) -> Result<Vec<SessionChannel>, ClientError> {
+        json(self.request(Method::GET, "/api/pay/channels", Some(&key.token)).send().await?).await
     }
 
     pub async fn signaling(&self, playback_id: &str) -> Result<Signaling, ClientError> {

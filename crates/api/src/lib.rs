@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod client;
+pub mod ipfs;
 pub mod pay;
 pub mod problem;
 pub mod session;

@@ -5,8 +5,8 @@ mod wire_hex;
 
 use pay::login::Host;
 use pay::{
-    Amount, AssetId, ChannelId, Delegation, Genesis, LoginChallenge, Price, PublicKey, PublishedOffer,
-    Signature, Signed, UnixMillis,
+    Amount, AssetId, ChannelId, ChannelTerms, CreditTerms, Delegation, Genesis, LoginChallenge, Price,
+    PublicKey, PublishedOffer, Signature, Signed, UnixMillis,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,40 @@ pub struct PayInfo {
     pub endpoints: Vec<String>,
     /// A channel whose dispute window is shorter is not served.
     pub dispute_window_ms: u64,
+    /// Where vouchers are paid by transfers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<CreditInfo>,
+}
+
+/// How far a viewer is trusted where nothing is locked. Amounts are in smallest units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CreditInfo {
+    /// What may be owed to one creator: nothing is sent beyond it.
+    pub window: Amount,
+    /// The least that is worth a transfer.
+    pub least: Amount,
+    /// How long a transfer takes until it counts.
+    pub finality_s: u64,
+}
+
+/// `POST /api/pay/credit`, by the payer: opens a credit account, or asks how it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreditRequest {
+    pub opening: WireHex<Signed<CreditTerms>>,
+}
+
+/// Its answer: a credit account as the node has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CreditAccount {
+    pub channel: ChannelId,
+    /// The payer's transfers to the payee in the final blocks after this one count.
+    pub since: u32,
+    pub window: Amount,
+    /// Transferred so far, in final blocks.
+    pub paid: Amount,
+    /// Signed for so far.
+    pub accepted: Amount,
 }
 
 /// `POST /api/login/challenge`.
@@ -159,6 +193,17 @@ pub struct JoinRequest {
     /// What a paid stream is paid from: of the account that asks, to the stream's creator, at this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChannelId>,
+}
+
+/// Of `GET /api/pay/channels`: a channel that pays for something still, of whose session key the login is. A page that has
+/// only such a key learns by it what a wallet opened for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionChannel {
+    pub terms: WireHex<ChannelTerms>,
+    pub deposit: Amount,
+    /// Signed for, and stored.
+    pub spent: Amount,
+    pub expires_at: UnixMillis,
 }
 
 /// Where to watch. Only a paid stream has a token and a pay socket.

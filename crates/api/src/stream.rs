@@ -105,6 +105,9 @@ pub struct StreamInfo {
     /// Of a paid stream, lowest tier first; a free one has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<OfferInfo>,
+    /// Of a paid stream: the content id of what it says of itself, which the node serves under `/ipfs/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
 }
 
 #[cfg(test)]

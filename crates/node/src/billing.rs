@@ -6,13 +6,16 @@ mod cashier;
 mod catalogue;
 mod chain_config;
 mod clock;
+mod credit;
 mod hot_key;
 mod journal;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod log;
 mod logins;
 mod meter_inbox;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod throttle;
 mod tickets;
 mod till;
@@ -35,11 +38,12 @@ pub use cashier::{Cashier, CashierHandle, Input, SAYINGS, Saying};
 pub use catalogue::{Catalogue, NoOffers, Priced};
 pub use chain_config::ChainConfig;
 pub use clock::PayClock;
+pub use credit::Credit;
 pub use hot_key::HotKeyError;
 pub use logins::{Logins, Person};
 pub use throttle::Throttle;
 pub use tickets::{Ticket, Tickets};
-pub use till::{ConnId, Party, Unable};
+pub use till::{ConnId, CreditStanding, PageChannel, Party, Unable};
 
 use cashier::Payout;
 use journal::Journal;
@@ -61,6 +65,13 @@ pub enum BillingError {
         "the data folder's payments are of another chain than the one that is set: give that chain a folder of its own"
     )]
     OtherChain,
+    #[error("the chain does not say what a transfer costs: {0}")]
+    Fee(#[source] chain::RailError),
+    #[error(
+        "chain.credit_window is {set}, which is less than ten transfers cost, or than an account has to hold: set {least} \
+         at least, and as much more as is watched until a transfer is final"
+    )]
+    CreditWindow { set: pay::Amount, least: pay::Amount },
     #[error(
         "a payer's ledger cannot be read: {0}. Nothing is served until it is restored, or the payer's debt is forgiven"
     )]
@@ -87,6 +98,8 @@ pub struct Paid {
     pub config: ChainConfig,
     pub catalogue: Catalogue,
     pub cashier: CashierHandle,
+    /// Where nothing is locked.
+    pub credit: Option<Credit>,
 }
 
 impl Billing {
@@ -147,6 +160,10 @@ impl Paid {
         clock: &PayClock,
     ) -> Result<(Self, Cashier), BillingError> {
         let info = rail.info();
+        let credit = match info.kind {
+            chain::RailKind::Escrow => None,
+            chain::RailKind::Transfer => Some(Credit::of(rail.as_ref(), &config, key).await?),
+        };
         let (genesis, asset) = (info.genesis, info.asset);
         let rules = Rules {
             ledger: config.ledger(),
@@ -154,6 +171,7 @@ impl Paid {
             asset,
             dispute_window_ms: config.dispute_window_ms(),
             settles: info.kind == chain::RailKind::Escrow,
+            credit: credit.map(|credit| credit.window),
             settle_idle_ms: config.settle_idle_s * 1_000,
             settle_at_least: config.settle_at_least,
         };
@@ -171,7 +189,7 @@ impl Paid {
         let (cashier, handle) = Cashier::new(till, (journal, clock.clone()), sfu, updates, payout);
         let offer_ms = config.offer_s * 1_000;
         let catalogue = Catalogue::new(store, Arc::clone(key), clock.clone(), (genesis, asset), offer_ms);
-        Ok((Self { rail, config, catalogue, cashier: handle }, cashier))
+        Ok((Self { rail, config, catalogue, cashier: handle, credit }, cashier))
     }
 
     /// Renews offers until the task is aborted.

@@ -1,8 +1,11 @@
 //! The HTTP side: API, WHIP, WHEP, LL-HLS and the pages, on one router.
 
 mod connection;
+mod credit;
 mod hls;
+mod ipfs;
 mod links;
+mod page;
 mod pages;
 mod pay;
 mod pay_socket;
@@ -46,8 +49,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/stream/{playback_id}/signaling", get(pay::signaling))
         .route("/api/stream/{playback_id}/pay", get(pay_socket::open))
         .route("/api/pay", get(pay::info))
+        .route("/api/pay/channels", get(page::channels))
+        .route("/api/pay/credit", post(credit::open))
         .route("/api/login/challenge", post(pay::challenge))
         .route("/api/login", post(pay::login))
+        .route("/ipfs/{cid}", get(ipfs::show))
         .route("/whip", post(session::whip).options(session::describe))
         .route("/whep/{playback_id}", post(session::whep).options(session::describe))
         .route(

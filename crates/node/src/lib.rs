@@ -12,6 +12,7 @@ mod http;
 mod id;
 mod media_events;
 mod places;
+mod records;
 mod rtmp_server;
 mod server;
 mod session;
@@ -19,6 +20,8 @@ mod store;
 mod stream;
 mod transcode;
 
+#[cfg(feature = "load")]
+pub use billing::load;
 pub use billing::{AuditError, AuditReport, BillingError, ChainConfig, audit};
 pub use config::{ConfigError, NodeConfig};
 pub use server::{Addresses, Node, NodeError};

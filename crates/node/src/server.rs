@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use api::ipfs::Ipfs;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -13,6 +14,7 @@ use crate::config::NodeConfig;
 use crate::descriptors::{self, Shares};
 use crate::door::Door;
 use crate::places::Places;
+use crate::records::Records;
 use crate::store::{Store, StoreError};
 use crate::{http, media_events, rtmp_server};
 
@@ -111,6 +113,7 @@ impl Node {
         if let Some(cashier) = cashier {
             tasks.spawn(cashier.run());
             tasks.spawn(renew(Arc::clone(&app)));
+            tasks.spawn(record(Arc::clone(&app)));
         }
         Ok(Self { app, addresses, tasks, _sfu: sfu, _lock: lock })
     }
@@ -151,6 +154,19 @@ async fn renew(app: Arc<App>) {
     if let Some(paid) = app.billing().paid() {
         paid.renew().await;
     }
+}
+
+/// Keeps what streams say of themselves, and records it on chain.
+async fn record(app: Arc<App>) {
+    let (billing, store) = (app.billing(), app.store().clone());
+    let Some(paid) = billing.paid().filter(|paid| paid.config.record_streams) else { return };
+    let ipfs = match paid.config.ipfs_api.as_str() {
+        "" => None,
+        // The settings were looked at before.
+        url => Ipfs::new(url).ok(),
+    };
+    let (rail, key, clock) = (Arc::clone(&paid.rail), Arc::clone(&billing.key), billing.clock.clone());
+    Records { store, rail, key, clock, ipfs }.run().await;
 }
 
 /// Makes the data folder and takes it for this process. The lock goes with the file, however the process ends.

@@ -1,6 +1,7 @@
 //! The database: streams, broadcasts and viewers. SQLite in WAL mode.
 
 mod pricing;
+mod records;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -14,6 +15,8 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::id::{PlaybackId, StreamKey};
+
+pub use records::{Told, Untold};
 
 #[derive(Debug, Error)]
 pub enum StoreError {

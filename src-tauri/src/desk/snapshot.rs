@@ -184,6 +184,7 @@ mod tests {
             hls_url: String::new(),
             started_at: Some("2026-01-01T00:00:00Z".into()),
             offers: Vec::new(),
+            metadata: None,
         };
         Stream::new(info, "http://127.0.0.1:8080")
     }

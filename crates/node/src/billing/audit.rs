@@ -2,6 +2,7 @@
 //! agrees to the unit. It changes nothing, and may run beside the node.
 
 mod books;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use super::log::row_hash;
 use crate::store::{StoreError, options};
 use books::Books;
+use transfers::Transfers;
 
 #[derive(Debug, Error)]
 pub enum AuditError {
@@ -38,6 +40,8 @@ pub struct AuditReport {
     pub channels: u64,
     pub vouchers: u64,
     pub receipts: u64,
+    /// That were counted on credit accounts.
+    pub transfers: u64,
     pub log_rows: u64,
     /// Paid seconds.
     pub ticks: u64,
@@ -73,15 +77,20 @@ pub async fn audit(folder: &Path, rail: Option<Arc<dyn Rail>>) -> Result<AuditRe
     check_log(&mut tx, &mut report).await?;
     let books = Books::read(&mut tx, &mut report).await?;
     check_totals(&mut tx, &books, &mut report).await?;
+    let transfers = Transfers::read(&mut tx, &books, &mut report).await?;
     tx.rollback().await?;
     pool.close().await;
     for (id, channel) in books.channels() {
         report.accepted = report.accepted.checked_add(channel.accepted()).unwrap_or(Amount::MAX);
         let settled = match &rail {
+            _ if channel.state.terms().is_credit() => channel.state.finalized().settled(),
             Some(rail) => against_chain(*id, channel, rail.channel(*id).await?, &mut report),
             None => channel.state.finalized().settled(),
         };
         report.settled = report.settled.checked_add(settled).unwrap_or(Amount::MAX);
+    }
+    if let Some(rail) = &rail {
+        transfers.against_chain(rail.as_ref(), &mut report).await?;
     }
     report.is_chain_asked = rail.is_some();
     Ok(report)

@@ -12,7 +12,7 @@ use api::pay::SessionBegin;
 use chain::{ChannelState, Update};
 use pay::ledger::verify_all;
 use pay::message::{ToNode, ToViewer};
-use pay::{ChannelId, Price, Refusal};
+use pay::{ChannelId, CreditTerms, Price, PublicKey, Refusal, Signed};
 use sfu::SfuHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -23,7 +23,7 @@ use super::clock::PayClock;
 use super::journal::Journal;
 use super::meter_inbox::MeterInbox;
 use super::tickets::Ticket;
-use super::till::{ConnId, Effect, Party, Till, Unable};
+use super::till::{ConnId, CreditStanding, Effect, PageChannel, Party, Till, Unable};
 
 pub use payout::Payout;
 
@@ -64,6 +64,19 @@ pub enum Input {
         least: Price,
         reply: oneshot::Sender<Result<(), Unable>>,
     },
+    OfSession {
+        session: PublicKey,
+        reply: oneshot::Sender<Vec<PageChannel>>,
+    },
+    /// How a credit account stands; none that is not known.
+    Credit {
+        channel: ChannelId,
+        reply: oneshot::Sender<Option<CreditStanding>>,
+    },
+    OpenCredit {
+        opening: Box<Signed<CreditTerms>>,
+        reply: oneshot::Sender<Result<CreditStanding, Unable>>,
+    },
     /// The node ends: what was reserved and not sent is given back.
     End {
         done: oneshot::Sender<()>,
@@ -103,6 +116,26 @@ impl CashierHandle {
         let (reply, answer) = oneshot::channel();
         self.tell(Input::Able { party, channel, least, reply }).await;
         answer.await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
+    }
+
+    pub async fn credit(&self, channel: ChannelId) -> Option<CreditStanding> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Credit { channel, reply }).await;
+        answer.await.ok().flatten()
+    }
+
+    pub async fn open_credit(&self, opening: Signed<CreditTerms>) -> Result<CreditStanding, Unable> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::OpenCredit { opening: Box::new(opening), reply }).await;
+        answer.await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
+    }
+
+    /// The channels that a page's session key may pay from.
+    pub async fn of_session(&self, session: PublicKey) -> Vec<PageChannel> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::OfSession { session, reply }).await;
+        // A cashier that has ended knows none.
+        answer.await.unwrap_or_default()
     }
 
     pub async fn end(&self) {
@@ -221,6 +254,15 @@ impl Cashier {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.till.is_able(party, channel, least, now));
             }
+            Input::Credit { channel, reply } => {
+                let _ = reply.send(self.till.credit(channel));
+            }
+            Input::OpenCredit { opening, reply } => {
+                let _ = reply.send(self.till.open_credit(&opening));
+            }
+            Input::OfSession { session, reply } => {
+                let _ = reply.send(self.till.of_session(&session, now));
+            }
             // Taken by whoever reads the queue.
             Input::End { .. } => {}
         }
@@ -244,6 +286,7 @@ impl Cashier {
             }
             Some(Update::Final { block, time, news }) => {
                 self.clock.block(time);
+                self.till.transferred(block, &news.transfers, self.clock.now());
                 self.till.finalized(block, &news.channels, self.clock.now());
                 self.payout.block(block.number);
             }

@@ -29,6 +29,14 @@ pub struct ChainConfig {
     pub settle_idle_s: u64,
     /// Less than this is not worth a fee, unless the channel ends.
     pub settle_at_least: Amount,
+    /// On a chain without the escrow: how much a viewer may owe a creator, and so what a creator can lose to it.
+    pub credit_window: Amount,
+    /// There: how long a transfer takes to be final, with some seconds to spare.
+    pub finality_s: u64,
+    /// Whether paid streams, and each change of them, are recorded on chain. Each costs the node a fee.
+    pub record_streams: bool,
+    /// The RPC address of an IPFS node that is to have what is recorded; empty: none.
+    pub ipfs_api: String,
 }
 
 impl Default for ChainConfig {
@@ -45,6 +53,10 @@ impl Default for ChainConfig {
             settle_after_s: 3_600,
             settle_idle_s: 5,
             settle_at_least: Amount::new(1),
+            credit_window: Amount::ZERO,
+            finality_s: 30,
+            record_streams: true,
+            ipfs_api: String::new(),
         }
     }
 }
@@ -64,15 +76,24 @@ impl ChainConfig {
         let is_endpoint =
             |url: &String| (url.starts_with("ws://") || url.starts_with("wss://")) && url.is_ascii();
         let is_host = self.login_host.is_empty() || pay::login::Host::new(&self.login_host).is_ok();
+        let is_ipfs = self.ipfs_api.is_empty() || api::ipfs::Ipfs::new(&self.ipfs_api).is_ok();
         let days = |seconds: u64| seconds <= 365 * 86_400;
         if self.endpoints.is_empty() || !self.endpoints.iter().all(is_endpoint) {
             Some("chain.endpoints are addresses that begin with ws:// or wss://, at least one")
         } else if !is_host {
             Some("chain.login_host is a host and a port in lower case, as in live.example.org:443")
+        } else if !is_ipfs {
+            Some("chain.ipfs_api is the address of an IPFS node's RPC, as in http://127.0.0.1:5001, or empty")
         } else if !(60..=86_400).contains(&self.offer_s) {
             Some("chain.offer_s is between a minute and a day")
         } else if !days(self.dispute_window_s) || !days(self.settle_after_s) || !days(self.settle_idle_s) {
             Some("chain: no time is longer than a year")
+        } else if self.rail == RailKind::Transfer && self.credit_window.is_zero() {
+            Some(
+                "chain.credit_window says what a viewer may owe where nothing is locked: set it, in smallest units",
+            )
+        } else if !(1..=3_600).contains(&self.finality_s) {
+            Some("chain.finality_s is between a second and an hour")
         } else {
             None
         }
@@ -105,6 +126,6 @@ mod tests {
         let read: NodeConfig = toml::from_str(&format!("[chain]\n{}", keys.join("\n"))).unwrap();
         let genesis = Some(Genesis([0; 32]));
         assert_eq!(read.chain, Some(ChainConfig { genesis, ..ChainConfig::default() }));
-        assert_eq!(keys.len(), 11);
+        assert_eq!(keys.len(), 15);
     }
 }

@@ -1,9 +1,11 @@
 //! What must be durable before anything is answered: ledgers, vouchers, receipts, channels and settlements, many in one
 //! transaction. On a connection of its own, which waits for the disk.
 
+mod credits;
 mod read;
 mod settlements;
 
+pub use credits::{CreditRow, TransferRow, read_credits, read_transfers};
 pub use read::{Loaded, OpenSettlement, bytes};
 pub use settlements::{Intent, Outcome, SettleKind, Transaction};
 
@@ -25,6 +27,8 @@ use crate::store::{StoreError, now_text, options};
 #[derive(Debug, Default)]
 pub struct Unit {
     pub channels: Vec<ChannelRow>,
+    pub credits: Vec<CreditRow>,
+    pub transfers: Vec<TransferRow>,
     pub cursor: Option<Cursor>,
     pub ledger: Option<LedgerRow>,
     pub voucher: Option<Signed<Voucher>>,
@@ -149,6 +153,12 @@ async fn finish<T>(
 async fn write(connection: &mut SqliteConnection, unit: &Unit, now: UnixMillis) -> Result<(), StoreError> {
     for row in &unit.channels {
         write_channel(connection, row).await?;
+    }
+    for row in &unit.credits {
+        credits::write_credit(connection, row).await?;
+    }
+    for row in &unit.transfers {
+        credits::write_transfer(connection, row).await?;
     }
     if let Some(ledger) = &unit.ledger {
         write_ledger(connection, ledger).await?;

@@ -1,6 +1,8 @@
 //! A node in process, a chain and clients; only the seconds that the media plane counts are told, not played.
 
-mod world;
+mod credit;
+mod page;
+pub mod world;
 
 use api::pay::PAY_SUBPROTOCOL;
 use api::{ClientError, CreateStream, JoinRequest, SessionClient};

@@ -2,6 +2,8 @@
 //! out; it knows no socket, no database and no clock.
 
 mod accounts;
+mod by_session;
+mod credits;
 mod gate;
 mod sessions;
 mod settling;
@@ -13,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::pay::SessionBegin;
+use chain::BlockRef;
 use media::RenditionName;
 use pay::ledger::{Examined, Verified};
 use pay::message::ToViewer;
@@ -20,15 +23,18 @@ use pay::{
     AccountId, Amount, AssetId, ChannelId, Genesis, Keypair, LedgerConfig, PublicKey, Refusal, Signer,
 };
 
-use super::journal::Cursor;
+use super::journal::{CreditRow, Cursor, TransferRow};
 use super::log::Act;
 use super::tickets::{ByTicket, TicketId};
 
 pub use accounts::Unable;
+pub use by_session::PageChannel;
+pub use credits::CreditStanding;
 pub use gate::MeterNews;
 pub use settling::{Due, DueClose, reason_text};
 
 use accounts::Account;
+use by_session::BySession;
 use sessions::{Conn, Session};
 use storing::Staged;
 
@@ -88,6 +94,8 @@ pub struct Rules {
     pub dispute_window_ms: u64,
     /// Whether the node redeems vouchers itself.
     pub settles: bool,
+    /// Where nothing is locked: what each payer may owe each payee.
+    pub credit: Option<Amount>,
     pub settle_idle_ms: u64,
     pub settle_at_least: Amount,
 }
@@ -98,8 +106,14 @@ pub struct Till {
     accounts: BTreeMap<Party, Account>,
     /// Of every channel that is known, used or not.
     channels: BTreeMap<ChannelId, Party>,
+    by_session: BySession,
     /// Left for another one: what was paid on them is in no book any more.
     retired: BTreeSet<ChannelId>,
+    /// Credit accounts, with the block from which on transfers count.
+    credits: BTreeMap<ChannelId, BlockRef>,
+    /// To be stored, as what follows.
+    openings: Vec<CreditRow>,
+    transfers: Vec<TransferRow>,
     /// Those of which blocks tell that are not final.
     pending: BTreeSet<ChannelId>,
     sessions: ByTicket<Session>,
@@ -112,6 +126,8 @@ pub struct Till {
     /// Channels whose rows are older than what is known of them.
     dirty: BTreeSet<ChannelId>,
     cursor: Option<Cursor>,
+    /// The last final block that was read.
+    newest: Option<BlockRef>,
     /// The number of the last block that was kept as read.
     kept: Option<u32>,
     acts: Vec<Act>,
@@ -136,7 +152,11 @@ impl Till {
             signer,
             accounts: BTreeMap::new(),
             channels: BTreeMap::new(),
+            by_session: BySession::default(),
             retired: BTreeSet::new(),
+            credits: BTreeMap::new(),
+            openings: Vec::new(),
+            transfers: Vec::new(),
             pending: BTreeSet::new(),
             sessions: BTreeMap::new(),
             conns: BTreeMap::new(),
@@ -146,6 +166,7 @@ impl Till {
             storing: Vec::new(),
             dirty: BTreeSet::new(),
             cursor: None,
+            newest: None,
             kept: None,
             acts: Vec::new(),
             effects: Vec::new(),

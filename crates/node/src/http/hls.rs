@@ -94,12 +94,8 @@ async fn waiting<T>(stream: &StreamHandle, mut look: impl FnMut() -> Option<T>) 
 }
 
 fn live(app: &App, id: &PlaybackId) -> Result<StreamHandle, Refusal> {
-    // A stream's task may run before its first broadcast; after the last one its files stay for a while.
-    let stream = app.running(id).filter(|stream| stream.hls.has_begun()).ok_or_else(|| {
-        Refusal::new(StatusCode::NOT_FOUND, "not_live", "The stream is not live.")
-            .with_detail("Try again when the broadcast has begun.")
-    })?;
-    if stream.row.is_paid {
+    let running = app.running(id);
+    if running.as_ref().is_some_and(|stream| stream.row.is_paid) {
         // Seconds of segments are not counted for anybody yet.
         return Err(Refusal::new(
             StatusCode::PAYMENT_REQUIRED,
@@ -108,7 +104,11 @@ fn live(app: &App, id: &PlaybackId) -> Result<StreamHandle, Refusal> {
         )
         .with_detail("Join it, and play it by WHEP with the viewer token."));
     }
-    Ok(stream)
+    // A stream's task may run before its first broadcast; after the last one its files stay for a while.
+    running.filter(|stream| stream.hls.has_begun()).ok_or_else(|| {
+        Refusal::new(StatusCode::NOT_FOUND, "not_live", "The stream is not live.")
+            .with_detail("Try again when the broadcast has begun.")
+    })
 }
 
 fn no_such_file() -> Refusal {

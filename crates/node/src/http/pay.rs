@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::pay::{
-    ChallengeAnswer, ChallengeRequest, DelegationRequest, LoginRequest, PricesRequest, RailDescription,
-    RailKind, Signaling, TIERS_MAX, VIEWER_ID_MAX,
+    ChallengeAnswer, ChallengeRequest, CreditInfo, DelegationRequest, LoginRequest, PricesRequest,
+    RailDescription, RailKind, Signaling, TIERS_MAX, VIEWER_ID_MAX,
 };
 use api::{JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaymentRequired, PriceTier, Problem, WireHex};
 use axum::Json;
@@ -19,19 +19,21 @@ use pay::login::{Host, LoginError};
 use pay::{AccountId, ChannelId, Delegation, Offer, Signed, Signer};
 use serde_json::json;
 
+use super::credit::solvent;
 use super::links::Links;
+use super::page::payer;
 use super::refusal::Refusal;
 use super::session::bearer_text;
 use crate::app::App;
 use crate::billing::log::Act;
-use crate::billing::{Input, NoOffers, Paid, Party, Person, Priced, Throttle, Unable};
+use crate::billing::{Credit, Input, NoOffers, Paid, Party, Person, Priced, Throttle, Unable};
 use crate::id::PlaybackId;
 use crate::store::StreamRow;
 
 /// A chain that has not said by then whether it knows a channel is asked again by the next join.
-const CHAIN_TIME: Duration = Duration::from_secs(4);
+pub const CHAIN_TIME: Duration = Duration::from_secs(4);
 
-type Taken<T> = Result<Json<T>, JsonRejection>;
+pub type Taken<T> = Result<Json<T>, JsonRejection>;
 
 /// How this node is paid, and by what name people log in.
 pub async fn info(
@@ -62,6 +64,11 @@ pub async fn info(
         host: login_host(&app, &headers, peer)?,
         endpoints: paid.map(|paid| paid.config.endpoints.clone()).unwrap_or_default(),
         dispute_window_ms: paid.map_or(0, |paid| paid.config.dispute_window_ms()),
+        credit: paid.and_then(|paid| paid.credit).map(|Credit { window, least, finality_s }| CreditInfo {
+            window,
+            least,
+            finality_s,
+        }),
     }))
 }
 
@@ -146,8 +153,8 @@ pub async fn set_prices(
             "A stream is free or paid from its beginning on: make another one.",
         ));
     }
-    check_prices(&prices)?;
     let paid = paid(&app)?;
+    check_prices(&prices, paid)?;
     let detail = json!({ "stream": row.playback_id.as_str(), "prices": prices });
     let now = app.billing().clock.now();
     app.store().set_prices(row.id, &prices, (Act::new("stream.priced", detail), now)).await?;
@@ -186,11 +193,12 @@ pub async fn join(
     let paid = paid(&app)?;
     let person = person(&app, &headers)?;
     let priced = paid.catalogue.offers(&row).await.map_err(not_offered)?;
-    if let Err(why) = able(&app, paid, &person, &priced, channel).await {
+    let account = payer(paid, &person, channel).await;
+    if let Err(why) = able(&app, paid, account, &priced, channel).await {
         return Ok(payment_required(&priced, why));
     }
     let viewer = app.store().join(row.id, &viewer_id).await?;
-    let (account, stream) = (person.account.account(), (row.playback_id.clone(), row.id));
+    let stream = (row.playback_id.clone(), row.id);
     let now = app.billing().clock.now();
     let token = app.billing().tickets.issue(account, stream, priced.payee, viewer, now).map_err(|_| {
         Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tokens", "There are too many viewers waiting.")
@@ -232,14 +240,22 @@ pub async fn offers_of(app: &App, row: &StreamRow) -> Vec<OfferInfo> {
 async fn able(
     app: &App,
     paid: &Paid,
-    person: &Person,
+    payer: AccountId,
     priced: &Priced,
     channel: Option<ChannelId>,
 ) -> Result<(), String> {
     let Some(channel) = channel else {
-        return Err("Open a channel to the creator at this node, and name it.".to_owned());
+        return Err(match paid.credit {
+            None => "Open a channel to the creator at this node, and name it.".to_owned(),
+            Some(_) => {
+                "Open a credit account for the creator at POST /api/pay/credit, and name it.".to_owned()
+            }
+        });
     };
-    let party = Party { payer: person.account.account(), payee: priced.payee };
+    if let Some(credit) = paid.credit {
+        solvent(paid, credit, payer).await?;
+    }
+    let party = Party { payer, payee: priced.payee };
     let least = priced.least().ok_or_else(|| "There is no offer in force.".to_owned())?;
     let mut judged = paid.cashier.is_able(party, channel, least).await;
     if judged == Err(Unable::Unknown)
@@ -250,13 +266,15 @@ async fn able(
         paid.cashier.tell(Input::Import(Box::new(state))).await;
         judged = paid.cashier.is_able(party, channel, least).await;
     }
-    judged.map_err(|why| {
-        let mut said = why.to_string();
-        if let Some(first) = said.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-        said + "."
-    })
+    judged.map_err(|why| sentence(&why))
+}
+
+pub fn sentence(why: &Unable) -> String {
+    let mut said = why.to_string();
+    if let Some(first) = said.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    said + "."
 }
 
 fn payment_required(priced: &Priced, why: String) -> Response {
@@ -272,8 +290,13 @@ fn infos(priced: &Priced) -> Vec<OfferInfo> {
 }
 
 /// What a stream may be priced with.
-pub fn check_prices(prices: &[PriceTier]) -> Result<(), Refusal> {
+pub fn check_prices(prices: &[PriceTier], paid: &Paid) -> Result<(), Refusal> {
     let wrong = |title: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_prices", title));
+    if let Some(credit) = paid.credit
+        && !prices.iter().all(|tier| credit.bears(tier.price))
+    {
+        return wrong("A price is so high that the credit window is full before a transfer is final.");
+    }
     let mut tiers: Vec<u8> = prices.iter().map(|tier| tier.tier).collect();
     tiers.sort_unstable();
     tiers.dedup();
@@ -351,7 +374,7 @@ pub fn taken<T>(body: Taken<T>) -> Result<T, Refusal> {
     })
 }
 
-fn pass(throttle: &Throttle, peer: SocketAddr) -> Result<(), Refusal> {
+pub fn pass(throttle: &Throttle, peer: SocketAddr) -> Result<(), Refusal> {
     throttle.pass(peer.ip(), Instant::now()).map_err(|_| {
         Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_often", "This was asked for too often.")
             .with_detail("Try again in a minute.")

@@ -42,8 +42,8 @@ pub async fn create(
     let request = pay::taken(body)?;
     check(&request)?;
     if !request.prices.is_empty() {
-        pay::paid(&app)?;
-        pay::check_prices(&request.prices)?;
+        let paid = pay::paid(&app)?;
+        pay::check_prices(&request.prices, paid)?;
         if creator.is_none() {
             // Says that a login is needed.
             pay::person(&app, &headers)?;
@@ -125,6 +125,8 @@ pub async fn show(
 async fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
     let live = app.live(&row.playback_id).unwrap_or_default();
     let offers = pay::offers_of(app, &row).await;
+    // Whoever wants the stream does not go without it for that.
+    let metadata = if row.is_paid { app.store().record_of(row.id).await.unwrap_or_default() } else { None };
     StreamInfo {
         playback_id: row.playback_id.to_string(),
         title: row.title,
@@ -137,5 +139,6 @@ async fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
         hls_url: links.hls(&row.playback_id),
         started_at: row.started_at,
         offers,
+        metadata,
     }
 }

@@ -22,6 +22,11 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         insert_prices(&mut tx, stream, prices).await?;
+        sqlx::query("UPDATE streams SET updated_at = ?2 WHERE id = ?1")
+            .bind(stream.to_string())
+            .bind(now_text())
+            .execute(&mut *tx)
+            .await?;
         log::append(&mut tx, &act, now).await?;
         tx.commit().await?;
         Ok(())

@@ -5,13 +5,14 @@ use pay::{AccountId, Amount, Channel, ChannelId, Genesis, Wire};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{ChannelRow, Cursor, Journal, LedgerRow, SettleKind};
+use super::{ChannelRow, CreditRow, Cursor, Journal, LedgerRow, SettleKind, read_credits};
 use crate::store::StoreError;
 
 #[derive(Debug, Default)]
 pub struct Loaded {
     pub channels: Vec<ChannelRow>,
     pub ledgers: Vec<LedgerRow>,
+    pub credits: Vec<CreditRow>,
     pub cursor: Option<Cursor>,
     pub open: Vec<OpenSettlement>,
 }
@@ -43,6 +44,7 @@ impl Journal {
         Ok(Loaded {
             channels: channels.iter().map(channel).collect::<Result<_, _>>()?,
             ledgers: ledgers.iter().map(ledger).collect::<Result<_, _>>()?,
+            credits: read_credits(&mut connection).await?,
             cursor: cursor.as_ref().map(cursor_of).transpose()?,
             open: open.iter().map(settlement).collect::<Result<_, _>>()?,
         })

@@ -5,17 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::pay::CreditAccount;
 use api::{
     Client, ClientError, CreateStream, CreatedStream, JoinRequest, Joined, LoggedIn, PriceTier,
     SessionClient, WireHex,
 };
-use chain::{Call, EscrowRail, Rail, Settings, TxSigner};
+use chain::{Call, EscrowRail, Rail, RailKind, Settings, TransferRail, TxSigner};
 use devchain::{Config, Devchain, development_accounts};
 use futures_util::{SinkExt, StreamExt};
 use pay::message::{Started, ToNode, ToViewer};
 use pay::{
-    Amount, AssetId, ChannelTerms, Delegation, KeyScheme, Keypair, Price, Signed, Signer, Tab, Tick,
-    UnixMillis, Wire,
+    AccountId, Amount, AssetId, ChannelTerms, CreditTerms, Delegation, KeyScheme, Keypair, Price, Signed,
+    Signer, Tab, Tick, UnixMillis, Wire,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,6 +35,8 @@ use crate::stream::PublisherKind;
 pub const OFFER: &str = include_str!("../../../../../fuzz/corpus/offer/chromium-watch.sdp");
 pub const PRICE: u128 = 1_000_000;
 pub const DEPOSIT: u128 = 1_000 * PRICE;
+/// A second's price that is worth a transfer.
+pub const DEAR: u128 = UNIT / 10;
 const UNIT: u128 = 1_000_000_000_000;
 const GRACE: u16 = 5;
 const DAY_MS: u64 = 86_400_000;
@@ -73,12 +76,13 @@ pub fn prices(price: u128) -> Vec<PriceTier> {
 pub struct World {
     pub devchain: Devchain,
     /// Of whoever is no node.
-    pub rail: Arc<EscrowRail>,
+    pub rail: Arc<dyn Rail>,
     pub client: Client,
     pub creator: LoggedIn,
     pub stream: CreatedStream,
     node: Option<Node>,
     folder: TempDir,
+    config: NodeConfig,
 }
 
 impl World {
@@ -89,8 +93,27 @@ impl World {
 
     pub async fn on(devchain: Devchain) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let rail = Arc::new(EscrowRail::connect(Settings::new([devchain.url()])).await.expect("it answers"));
-        let node = Node::start(config(folder.path(), &devchain)).await.expect("a node");
+        let rail = EscrowRail::connect(Settings::new([devchain.url()])).await.expect("it answers");
+        let config = config(folder.path(), &devchain);
+        Self::with((devchain, Arc::new(rail)), folder, config, PRICE).await
+    }
+
+    /// A node that is paid by transfers alone, on credit of so many seconds at [`DEAR`].
+    pub async fn on_credit(seconds: u128) -> Self {
+        let devchain = Devchain::start(Config::at_once()).await.expect("a chain");
+        let folder = tempfile::tempdir().expect("a folder");
+        let rail = TransferRail::connect(Settings::new([devchain.url()])).await.expect("it answers");
+        let config = credit_config(folder.path(), &devchain, seconds * DEAR);
+        Self::with((devchain, Arc::new(rail)), folder, config, DEAR).await
+    }
+
+    async fn with(
+        (devchain, rail): (Devchain, Arc<dyn Rail>),
+        folder: TempDir,
+        config: NodeConfig,
+        price: u128,
+    ) -> Self {
+        let node = Node::start(config.clone()).await.expect("a node");
         let client = Client::new(format!("http://{}", node.addresses().http)).expect("an address");
         let info = client.pay_info().await.expect("it is paid");
         let alice: TxSigner = Arc::new(person(ALICE));
@@ -106,9 +129,9 @@ impl World {
         };
         let delegation = Signed::sign(delegation, &person(BOB)).expect("a key in memory signs");
         client.delegate(&creator, &delegation).await.expect("it is delegated");
-        let request = CreateStream { title: "paid".into(), prices: prices(PRICE), ..CreateStream::default() };
+        let request = CreateStream { title: "paid".into(), prices: prices(price), ..CreateStream::default() };
         let stream = client.create_stream_as(&creator, &request).await.expect("a stream");
-        Self { devchain, rail, client, creator, stream, node: Some(node), folder }
+        Self { devchain, rail, client, creator, stream, node: Some(node), folder, config }
     }
 
     pub fn node(&self) -> &Node {
@@ -134,7 +157,7 @@ impl World {
     }
 
     pub async fn start_again(&mut self) {
-        let node = Node::start(config(self.folder.path(), &self.devchain)).await.expect("it starts again");
+        let node = Node::start(self.config.clone()).await.expect("it starts again");
         self.client = Client::new(format!("http://{}", node.addresses().http)).expect("an address");
         self.node = Some(node);
     }
@@ -194,8 +217,17 @@ impl World {
 
 pub fn config(folder: &Path, devchain: &Devchain) -> NodeConfig {
     let endpoints = vec![devchain.url()];
-    let chain = ChainConfig { endpoints, settle_idle_s: 0, ..ChainConfig::default() };
+    let chain = ChainConfig { endpoints, settle_idle_s: 0, record_streams: false, ..ChainConfig::default() };
     NodeConfig { chain: Some(chain), ..NodeConfig::loopback(folder.to_owned()) }
+}
+
+pub fn credit_config(folder: &Path, devchain: &Devchain, window: u128) -> NodeConfig {
+    let mut config = config(folder, devchain);
+    if let Some(chain) = &mut config.chain {
+        chain.rail = RailKind::Transfer;
+        (chain.credit_window, chain.finality_s) = (Amount::new(window), 2);
+    }
+    config
 }
 
 pub struct Viewer {
@@ -220,7 +252,7 @@ impl Viewer {
             node: info.node_key,
             session: session.public(),
             nonce: 0,
-            dispute_window_ms: info.dispute_window_ms,
+            dispute_window_ms: if info.credit.is_some() { 0 } else { info.dispute_window_ms },
         };
         let shown = world.client.stream(&world.stream.playback_id).await.expect("a stream");
         let WireHex(published) = shown.offers[0].published;
@@ -239,6 +271,41 @@ impl Viewer {
         let open = Call::Open { terms: self.terms, deposit: Amount::new(deposit), expires_at };
         let account: TxSigner = self.account.clone();
         world.rail.submit(open, account).await.expect("the payer has enough");
+    }
+
+    /// Opens its credit account, or asks how that stands.
+    pub async fn credit(&self, world: &World) -> Result<CreditAccount, ClientError> {
+        let body = CreditTerms::try_from(self.terms).expect("it is on credit");
+        let opening = Signed::sign(body, self.account.as_ref()).expect("a key in memory signs");
+        let mut answer = world.client.open_credit(&self.login, &opening).await;
+        // Until the node has read a block.
+        let is_early = |answer: &Result<_, ClientError>| matches!(answer, Err(ClientError::Refused(problem)) if problem.code == "not_yet");
+        until(async || {
+            if is_early(&answer) {
+                answer = world.client.open_credit(&self.login, &opening).await;
+            }
+            !is_early(&answer)
+        })
+        .await;
+        answer
+    }
+
+    /// Sends so much by a plain transfer, and waits until it is final.
+    pub async fn transfer(&self, world: &World, to: AccountId, units: u128) {
+        let call = Call::Transfer { to, amount: Amount::new(units) };
+        let account: TxSigner = self.account.clone();
+        world.rail.submit(call, account).await.expect("the payer has enough");
+    }
+
+    /// Until the node has counted so much.
+    pub async fn counted(&self, world: &World, units: u128) -> CreditAccount {
+        let mut standing = None;
+        until(async || {
+            standing = self.credit(world).await.ok();
+            standing.is_some_and(|standing| standing.paid == Amount::new(units))
+        })
+        .await;
+        standing.expect("it was told")
     }
 
     pub async fn join(&self, world: &World, channel: Option<pay::ChannelId>) -> Result<Joined, ClientError> {

@@ -64,8 +64,17 @@ impl Account {
             Phase::Absent => channel.head() == Phase::Absent && self.ledger.last_voucher().is_none(),
             Phase::Open(_) | Phase::Closing { .. } => false,
         };
-        let is_idle = self.watcher.is_none() && !self.is_busy && self.waiting.is_empty();
-        is_closed && is_idle && self.spare.is_empty() && self.ledger.unpaid_ticks() <= 0
+        is_closed && self.is_idle() && self.spare.is_empty() && self.ledger.unpaid_ticks() <= 0
+    }
+
+    /// Opened and never used: its payer opens it again, which costs nothing.
+    fn is_unused_credit(&self) -> bool {
+        let paid = self.ledger.channel().credit().map(|credit| credit.paid);
+        paid == Some(Amount::ZERO) && self.ledger.last_voucher().is_none() && self.is_idle()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.watcher.is_none() && !self.is_busy && self.waiting.is_empty()
     }
 }
 
@@ -82,6 +91,12 @@ pub enum Unable {
     DisputeWindow,
     #[error("the deposit does not pay another second: top the channel up")]
     TooLittle,
+    #[error("the credit window is full: what is owed must be transferred first")]
+    CreditSpent,
+    #[error("the node is paid in another way: ask GET /api/pay")]
+    OtherRail,
+    #[error("the node has all the payers that it may have")]
+    Full,
     #[error("{0}")]
     Refused(#[from] Refusal),
 }
@@ -89,9 +104,12 @@ pub enum Unable {
 impl Till {
     /// What a node that starts knows. A ledger that cannot be read is an error: forgetting it would pay its payer.
     pub fn load(&mut self, loaded: Loaded) -> Result<(), pay::ledger::RestoreError> {
-        let Loaded { channels, ledgers, .. } = loaded;
+        let Loaded { channels, ledgers, credits, cursor, .. } = loaded;
+        self.newest = cursor.map(|cursor| cursor.block);
+        self.credits = credits.iter().map(|row| (row.channel(), row.since)).collect();
         let mut known = BTreeMap::new();
-        for ChannelRow { channel, is_retired } in channels {
+        for ChannelRow { mut channel, is_retired } in channels {
+            self.widen(&mut channel);
             if is_retired {
                 self.retired.insert(channel.id());
             } else {
@@ -100,6 +118,7 @@ impl Till {
         }
         for row in ledgers {
             let channel = known.remove(&row.channel).ok_or(pay::ledger::RestoreError::OtherChannel)?;
+            self.by_session.note(channel.terms().session, row.channel);
             let ledger = Ledger::restore(self.rules.ledger, channel, &row.record)?;
             let party = Party { payer: row.payer, payee: row.payee };
             self.channels.insert(row.channel, party);
@@ -109,15 +128,17 @@ impl Till {
             self.enter(channel);
         }
         self.accounts.retain(|_, account| !account.is_past());
+        self.forget_gone();
         Ok(())
     }
 
     /// A channel that is not known: of our node, chain and asset, it may be paid from.
-    fn enter(&mut self, channel: Channel) {
+    pub(super) fn enter(&mut self, channel: Channel) {
         let terms = *channel.terms();
         let (id, party) = (channel.id(), Party { payer: terms.payer, payee: terms.payee });
         let is_ours = terms.node == self.key()
-            && (terms.genesis, terms.asset) == (self.rules.genesis, self.rules.asset);
+            && (terms.genesis, terms.asset) == (self.rules.genesis, self.rules.asset)
+            && terms.is_credit() == self.rules.credit.is_some();
         if !is_ours || self.retired.contains(&id) {
             return;
         }
@@ -130,9 +151,8 @@ impl Till {
             account.spare.insert(id, channel);
         } else {
             if self.accounts.len() >= ACCOUNTS_MAX {
-                self.accounts.retain(|_, account| !account.is_past());
-                let accounts = &self.accounts;
-                self.channels.retain(|_, party| accounts.contains_key(party));
+                self.accounts.retain(|_, account| !(account.is_past() || account.is_unused_credit()));
+                self.forget_gone();
             }
             if self.accounts.len() >= ACCOUNTS_MAX {
                 tracing::warn!("the node has all the payers that it may have: a channel is passed over");
@@ -141,7 +161,26 @@ impl Till {
             self.accounts.insert(party, Account::new(Ledger::new(self.rules.ledger, channel)));
         }
         self.channels.insert(id, party);
+        self.by_session.note(terms.session, id);
         self.dirty.insert(id);
+    }
+
+    /// To the window that is set now, unless it is wider already.
+    fn widen(&mut self, channel: &mut Channel) {
+        let (before, window) = (channel.credit(), self.rules.credit.unwrap_or(Amount::ZERO));
+        if let Err(err) = channel.widen_credit(window) {
+            tracing::error!("a credit window cannot be widened: {err}");
+        } else if channel.credit() != before {
+            self.dirty.insert(channel.id());
+        }
+    }
+
+    /// What is known of channels whose account is gone.
+    fn forget_gone(&mut self) {
+        let (accounts, channels) = (&self.accounts, &mut self.channels);
+        channels.retain(|_, party| accounts.contains_key(party));
+        self.credits.retain(|id, _| channels.contains_key(id));
+        self.by_session.keep(|id| channels.contains_key(id));
     }
 
     /// A channel that was asked for and that no block told of: opened before this node looked.
@@ -220,6 +259,7 @@ impl Till {
             self.accounts.remove(&party);
         }
         self.channels.remove(&id);
+        self.by_session.keep(|known| *known != id);
         self.dirty.remove(&id);
     }
 
@@ -250,6 +290,7 @@ impl Till {
                 Err(err) => tracing::debug!("an event of a final block is passed over: {err}"),
             }
         }
+        self.newest = Some(block);
         let is_due = self.kept.is_none_or(|kept| block.number >= kept.saturating_add(CURSOR_EACH));
         if is_ours || is_due || self.cursor.is_some() {
             self.kept = Some(block.number);
@@ -269,19 +310,27 @@ impl Till {
         }
         let account = self.accounts.get(&party).ok_or(Unable::Unknown)?;
         let channel = account.channel(id).ok_or(Unable::Unknown)?;
-        if channel.terms().dispute_window_ms < self.rules.dispute_window_ms {
+        let is_credit = channel.terms().is_credit();
+        if is_credit != self.rules.credit.is_some() {
+            return Err(Unable::OtherRail);
+        }
+        if !is_credit && channel.terms().dispute_window_ms < self.rules.dispute_window_ms {
             return Err(Unable::DisputeWindow);
         }
         let is_own = account.ledger.channel().id() == id;
         let spent = if is_own { account.ledger.accepted() } else { Amount::ZERO };
-        if channel.finalized().settled() > spent {
+        if channel.finalized().settled() > spent && !is_credit {
             // Paid from with books that are not here.
             return Err(Unable::Retired);
         }
         let deposit = channel.funding(now)?.deposit();
         // The prepaid second, if nothing was paid yet, is one second like another.
         let left = deposit.checked_sub(spent).unwrap_or(Amount::ZERO);
-        if left < least.per_tick() { Err(Unable::TooLittle) } else { Ok(()) }
+        if left >= least.per_tick() {
+            Ok(())
+        } else {
+            Err(if is_credit { Unable::CreditSpent } else { Unable::TooLittle })
+        }
     }
 }
 

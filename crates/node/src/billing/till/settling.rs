@@ -75,7 +75,8 @@ impl Till {
         let due = self.accounts.iter().filter_map(|(party, account)| {
             let (theirs, ours) = *account.ledger.close_agreed()?;
             let channel = account.ledger.channel();
-            let is_open = matches!(channel.finalized(), Phase::Open(_) | Phase::Closing { .. })
+            let is_open = !channel.terms().is_credit()
+                && matches!(channel.finalized(), Phase::Open(_) | Phase::Closing { .. })
                 && !matches!(channel.head(), Phase::Closed { .. });
             // Where the creator gets nothing by it, the payer may see to it.
             let gets = theirs.body.cumulative > channel.head().settled();

@@ -68,6 +68,9 @@ impl Till {
         let mut units = Vec::new();
         let chain = Unit {
             channels: self.dirty.iter().filter_map(|id| self.channel_row(*id)).collect(),
+            // One that was forgotten before it was stored is none.
+            credits: self.openings.iter().filter(|row| self.is_known(row.channel())).copied().collect(),
+            transfers: self.transfers.iter().filter(|row| self.is_known(row.channel)).copied().collect(),
             cursor: self.cursor,
             acts: self.acts.clone(),
             ..Unit::default()
@@ -81,6 +84,10 @@ impl Till {
         units.push(chain);
         units.extend(self.storing.iter().filter_map(|staged| self.unit(staged)));
         units
+    }
+
+    fn is_known(&self, id: pay::ChannelId) -> bool {
+        self.channels.contains_key(&id)
     }
 
     fn channel_row(&self, id: pay::ChannelId) -> Option<ChannelRow> {
@@ -132,6 +139,8 @@ impl Till {
         if *chain {
             self.dirty.clear();
             self.cursor = None;
+            self.openings.clear();
+            self.transfers.clear();
             self.acts.clear();
         }
         let storing = std::mem::take(&mut self.storing);

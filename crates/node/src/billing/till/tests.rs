@@ -41,6 +41,7 @@ fn rules() -> Rules {
         asset: AssetId::Native,
         dispute_window_ms: HOUR_MS,
         settles: true,
+        credit: None,
         settle_idle_ms: 5_000,
         settle_at_least: Amount::new(1),
     }

@@ -1,0 +1,64 @@
+//! Channels by their session key: how a page, which has no account, finds what a wallet opened for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pay::{Amount, ChannelId, ChannelTerms, Phase, PublicKey, UnixMillis};
+
+use super::Till;
+
+/// Channels of one key. A page needs one after the other; whoever opens more with somebody else's key gives money away.
+const OF_ONE: usize = 16;
+
+/// Of all channels that are known.
+#[derive(Default)]
+pub(super) struct BySession(BTreeMap<PublicKey, BTreeSet<ChannelId>>);
+
+impl BySession {
+    pub fn note(&mut self, session: PublicKey, id: ChannelId) {
+        let of_key = self.0.entry(session).or_default();
+        if of_key.len() < OF_ONE {
+            of_key.insert(id);
+        }
+    }
+
+    pub fn keep(&mut self, is_known: impl Fn(&ChannelId) -> bool) {
+        self.0.retain(|_, of_key| {
+            of_key.retain(&is_known);
+            !of_key.is_empty()
+        });
+    }
+}
+
+/// A channel that pays for something still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageChannel {
+    pub terms: ChannelTerms,
+    pub deposit: Amount,
+    /// Signed for, and stored.
+    pub spent: Amount,
+    pub expires_at: UnixMillis,
+}
+
+impl Till {
+    /// What may be paid from by that key now.
+    pub fn of_session(&self, session: &PublicKey, now: UnixMillis) -> Vec<PageChannel> {
+        let ids = self.by_session.0.get(session).into_iter().flatten();
+        ids.filter_map(|id| self.page_channel(*id, now)).collect()
+    }
+
+    fn page_channel(&self, id: ChannelId, now: UnixMillis) -> Option<PageChannel> {
+        let account = self.accounts.get(self.channels.get(&id)?)?;
+        let own = account.ledger.channel();
+        let (channel, spent) = if own.id() == id {
+            (own, account.ledger.accepted())
+        } else {
+            (account.spare.get(&id)?, Amount::ZERO)
+        };
+        let deposit = channel.funding(now).ok()?.deposit();
+        let Phase::Open(funds) = channel.head() else { return None };
+        // Paid from with books that are not here.
+        let is_ours = channel.finalized().settled() <= spent;
+        let (terms, expires_at) = (*channel.terms(), funds.expires_at);
+        is_ours.then_some(PageChannel { terms, deposit, spent, expires_at })
+    }
+}

@@ -47,6 +47,9 @@ enum Command {
     /// A person's keys and money: accounts, channels, what was paid.
     #[cfg(feature = "wallet")]
     Wallet(tickcast::wallet::Options),
+    /// A creator's streams on a node, free or with a price.
+    #[cfg(feature = "wallet")]
+    Stream(tickcast::wallet::StreamOptions),
     /// Watches a stream, and pays for it by the second where it is paid.
     #[cfg(all(feature = "engine", feature = "wallet"))]
     Watch(tickcast::watch::Options),
@@ -73,6 +76,8 @@ fn main() -> ExitCode {
         Command::Node(options) => tickcast::node::run(&options),
         #[cfg(feature = "wallet")]
         Command::Wallet(options) => tickcast::wallet::run(options),
+        #[cfg(feature = "wallet")]
+        Command::Stream(options) => tickcast::wallet::run_stream(options),
         #[cfg(all(feature = "engine", feature = "wallet"))]
         Command::Watch(options) => tickcast::watch::run(&options),
     };

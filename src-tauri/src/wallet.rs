@@ -3,12 +3,14 @@
 //! Secrets come from a prompt or a descriptor, never from arguments or the environment. What is printed has none.
 
 mod accounts;
+mod approve;
 pub(crate) mod ask;
 mod chain_link;
 mod channels;
 mod delegate;
 mod money;
 mod report;
+mod streams;
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,6 +35,21 @@ pub struct Options {
     ask: Ask,
     #[command(subcommand)]
     command: Command,
+}
+
+/// Of `tickcast stream`. Named otherwise than [`Options`]: clap takes that for the group's.
+#[derive(Args, Debug)]
+pub struct StreamOptions {
+    /// The wallet's folder, where it is not the person's own.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    wallet_folder: Option<PathBuf>,
+    /// Prints JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    ask: Ask,
+    #[command(subcommand)]
+    command: streams::Command,
 }
 
 #[derive(Subcommand, Debug)]
@@ -69,6 +86,8 @@ enum Command {
     Channels(channels::Channels),
     /// Lets a node sign offers and receipts for an account.
     Delegate(delegate::Delegate),
+    /// Gives a page that pays by the second the deposit that it asks for.
+    Approve(approve::Approve),
 }
 
 /// What every command has.
@@ -78,10 +97,22 @@ struct Shell {
     report: Report,
 }
 
+impl Shell {
+    fn open(folder: Option<PathBuf>, ask: Ask, is_json: bool) -> anyhow::Result<Self> {
+        wallet::harden_process().context("the system does not let this process keep its memory to itself")?;
+        let folder = folder.map_or_else(Folder::default_path, Ok)?;
+        Ok(Self { wallet: Wallet::open(folder)?, ask, report: Report::new(is_json) })
+    }
+}
+
+/// `tickcast stream`.
+pub fn run_stream(options: StreamOptions) -> anyhow::Result<()> {
+    let shell = Shell::open(options.wallet_folder, options.ask, options.json)?;
+    wait_for(streams::run(&shell, &options.command))
+}
+
 pub fn run(options: Options) -> anyhow::Result<()> {
-    wallet::harden_process().context("the system does not let this process keep its memory to itself")?;
-    let folder = options.folder.map_or_else(Folder::default_path, Ok)?;
-    let shell = Shell { wallet: Wallet::open(folder)?, ask: options.ask, report: Report::new(options.json) };
+    let shell = Shell::open(options.folder, options.ask, options.json)?;
     match options.command {
         Command::New(new) => accounts::new(&shell, &new),
         Command::Import(import) => accounts::import(&shell, &import),
@@ -98,6 +129,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         Command::Caps(caps) => wait_for(money::caps(&shell, &caps)),
         Command::Channels(channels) => wait_for(channels::run(&shell, &channels)),
         Command::Delegate(delegate) => wait_for(delegate::run(&shell, &delegate)),
+        Command::Approve(approve) => wait_for(approve::run(&shell, &approve)),
     }
 }
 

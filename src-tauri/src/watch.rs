@@ -87,6 +87,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         anyhow::Ok((ending, report))
     })?;
     say(&if options.json { report.json()? } else { report.text() });
+    if let Some(why) = report.payment.and_then(|payment| payment.not_transferred) {
+        bail!("what was watched could not be paid: {why}");
+    }
     match ending {
         Ending::Left(why) if !why.is_in_order() => bail!("watching ended: {why}"),
         _ => Ok(()),

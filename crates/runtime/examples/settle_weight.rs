@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use codec::Encode as _;
 use frame_support::BoundedVec;
 use frame_support::weights::constants::WEIGHT_REF_TIME_PER_MICROS;
+use row::{Better, Row};
 use runtime::escrow::weights::{Counted, WeightInfo as _};
 use runtime::escrow::{Channels, Key, Signature, SignedVoucher, State, Terms};
 use runtime::{Escrow, Genesis, Hash, Runtime, RuntimeOrigin, System, Timestamp, UNIT};
@@ -13,24 +14,37 @@ use sp_core::{Pair as _, ed25519, sr25519};
 use sp_runtime::AccountId32;
 use tickcast_runtime as runtime;
 
+#[path = "../../xtask/src/bench/row.rs"]
+mod row;
+
 const CHAIN: Hash = Hash::repeat_byte(7);
 const NOW: u64 = 1_700_000_000_000;
 
 #[allow(clippy::print_stdout)] // The table is what it is for.
 fn main() {
+    let mut rows = Vec::new();
     println!("scheme    channels  bytes each  declared each  measured each");
     for scheme in ["sr25519", "ed25519"] {
         for channels in [1, 10, 100, 256] {
             let (bytes, taken) = settle(scheme, channels);
-            let declared = Counted::<Runtime>::settle_many(channels).ref_time() / u64::from(channels);
-            println!(
-                "{scheme}   {channels:8}  {:10}  {:10} µs  {:10.1} µs",
-                bytes / channels as usize,
-                declared / WEIGHT_REF_TIME_PER_MICROS,
-                taken.as_secs_f64() * 1e6 / f64::from(channels),
-            );
+            let declared = Counted::<Runtime>::settle_many(channels).ref_time() as f64
+                / f64::from(channels)
+                / WEIGHT_REF_TIME_PER_MICROS as f64;
+            let measured = taken.as_secs_f64() * 1e6 / f64::from(channels);
+            let bytes = bytes / channels as usize;
+            let row = |what: &str, unit: &str, value| {
+                let metric = format!("{what} of {channels} channels settled at once, each, {scheme}");
+                Row::new(Better::Less, metric, unit, value)
+            };
+            rows.extend([
+                row("bytes", "bytes", bytes as f64),
+                row("declared weight", "µs", declared),
+                row("time here", "µs", measured),
+            ]);
+            println!("{scheme}   {channels:8}  {bytes:10}  {declared:10.0} µs  {measured:10.1} µs");
         }
     }
+    rows.iter().for_each(|row| println!("{}", row.to_line()));
 }
 
 /// Bytes of the call's vouchers, and the shortest of five runs.

@@ -261,7 +261,10 @@ fn told_channel(act: &Act, terms: &ChannelTerms, context: &Context<'_>) -> Told 
         _ => Told::new("Use a payment channel"),
     };
     let binding = if terms.is_credit() {
-        ("paid by", "transfers from the account while you watch, up to the cap, without asking again".to_owned())
+        (
+            "paid by",
+            "transfers from the account while you watch, up to the cap, without asking again".to_owned(),
+        )
     } else {
         ("dispute window", format!("{} s", terms.dispute_window_ms.div_ceil(1_000)))
     };

@@ -16,15 +16,18 @@ struct Bench {
     name: &'static str,
     package: &'static str,
     example: &'static str,
+    features: &'static [&'static str],
 }
 
 const BENCHES: &[Bench] = &[
-    Bench { name: "ladder", package: "tickcast-codec", example: "ladder" },
-    Bench { name: "sim", package: "tickcast-sim", example: "steps" },
-    Bench { name: "compose", package: "tickcast-compose", example: "stages" },
-    Bench { name: "rtmp", package: "tickcast-rtmp", example: "messages" },
-    Bench { name: "pay", package: "tickcast-pay", example: "vouchers" },
-    Bench { name: "sfu", package: "tickcast-sfu", example: "viewers" },
+    Bench { name: "ladder", package: "tickcast-codec", example: "ladder", features: &[] },
+    Bench { name: "sim", package: "tickcast-sim", example: "steps", features: &[] },
+    Bench { name: "compose", package: "tickcast-compose", example: "stages", features: &[] },
+    Bench { name: "rtmp", package: "tickcast-rtmp", example: "messages", features: &[] },
+    Bench { name: "pay", package: "tickcast-pay", example: "vouchers", features: &[] },
+    Bench { name: "settle", package: "tickcast-runtime", example: "settle_weight", features: &[] },
+    Bench { name: "node", package: "tickcast-node", example: "paying", features: &["--features", "load"] },
+    Bench { name: "sfu", package: "tickcast-sfu", example: "viewers", features: &[] },
 ];
 
 /// The peer of `sim`, from PyPI.
@@ -59,7 +62,7 @@ pub fn bench(names: &[String]) -> Result {
 /// Runs one to its end; what it prints besides figures is for people, and passed on.
 fn measure(bench: &Bench, python: Option<&Path>) -> std::result::Result<Vec<Row>, Outcome> {
     let example = ["--release", "--quiet", "--package", bench.package, "--example", bench.example];
-    run(cargo().arg("build").args(example))?;
+    run(cargo().arg("build").args(example).args(bench.features))?;
     let mut command = Command::new(target_dir().join("release/examples").join(bench.example));
     if let Some(python) = python {
         command.env(PYTHON, python);

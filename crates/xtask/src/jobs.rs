@@ -33,7 +33,8 @@ pub fn test(filter: &[String]) -> Result {
         run(build::npm(&vectors).args(["run", "--silent", "test"]))?;
     }
     say("test: lints");
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    let everything = ["--workspace", "--all-targets", "--features", "tickcast-node/load"];
+    run(cargo().arg("clippy").args(everything).args(["--quiet", "--", "-D", "warnings"]))?;
     say("test: the executable");
     run(cargo().args(["build", "--workspace", "--bins", "--examples"]))?;
     nextest()?;

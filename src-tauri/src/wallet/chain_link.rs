@@ -38,15 +38,19 @@ impl ChainAddress {
 
     /// Channels too.
     pub(super) async fn escrow(&self) -> anyhow::Result<Chain> {
-        Ok(Chain(Box::new(EscrowRail::connect(self.settings()).await.context(UNREACHED)?)))
+        Chain::escrow(self.settings()).await
     }
 }
 
-const UNREACHED: &str = "the chain that --chain names cannot be used";
+const UNREACHED: &str = "the chain that --chain or the node names cannot be used";
 
 pub(super) struct Chain(Box<dyn Rail>);
 
 impl Chain {
+    pub(super) async fn escrow(settings: Settings) -> anyhow::Result<Self> {
+        Ok(Self(Box::new(EscrowRail::connect(settings).await.context(UNREACHED)?)))
+    }
+
     pub(super) fn rail(&self) -> &dyn Rail {
         &*self.0
     }

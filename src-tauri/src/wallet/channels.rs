@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use chain::Call;
 use clap::{Args, Subcommand};
-use pay::{Amount, ChannelId, Phase, UnixMillis};
+use pay::{Amount, ChannelId, ChannelTerms, Phase, UnixMillis};
 use serde_json::{Value, json};
 use wallet::approval::Act;
 use wallet::{Account, Address, ChannelRecord, ChannelStatus, calendar};
@@ -56,9 +56,9 @@ pub(super) async fn run(shell: &Shell, channels: &Channels) -> anyhow::Result<()
             list(shell)
         }
         Some(Command::TopUp { channel, amount, chain }) => {
-            let (chain, record, account) = here(shell, *channel, chain).await?;
+            let (chain, terms, account) = here(shell, *channel, chain).await?;
             let by = chain.unit().parse(amount)?;
-            let act = Act::TopUp { terms: record.terms, by };
+            let act = Act::TopUp { terms, by };
             chain.submit(shell, &account, act, Call::TopUp { channel: *channel, by }).await?;
             refresh(shell, &chain, *channel).await?;
             list(shell)
@@ -72,20 +72,34 @@ async fn here(
     shell: &Shell,
     id: ChannelId,
     chain: &ChainAddress,
-) -> anyhow::Result<(Chain, ChannelRecord, Account)> {
-    let known = shell.wallet.channels()?.into_iter().find(|known| known.terms.id() == id);
-    let record = known.with_context(|| format!("the wallet has no channel {id}"))?;
-    let account = shell.wallet.account(&Address::generic(record.terms.payer).to_string())?;
+) -> anyhow::Result<(Chain, ChannelTerms, Account)> {
+    let known = record(shell, id)?;
     let chain = chain.escrow().await?;
-    if chain.info().genesis != record.terms.genesis {
-        bail!("the channel is on the chain with genesis {}, not on this one", record.terms.genesis);
+    let terms = match known {
+        Some(known) => known.terms,
+        // It was opened for a page, which has its session key.
+        None => {
+            let state = chain.rail().channel(id).await?;
+            state.with_context(|| format!("neither this wallet nor the chain has a channel {id}"))?.terms
+        }
+    };
+    let account = shell.wallet.account(&Address::generic(terms.payer).to_string())?;
+    if chain.info().genesis != terms.genesis {
+        bail!("the channel is on the chain with genesis {}, not on this one", terms.genesis);
     }
-    Ok((chain, record, account))
+    Ok((chain, terms, account))
+}
+
+fn record(shell: &Shell, id: ChannelId) -> anyhow::Result<Option<ChannelRecord>> {
+    Ok(shell.wallet.channels()?.into_iter().find(|known| known.terms.id() == id))
 }
 
 /// Writes down what the last final block says.
 async fn refresh(shell: &Shell, chain: &Chain, id: ChannelId) -> anyhow::Result<Phase> {
     let phase = chain.rail().channel(id).await?.map_or(Phase::Absent, |state| state.finalized);
+    if record(shell, id)?.is_none() {
+        return Ok(phase);
+    }
     shell.wallet.update_channel(id, |record| match phase {
         // It may be on its way.
         Phase::Absent => {}
@@ -102,8 +116,7 @@ async fn refresh(shell: &Shell, chain: &Chain, id: ChannelId) -> anyhow::Result<
 }
 
 async fn close(shell: &Shell, id: ChannelId, chain: &ChainAddress) -> anyhow::Result<()> {
-    let (chain, record, account) = here(shell, id, chain).await?;
-    let terms = record.terms;
+    let (chain, terms, account) = here(shell, id, chain).await?;
     let start = (Act::StartClose { terms }, Call::StartClose(id));
     let finish = (Act::Close { terms }, Call::Close(id));
     let (act, call) = match refresh(shell, &chain, id).await? {
@@ -125,8 +138,7 @@ async fn close(shell: &Shell, id: ChannelId, chain: &ChainAddress) -> anyhow::Re
         Phase::Closed { paid } => format!("closed: {} went to the payee", chain.unit().exactly(paid)),
         _ => "sent, and not yet final".to_owned(),
     };
-    let status =
-        shell.wallet.channels()?.into_iter().find(|known| known.terms.id() == id).map(|known| known.status);
+    let status = record(shell, id)?.map(|known| known.status);
     shell.report.done(&json!({"channel": id, "status": status}), &text);
     Ok(())
 }

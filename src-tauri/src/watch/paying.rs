@@ -1,7 +1,8 @@
 //! Paying for a stream: the wallet opens or tops up a channel to its creator, and the player gets that channel's session
-//! key, which signs up to the cap and nothing else.
+//! key, which signs up to the cap and nothing else. Where the chain locks nothing, the account itself pays as it plays.
 
 mod channel;
+mod credit;
 mod offer;
 
 use std::io;
@@ -12,12 +13,15 @@ use ::wallet::approval::Context as Words;
 use ::wallet::{Act, Approved, ChannelStatus, Folder, KeyHandle, NewChannel, Session, Unit, Wallet};
 use ::watch::{Consent, PayHandle, PaySession, PaySocket, PaySocketConfig, PayStatus, TabStore};
 use anyhow::{Context, bail};
-use api::pay::{JoinRequest, Joined};
+use api::pay::{JoinRequest, Joined, PayInfo};
 use api::{Client, ClientError, StreamInfo};
-use chain::{EscrowRail, Rail, Settings};
+use chain::{EscrowRail, Rail, RailError, Settings, TransferRail};
 use pay::login::Host;
-use pay::{Amount, ChannelId, Phase, Tab, Wire};
+use pay::{Amount, AssetId, ChannelId, Genesis, Phase, Tab, VerifiedOffer, Wire};
 use tokio::runtime::Handle;
+
+use channel::Step;
+use credit::{Credit, Parties, Purse, PurseTask, Transferred};
 
 use super::address::StreamAddress;
 use super::report::{PaymentReport, SignedClose};
@@ -58,12 +62,27 @@ pub(super) struct PayingOptions {
     ask: Ask,
 }
 
+/// What was agreed on, as far as it goes without an account.
+struct Bargain {
+    rail: Arc<dyn Rail>,
+    genesis: Genesis,
+    asset: AssetId,
+    /// What it calls itself.
+    chain: String,
+    unit: Unit,
+    cap: Amount,
+    max_price: Option<Amount>,
+    offer: VerifiedOffer,
+}
+
 /// Ready to pay: nothing is connected yet.
 pub(super) struct Payer {
     pub joined: Joined,
     account: Payment,
     store: Arc<WalletTab>,
     session: PaySession,
+    /// Where nothing is locked.
+    purse: Option<Purse>,
 }
 
 /// What is paid from, and what was paid before.
@@ -80,29 +99,28 @@ struct Payment {
 pub(super) struct Paying {
     socket: PaySocket,
     account: Payment,
+    purse: Option<PurseTask>,
+    /// Held until all is transferred.
+    store: Arc<WalletTab>,
 }
 
 impl PayingOptions {
-    /// Everything up to the first second: the offer, the channel, the login, and a person's consent to all of it.
-    pub async fn prepare(
+    /// Which offer is taken, and where it is paid.
+    async fn bargain(
         &self,
+        info: &PayInfo,
         address: &StreamAddress,
-        client: &Client,
         stream: &StreamInfo,
-    ) -> anyhow::Result<Payer> {
-        let info = client.pay_info().await?;
+    ) -> anyhow::Result<Bargain> {
         let described = info.rail.as_ref().context("the node names no chain to pay on")?;
         let endpoints = if self.chain.is_empty() { info.endpoints.clone() } else { self.chain.clone() };
-        if described.kind != api::pay::RailKind::Escrow {
-            bail!(
-                "the node is paid by transfers, which need a wallet that stays: this viewer pays from deposits alone"
-            );
+        if is_credit(info) && self.close {
+            bail!("the node is paid by transfers: nothing is locked, so there is no channel to close");
         }
         let settings =
             Settings { genesis: Some(described.genesis), asset: described.asset, ..Settings::new(endpoints) };
         let rail =
-            EscrowRail::connect(settings).await.context("the chain that it is paid on cannot be used")?;
-        let rail: Arc<dyn Rail> = Arc::new(rail);
+            connect(described.kind, settings).await.context("the chain that it is paid on cannot be used")?;
         let about = rail.info();
         let unit = Unit::new(&about.symbol, about.decimals);
         let parse = |text: &str| unit.parse(text).with_context(|| format!("\"{text}\""));
@@ -119,43 +137,75 @@ impl PayingOptions {
         if price.per_tick() > cap {
             bail!("a second costs {}, which is more than the cap", unit.exactly(price.per_tick()));
         }
+        let (genesis, asset, chain) = (about.genesis, about.asset, about.chain.clone());
+        Ok(Bargain { rail, genesis, asset, chain, unit, cap, max_price, offer })
+    }
+
+    /// Everything up to the first second: the offer, the channel, the login, and a person's consent to all of it.
+    pub async fn prepare(
+        &self,
+        address: &StreamAddress,
+        client: &Client,
+        stream: &StreamInfo,
+    ) -> anyhow::Result<Payer> {
+        let info = client.pay_info().await?;
+        let Bargain { rail, genesis, asset, chain, unit, cap, max_price, offer } =
+            self.bargain(&info, address, stream).await?;
+        let price = offer.offer().price;
 
         let wallet = Wallet::open(self.wallet_folder.clone().map_or_else(Folder::default_path, Ok)?)?;
         let account = wallet.account(self.wallet.as_deref().unwrap_or_default())?;
         let public = account.public().context("the account's key is not here: it is only watched")?;
         let new = NewChannel {
-            genesis: about.genesis,
-            asset: about.asset,
+            genesis,
+            asset,
             payer: account.account,
             payee: offer.offer().payee.account(),
             node: offer.node(),
-            dispute_window_ms: info.dispute_window_ms,
+            dispute_window_ms: if is_credit(&info) { 0 } else { info.dispute_window_ms },
             node_url: address.node.clone(),
         };
-        let step = channel::find(&wallet, rail.as_ref(), &new, cap, price).await?;
+        let (step, credit) = if is_credit(&info) {
+            let credit = Credit::of(rail.as_ref(), info.credit, &new).await?;
+            (Step::Nothing(credit::record(&wallet, &new)?), Some(credit))
+        } else {
+            (channel::find(&wallet, rail.as_ref(), &new, cap, price).await?, None)
+        };
 
         // As it was asked, not as the node calls itself.
         let login = Act::Login { host: Host::new(&client.host()?)? };
         let watch = Act::Watch { terms: step.record().terms, price, at_most: cap };
         let fee = match step.call() {
             Some(call) => Some(rail.fee(call, public.account()).await?),
-            None => None,
+            None => credit.map(|credit| credit.fee),
         };
         let book = wallet.book()?;
-        let words = Words { unit: &unit, book: &book, chain: &about.chain, fee };
-        let acts: Vec<_> = [Some(login.clone()), step.act(), Some(watch)].into_iter().flatten().collect();
+        let words = Words { unit: &unit, book: &book, chain: &chain, fee };
+        let acts: Vec<_> =
+            [Some(login.clone()), step.act(), Some(watch.clone())].into_iter().flatten().collect();
         acts.iter().try_for_each(|act| self.ask.approve(&act.approval(&words)))?;
         let key: KeyHandle = wallet.unlock(&account, &self.ask.passphrase()?)?.into();
 
         let record = channel::take(step, &wallet, rail.as_ref(), &account, &key, &unit).await?;
         let logged_in = client.login(&Approved::new(key.clone(), login)).await?;
-        // From here on nothing needs the account.
-        key.lock();
         let id = record.terms.id();
+        // From here on no other program of this wallet pays from it.
+        let mut session = wallet.begin_session(id)?;
+        let purse = match credit {
+            Some(credit) => {
+                let (wallet, rail, terms) = (wallet.clone(), Arc::clone(&rail), record.terms);
+                let parties = Parties { wallet, rail, key, terms, unit: unit.clone() };
+                Some(Purse::open(parties, credit, price, (client, &logged_in, watch)).await?)
+            }
+            // From here on nothing needs the account.
+            None => {
+                key.lock();
+                None
+            }
+        };
         let request = JoinRequest { viewer_id: account.account.to_string(), channel: Some(id) };
         let joined = join(client, &logged_in, &address.playback_id, &request).await?;
 
-        let mut session = wallet.begin_session(id)?;
         let limit = session.grant(Some(cap), now())?;
         let mut tab = match session.tab() {
             Some(tab) => tab.clone(),
@@ -167,8 +217,20 @@ impl PayingOptions {
         let before = pay.status();
         let store = Arc::new(WalletTab(Mutex::new(session)));
         let account = Payment { unit, wallet, rail, channel: id, before, is_closing: self.close };
-        Ok(Payer { joined, account, store, session: pay })
+        Ok(Payer { joined, account, store, session: pay, purse })
     }
+}
+
+/// Nothing is locked there.
+fn is_credit(info: &PayInfo) -> bool {
+    info.rail.as_ref().is_some_and(|rail| rail.kind == api::pay::RailKind::Transfer)
+}
+
+async fn connect(kind: api::pay::RailKind, settings: Settings) -> Result<Arc<dyn Rail>, RailError> {
+    Ok(match kind {
+        api::pay::RailKind::Escrow => Arc::new(EscrowRail::connect(settings).await?),
+        api::pay::RailKind::Transfer => Arc::new(TransferRail::connect(settings).await?),
+    })
 }
 
 /// A node hears of a new channel by its own chain endpoint.
@@ -199,7 +261,8 @@ impl Payer {
         let config = PaySocketConfig { url, viewer_token };
         let store = Arc::clone(&self.store) as Arc<dyn TabStore>;
         let socket = PaySocket::connect(config, self.session, store, runtime);
-        Ok(Paying { socket, account: self.account })
+        let purse = self.purse.map(|purse| purse.start(socket.handle(), runtime));
+        Ok(Paying { socket, account: self.account, purse, store: self.store })
     }
 }
 
@@ -211,7 +274,7 @@ impl Paying {
     /// Nothing more is watched: what played is paid and acknowledged, and the channel is closed where that was asked
     /// for.
     pub async fn end(self) -> anyhow::Result<PaymentReport> {
-        let Self { socket, account } = self;
+        let Self { socket, account, purse, store } = self;
         let handle = socket.handle();
         if account.is_closing {
             handle.close();
@@ -223,7 +286,12 @@ impl Paying {
             Some(_) => account.closed().await?,
             None => false,
         };
-        Ok(account.report(&status, is_closed))
+        let transferred = match purse {
+            Some(purse) => Some(purse.end(status.spent).await?),
+            None => None,
+        };
+        drop(store);
+        Ok(account.report(&status, is_closed, transferred))
     }
 }
 
@@ -243,10 +311,14 @@ impl Payment {
         Ok(false)
     }
 
-    fn report(&self, status: &PayStatus, is_closed: bool) -> PaymentReport {
+    fn report(&self, status: &PayStatus, is_closed: bool, transferred: Option<Transferred>) -> PaymentReport {
         let (before, after) = (&self.before.totals, &status.totals);
         let price = status.offer.offer().price.per_tick();
         let paid = status.spent.checked_sub(self.before.spent).unwrap_or(Amount::ZERO);
+        let by_transfers = transferred.as_ref().map_or_else(String::new, |transferred| {
+            let (paid, owed) = (self.unit.exactly(transferred.paid), self.unit.exactly(transferred.owed));
+            format!("; {paid} of it transferred, {owed} owed still")
+        });
         PaymentReport {
             channel: self.channel,
             seconds_played: after.played - before.played,
@@ -258,8 +330,11 @@ impl Payment {
             is_closed,
             close: status.closed.map(|(session, node)| SignedClose { session, node }),
             receipt: status.receipt,
+            transferred: transferred.as_ref().map(|transferred| transferred.paid),
+            owed: transferred.as_ref().map(|transferred| transferred.owed),
+            not_transferred: transferred.and_then(|transferred| transferred.failed),
             words: format!(
-                "paid {} for {} s ({} s did not play), {} in all on channel {}",
+                "paid {} for {} s ({} s did not play), {} in all on channel {}{by_transfers}",
                 self.unit.exactly(paid),
                 after.played - before.played,
                 after.unplayed - before.unplayed,

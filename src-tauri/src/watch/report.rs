@@ -44,6 +44,12 @@ pub(super) struct PaymentReport {
     pub close: Option<SignedClose>,
     /// The node's last one.
     pub receipt: Option<Signed<Receipt>>,
+    /// Where nothing is locked: what is in final blocks of that total.
+    pub transferred: Option<Amount>,
+    /// And what is not: it is transferred with what is watched next.
+    pub owed: Option<Amount>,
+    /// Why no more was transferred.
+    pub not_transferred: Option<String>,
     #[serde(skip)]
     pub words: String,
 }

@@ -1,0 +1,224 @@
+//! What a page that pays asks a wallet for by a link: a deposit for a session key that the page has. The page is the
+//! payee's, so it is trusted with a few minutes' price and no more, and whatever it says is asked anew where it counts.
+
+mod request;
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+use api::pay::{RailKind, WireHex};
+use api::{Client, StreamInfo};
+use chain::{Call, RailInfo, Settings};
+use clap::Args;
+use pay::id::blake2_256;
+use pay::{Amount, ChannelId, ChannelTerms, ContentId, Phase, UnixMillis, VerifiedOffer};
+use serde_json::json;
+use wallet::approval::{Act, Approval};
+use wallet::{Account, Address, NewChannel, calendar};
+
+use self::request::Request;
+use super::chain_link::Chain;
+use super::{Shell, now};
+
+/// So many seconds' price is the most that one approval gives.
+const SECONDS_MAX: u64 = 300;
+/// After so long the payer gets the rest without a dispute window, whatever has become of page and node.
+const GOOD_FOR_MS: u64 = 24 * 3_600_000;
+/// A longer dispute window would lock a deposit of five minutes for too long.
+const WINDOW_MAX_MS: u64 = 24 * 3_600_000;
+/// Of a stream's title.
+const TITLE_CHARS: usize = 80;
+
+#[derive(Args, Debug)]
+pub(super) struct Approve {
+    /// What the page shows: `tickcast:approve?…`.
+    link: String,
+    /// The account that pays, by name or address; the only one whose key is here, where there is but one.
+    #[arg(long, value_name = "ACCOUNT")]
+    from: Option<String>,
+    /// The chain's address, where it is not to be the one that the node names.
+    #[arg(long, value_name = "URL")]
+    chain: Vec<String>,
+}
+
+/// What is signed, and for whom.
+struct Asked {
+    account: Account,
+    act: Act,
+    call: Call,
+    channel: ChannelId,
+}
+
+pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> {
+    let request = Request::parse(&options.link)?;
+    let client = Client::new(&request.node)?;
+    let info = client.pay_info().await.context("the node does not say how it is paid")?;
+    let rail = info.rail.context("this node takes no payments: there is nothing to approve")?;
+    if rail.kind != RailKind::Escrow {
+        bail!("the node is paid by transfers: a page cannot pay it, and `tickcast watch` can");
+    }
+    if info.dispute_window_ms > WINDOW_MAX_MS {
+        bail!(
+            "the node wants a dispute window of {} h: that would lock the deposit for too long",
+            info.dispute_window_ms / 3_600_000
+        );
+    }
+    let endpoints = if options.chain.is_empty() { info.endpoints } else { options.chain.clone() };
+    let settings = Settings { genesis: Some(rail.genesis), asset: rail.asset, ..Settings::new(endpoints) };
+    let chain = Chain::escrow(settings).await?;
+    let stream =
+        client.stream(&request.playback_id).await.context("the node does not have the page's stream")?;
+    let offer = offer(&stream, &request, chain.info())?;
+    let price = offer.offer().price;
+    let most = price.times(SECONDS_MAX).unwrap_or(Amount::MAX);
+    if request.deposit > most || request.deposit < price.per_tick() {
+        let unit = chain.unit();
+        bail!(
+            "the page asks for {}; a deposit is at least a second's price and at most five minutes', {}: do not trust it",
+            unit.exactly(request.deposit),
+            unit.exactly(most)
+        );
+    }
+    let asked = match request.channel {
+        Some(channel) => top_up(shell, &chain, &request, &offer, channel).await?,
+        None => open(shell, options, &chain, &request, &offer, info.dispute_window_ms)?,
+    };
+    introduce(&chain, &request, &stream, &offer);
+    let Asked { account, act, call, channel } = asked;
+    chain.submit(shell, &account, act, call).await?;
+    let unit = chain.unit();
+    let text = format!(
+        "the page may pay {} from channel {channel}. The rest comes back when the page closes the channel, or with \
+         `tickcast wallet channels close {channel}`",
+        unit.exactly(request.deposit)
+    );
+    let json =
+        json!({ "channel": channel, "deposit": request.deposit, "account": account.address().to_string() });
+    shell.report.done(&json, &text);
+    Ok(())
+}
+
+/// What the approval itself cannot know: where the money is asked for, and what it buys.
+fn introduce(chain: &Chain, request: &Request, stream: &StreamInfo, offer: &VerifiedOffer) {
+    let title: String = stream.title.chars().filter(|c| !c.is_control()).take(TITLE_CHARS).collect();
+    let price = offer.offer().price.per_tick();
+    let seconds = request.deposit.units() / price.units().max(1);
+    let (unit, deposit) = (chain.unit(), request.deposit);
+    let approval = Approval {
+        title: "A page asks for a deposit".to_owned(),
+        lines: vec![
+            ("page", format!("{}/watch/{}", request.node, request.playback_id)),
+            ("stream", title),
+            ("price", format!("{} a second", unit.exactly(price))),
+            ("deposit", format!("{}, which is {seconds} s", unit.exactly(deposit))),
+            (
+                "meaning",
+                "the page pays from it with a key of its own and does not ask again: this site could take ALL of the deposit, \
+                 and never more"
+                    .to_owned(),
+            ),
+        ],
+        warnings: Vec::new(),
+    };
+    let _ = write!(std::io::stderr(), "{approval}");
+}
+
+/// The tier's cheapest offer that is good. Only what is signed counts.
+fn offer(stream: &StreamInfo, request: &Request, chain: &RailInfo) -> anyhow::Result<VerifiedOffer> {
+    let content = ContentId(blake2_256(request.playback_id.as_bytes()));
+    let verified = stream.offers.iter().filter_map(|made| {
+        let WireHex(published) = made.published;
+        published.verify(&chain.genesis, now()).ok()
+    });
+    let good = verified.filter(|offer| {
+        let body = offer.offer();
+        (body.content, body.asset, body.quality.tier) == (content, chain.asset, request.tier)
+    });
+    good.min_by_key(|offer| offer.offer().price.per_tick())
+        .context("the node has no good offer for what the page asks for: load the page anew")
+}
+
+fn open(
+    shell: &Shell,
+    options: &Approve,
+    chain: &Chain,
+    request: &Request,
+    offer: &VerifiedOffer,
+    dispute_window_ms: u64,
+) -> anyhow::Result<Asked> {
+    let account = payer(shell, options.from.as_deref())?;
+    let about = chain.info();
+    let payee = offer.offer().payee.account();
+    let new = NewChannel {
+        genesis: about.genesis,
+        asset: about.asset,
+        payer: account.account,
+        payee,
+        node: offer.node(),
+        dispute_window_ms,
+        node_url: request.node.clone(),
+    };
+    if let Some(known) = shell.wallet.channel_for(&new)? {
+        let _ = writeln!(
+            std::io::stderr(),
+            "Note: this account has channel {} to the same payee already. The node settles it and leaves it for the page's; \
+             it is not paid from again, and its rest comes back by closing it",
+            known.terms.id()
+        );
+    }
+    let terms = ChannelTerms {
+        genesis: about.genesis,
+        asset: about.asset,
+        payer: account.account,
+        payee,
+        node: offer.node(),
+        session: request.session,
+        // With a key that only one page has, this is one of its kind.
+        nonce: now().0,
+        dispute_window_ms,
+    };
+    let (deposit, expires_at) = (request.deposit, now().plus(dispute_window_ms + GOOD_FOR_MS));
+    let call = Call::Open { terms, deposit, expires_at };
+    Ok(Asked { account, act: Act::Open { terms, deposit, expires_at }, call, channel: terms.id() })
+}
+
+async fn top_up(
+    shell: &Shell,
+    chain: &Chain,
+    request: &Request,
+    offer: &VerifiedOffer,
+    channel: ChannelId,
+) -> anyhow::Result<Asked> {
+    let state = chain
+        .rail()
+        .channel(channel)
+        .await?
+        .with_context(|| format!("the chain has no channel {channel}"))?;
+    let terms = state.terms;
+    let is_same = terms.id() == channel
+        && (terms.session, terms.node, terms.payee)
+            == (request.session, offer.node(), offer.offer().payee.account());
+    if !is_same {
+        bail!("channel {channel} is not this page's: do not trust it");
+    }
+    let Phase::Open(funds) = state.head else { bail!("channel {channel} is closed, or about to be") };
+    if now() >= UnixMillis(funds.expires_at.0.saturating_sub(terms.dispute_window_ms)) {
+        bail!("channel {channel} ends at {}: load the page anew then", calendar::utc(funds.expires_at));
+    }
+    let account = shell.wallet.account(&Address::generic(terms.payer).to_string())?;
+    let by = request.deposit;
+    Ok(Asked { account, act: Act::TopUp { terms, by }, call: Call::TopUp { channel, by }, channel })
+}
+
+fn payer(shell: &Shell, named: Option<&str>) -> anyhow::Result<Account> {
+    if let Some(named) = named {
+        return Ok(shell.wallet.account(named)?);
+    }
+    let mut own: Vec<_> =
+        shell.wallet.accounts()?.into_iter().filter(|account| account.public().is_some()).collect();
+    match (own.pop(), own.is_empty()) {
+        (Some(account), true) => Ok(account),
+        (Some(_), false) => bail!("there are several accounts: say with --from which one pays"),
+        (None, _) => bail!("there is no account to pay from: make one with `tickcast wallet new`"),
+    }
+}

@@ -1,0 +1,263 @@
+//! `tickcast stream`: a creator's streams on a node. Those with a price are made and priced in an account's name.
+
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use api::pay::{LoggedIn, OfferInfo, PriceTier};
+use api::{Client, ClientError, CreateStream};
+use clap::{Args, Subcommand};
+use media::RenditionName;
+use pay::login::Host;
+use pay::{Amount, Price};
+use serde_json::{Value, json};
+use wallet::approval::{self, Act};
+use wallet::{Approved, Unit};
+
+use super::Shell;
+use super::report::table;
+
+/// A node that does not know who may pay whom answers with this.
+const NOT_DELEGATED: &str = "not_a_creator";
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Makes a stream, and tells once the key by which it is published. Without a price it is free.
+    Create(Create),
+    /// Gives a paid stream new prices. Viewers who do not take them leave.
+    Price(Reprice),
+    /// The node's streams.
+    List(Node),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Node {
+    /// The node's address, as in https://node.example.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    node: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Create {
+    title: String,
+    #[arg(long, default_value = "", hide_default_value = true)]
+    description: String,
+    #[arg(long, default_value = "", hide_default_value = true)]
+    category: String,
+    /// Who is paid: name or address of an account of the wallet.
+    #[arg(long, value_name = "ACCOUNT", requires = "price")]
+    account: Option<String>,
+    /// What a second costs: 0.001, or for one quality, high=0.001. Once for each.
+    #[arg(long, value_name = "[QUALITY=]AMOUNT", requires = "account")]
+    price: Vec<Tier>,
+    #[command(flatten)]
+    grace: Grace,
+    #[command(flatten)]
+    node: Node,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Reprice {
+    /// The stream's playback id, as in its watch address.
+    stream: String,
+    /// Who made it.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: String,
+    /// What a second costs: 0.001, or for one quality, high=0.001. Once for each.
+    #[arg(long, value_name = "[QUALITY=]AMOUNT", required = true)]
+    price: Vec<Tier>,
+    #[command(flatten)]
+    grace: Grace,
+    #[command(flatten)]
+    node: Node,
+}
+
+#[derive(Args, Debug)]
+struct Grace {
+    /// Seconds that a viewer is sent ahead of its payments, at most: what a viewer who goes without paying can cost.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=60))]
+    grace: u16,
+}
+
+/// A quality and its price, not yet in anybody's unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Tier {
+    best: RenditionName,
+    amount: String,
+}
+
+impl FromStr for Tier {
+    type Err = media::rendition::UnknownRendition;
+
+    /// Without a quality it is for the best, and so for all.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (best, amount) = match text.split_once('=') {
+            Some((quality, amount)) => (quality.trim().parse()?, amount),
+            None => (RenditionName::Ultra, text),
+        };
+        Ok(Self { best, amount: amount.trim().to_owned() })
+    }
+}
+
+pub(super) async fn run(shell: &Shell, command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Create(create) => make(shell, create).await,
+        Command::Price(reprice) => set_prices(shell, reprice).await,
+        Command::List(node) => list(shell, node).await,
+    }
+}
+
+async fn make(shell: &Shell, options: &Create) -> anyhow::Result<()> {
+    let client = Client::new(&options.node.node)?;
+    let mut request = CreateStream {
+        title: options.title.clone(),
+        description: options.description.clone(),
+        category: options.category.clone(),
+        prices: Vec::new(),
+    };
+    let (made, unit) = match &options.account {
+        None => (client.create_stream(&request).await?, None),
+        Some(account) => {
+            let (creator, unit) = log_in(shell, &client, account).await?;
+            request.prices = prices(&options.price, &options.grace, &unit)?;
+            let made = client.create_stream_as(&creator, &request).await;
+            (made.map_err(|err| advised(err, account, &options.node))?, Some(unit))
+        }
+    };
+    let costs = unit.map(|unit| in_words(&made.offers, &unit)).unwrap_or_default();
+    let text = format!(
+        "\"{}\" is made.\nPublish by WHIP   {}\nPublish by RTMP   {}\nStream key        {}\nWatch at          {}{costs}\n\
+         Whoever has the key can broadcast here. It is not shown again.",
+        options.title, made.whip_url, made.rtmp_url, made.stream_key, made.watch_url
+    );
+    shell.report.done(&serde_json::to_value(&made)?, &text);
+    Ok(())
+}
+
+async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
+    let client = Client::new(&options.node.node)?;
+    let (creator, unit) = log_in(shell, &client, &options.account).await?;
+    let prices = prices(&options.price, &options.grace, &unit)?;
+    let offers = client.set_prices(&creator, &options.stream, prices).await;
+    let offers = offers.map_err(|err| advised(err, &options.account, &options.node))?;
+    let text = format!("\"{}\" has new prices.{}", options.stream, in_words(&offers, &unit));
+    shell.report.done(&serde_json::to_value(&offers)?, &text);
+    Ok(())
+}
+
+async fn list(shell: &Shell, node: &Node) -> anyhow::Result<()> {
+    let client = Client::new(&node.node)?;
+    let streams = client.streams().await?;
+    let is_paid = streams.iter().any(|stream| !stream.offers.is_empty());
+    let rail = if is_paid { client.pay_info().await?.rail } else { None };
+    let unit = rail.map(|rail| Unit::new(&rail.symbol, rail.decimals));
+    let row = |stream: &api::StreamInfo| {
+        let least = stream.offers.iter().map(|offer| offer.price.per_tick()).min();
+        let price = match (least, &unit) {
+            (Some(least), Some(unit)) => format!("from {}", unit.exactly(least)),
+            (Some(_), None) => "paid".to_owned(),
+            (None, _) => "free".to_owned(),
+        };
+        let (id, status) = (stream.playback_id.clone(), stream.status.as_str().to_owned());
+        [id, status, stream.viewer_count.to_string(), price, stream.title.clone()]
+    };
+    let rows: Vec<_> = streams.iter().map(row).collect();
+    let text = match rows.as_slice() {
+        [] => "The node has no stream.".to_owned(),
+        rows => table(["stream", "status", "viewers", "a second", "title"], rows),
+    };
+    let json: Vec<Value> = streams.iter().map(|stream| json!(stream)).collect();
+    shell.report.done(&json!(json), &text);
+    Ok(())
+}
+
+/// Logs the account in at the node, with a person's consent.
+async fn log_in(shell: &Shell, client: &Client, account: &str) -> anyhow::Result<(LoggedIn, Unit)> {
+    let account = shell.wallet.account(account)?;
+    let info = client.pay_info().await.context("the node does not say how it is paid")?;
+    let rail = info.rail.context("this node takes no payments: its streams are free")?;
+    let unit = Unit::new(&rail.symbol, rail.decimals);
+    // As it was asked, not as the node calls itself.
+    let login = Act::Login { host: Host::new(&client.host()?)? };
+    let book = shell.wallet.book()?;
+    let context = approval::Context { unit: &unit, book: &book, chain: &rail.chain, fee: None };
+    shell.ask.approve(&login.approval(&context))?;
+    let key = shell.unlock(&account)?;
+    let creator = client.login(&Approved::new(key, login)).await.context("the node did not log you in")?;
+    Ok((creator, unit))
+}
+
+fn prices(tiers: &[Tier], grace: &Grace, unit: &Unit) -> anyhow::Result<Vec<PriceTier>> {
+    let mut prices = Vec::new();
+    for Tier { best, amount } in tiers {
+        let amount: Amount = unit.parse(amount).with_context(|| format!("\"{amount}\""))?;
+        let price =
+            Price::new(amount).context("a price is more than nothing: without one a stream is free")?;
+        let tier =
+            RenditionName::ALL.iter().position(|name| name == best).unwrap_or(RenditionName::ALL.len() - 1);
+        let tier = u8::try_from(tier).context("a quality")?;
+        if prices.iter().any(|known: &PriceTier| known.tier == tier) {
+            bail!("{best} has two prices");
+        }
+        let (max_lines, max_kbps) = (lines_of(*best), best.default_kbps() * 2);
+        prices.push(PriceTier { tier, price, grace_ticks: grace.grace, max_lines, max_kbps });
+    }
+    prices.sort_by_key(|price| price.tier);
+    Ok(prices)
+}
+
+/// The most that a quality is expected to have; what is sent is bounded by its name.
+const fn lines_of(name: RenditionName) -> u16 {
+    match name {
+        RenditionName::VeryLow => 240,
+        RenditionName::Low => 480,
+        RenditionName::Medium => 720,
+        RenditionName::High => 1_080,
+        RenditionName::Ultra => 2_160,
+    }
+}
+
+fn in_words(offers: &[OfferInfo], unit: &Unit) -> String {
+    let line = |offer: &OfferInfo| {
+        let best = RenditionName::ALL.get(usize::from(offer.tier)).map_or("all", |name| name.as_str());
+        format!("\nA second          {} up to {best}", unit.exactly(offer.price.per_tick()))
+    };
+    offers.iter().map(line).collect()
+}
+
+fn advised(err: ClientError, account: &str, Node { node }: &Node) -> anyhow::Error {
+    let is_missing = matches!(&err, ClientError::Refused(problem) if problem.code == NOT_DELEGATED);
+    let err = anyhow::Error::from(err);
+    if is_missing {
+        return err.context(format!(
+            "the node may not sign for this account yet; allow it with: tickcast wallet delegate {account} --node {node}"
+        ));
+    }
+    err
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_for_one_quality_or_for_all() {
+        let tier = |text: &str| text.parse::<Tier>().unwrap();
+        assert_eq!(tier("0.5"), Tier { best: RenditionName::Ultra, amount: "0.5".into() });
+        assert_eq!(tier("low = 1"), Tier { best: RenditionName::Low, amount: "1".into() });
+        assert!("best=1".parse::<Tier>().is_err());
+    }
+
+    #[test]
+    fn prices_come_in_the_order_of_their_qualities_and_each_once() {
+        let unit = Unit::new("DEV", 3);
+        let grace = Grace { grace: 7 };
+        let tiers = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Tier>>();
+        let priced = prices(&tiers(&["high=0.004", "very_low=0.001"]), &grace, &unit).unwrap();
+        let told: Vec<_> =
+            priced.iter().map(|p| (p.tier, p.price.per_tick().units(), p.grace_ticks)).collect();
+        assert_eq!(told, [(0, 1, 7), (3, 4, 7)]);
+        for bad in [&["0"][..], &["low=1", "low=2"], &["low=1.0001"], &["low=much"]] {
+            assert!(prices(&tiers(bad), &grace, &unit).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -482,6 +482,7 @@ fn delegate_to(home: &Home, challenges_for: Option<&str>) -> (Option<Signed<Dele
         host: host.clone(),
         endpoints: Vec::new(),
         dispute_window_ms: 60_000,
+        credit: None,
     };
     let desk = NodeDesk { info, challenges: Challenges::new(host), delegation: None };
     let url = format!("http://{own}");

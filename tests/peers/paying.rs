@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
-use chain::{Call, EscrowRail, Rail, Settings};
+use chain::{Call, EscrowRail, Rail, RailKind, Settings, TransferRail};
 use devchain::{Devchain, development_accounts};
 use node::{ChainConfig, Node, NodeConfig};
 use pay::{Amount, ChannelId, Delegation, KeyScheme, Keypair, Phase, Price, Signed, Signer, UnixMillis};
@@ -16,41 +16,48 @@ use wallet::{ChannelStatus, Name, SecretText, Unit, Wallet, key_from_secret};
 
 use crate::broadcasts::{LIMIT, TICKCAST, engine, whip_output};
 
-const PRICE: u128 = 1_000_000;
+pub const PRICE: u128 = 1_000_000;
 const PASSPHRASE: &str = "a passphrase of the test";
 const DAY_MS: u64 = 86_400_000;
 
-fn now() -> UnixMillis {
+pub fn now() -> UnixMillis {
     media::WallTime::from_system(std::time::SystemTime::now()).into()
 }
 
 /// A chain, a node that is paid on it, and a creator with a stream.
-struct Market {
-    chain: Devchain,
-    rail: Arc<EscrowRail>,
-    node: Node,
+pub struct Market {
+    pub chain: Devchain,
+    pub rail: Arc<EscrowRail>,
+    pub node: Node,
     client: Client,
-    creator: Arc<Keypair>,
-    folder: tempfile::TempDir,
+    pub creator: Arc<Keypair>,
+    pub folder: tempfile::TempDir,
+    price: u128,
 }
 
 impl Market {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
+        Self::open_with(PRICE, |_| {}).await
+    }
+
+    /// A second costs so much, and the node is paid as it is set.
+    async fn open_with(price: u128, set: impl FnOnce(&mut ChainConfig)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let chain = Devchain::start(devchain::Config::default()).await.expect("a chain");
         let rail = EscrowRail::connect(Settings::new([chain.url()])).await.expect("the chain answers");
-        let paid =
+        let mut paid =
             ChainConfig { endpoints: vec![chain.url()], dispute_window_s: 60, ..ChainConfig::default() };
+        set(&mut paid);
         let config = NodeConfig { chain: Some(paid), ..NodeConfig::loopback(folder.path().join("node")) };
         let node = Node::start(config).await.expect("a node");
         let client = Client::new(format!("http://{}", node.addresses().http)).expect("an address");
         let alice = development_accounts().into_iter().find(|account| account.uri == "//Alice");
         let seed = alice.expect("the chain has an Alice").seed;
         let creator = Arc::new(Keypair::from_seed(KeyScheme::Sr25519, &seed.into()));
-        Self { chain, rail: Arc::new(rail), node, client, creator, folder }
+        Self { chain, rail: Arc::new(rail), node, client, creator, folder, price }
     }
 
-    async fn create(&self) -> CreatedStream {
+    pub async fn create(&self) -> CreatedStream {
         let info = self.client.pay_info().await.expect("the node's terms");
         let rail = info.rail.expect("the node has a chain");
         let creator = self.client.login(self.creator.as_ref()).await.expect("a login");
@@ -71,7 +78,7 @@ impl Market {
             .expect("the node gets something for fees");
         let price = PriceTier {
             tier: 3,
-            price: Price::new(Amount::new(PRICE)).expect("a price"),
+            price: Price::new(Amount::new(self.price)).expect("a price"),
             grace_ticks: 5,
             max_lines: 720,
             max_kbps: 8_000,
@@ -80,7 +87,7 @@ impl Market {
         self.client.create_stream_as(&creator, &request).await.expect("a stream")
     }
 
-    async fn wait_until_live(&self, stream: &CreatedStream) {
+    pub async fn wait_until_live(&self, stream: &CreatedStream) {
         let (end, mut turns) = (Instant::now() + LIMIT, tokio::time::interval(Duration::from_millis(100)));
         loop {
             turns.tick().await;
@@ -93,7 +100,7 @@ impl Market {
     }
 
     /// The viewer's wallet, with an account that has money.
-    fn wallet(&self) -> Wallet {
+    pub fn wallet(&self) -> Wallet {
         let wallet = Wallet::open(self.folder.path().join("wallet")).expect("a wallet");
         // What Substrate's documentation prints, and everybody has.
         let phrase = "bottom drive obey lake curtain smoke basket hold race lonely fit walk//Bob";
@@ -107,7 +114,7 @@ impl Market {
     }
 
     /// Watches for some seconds; the passphrase comes over a descriptor that the shell opens.
-    fn watch(&self, stream: &CreatedStream, rest: &[&str]) -> Value {
+    fn viewer(&self, stream: &CreatedStream, seconds: &str, rest: &[&str]) -> LoggedChild {
         let unit = Unit::new(&self.rail.info().symbol, self.rail.info().decimals);
         let mut command = Command::new("sh");
         command
@@ -123,10 +130,14 @@ impl Market {
                 "--json",
             ])
             .args(["--wallet", "bob", "--wallet-folder", "wallet", "--passphrase-fd", "3", "--yes"])
-            .args(["--cap", &unit.decimal(Amount::new(1_000 * PRICE)), "--seconds", "4"])
+            .args(["--cap", &unit.decimal(Amount::new(1_000 * self.price)), "--seconds", seconds])
             .args(rest)
             .arg(&stream.watch_url);
-        let mut viewer = LoggedChild::spawn("the viewer", &mut command).expect("a viewer");
+        LoggedChild::spawn("the viewer", &mut command).expect("a viewer")
+    }
+
+    fn watch(&self, stream: &CreatedStream, seconds: &str, rest: &[&str]) -> Value {
+        let mut viewer = self.viewer(stream, seconds, rest);
         let status = viewer.wait(LIMIT).expect("the viewer ends by itself");
         let (said, errors) = (viewer.output().join("\n"), viewer.errors());
         assert!(status.success(), "{said}\n{errors}");
@@ -157,7 +168,7 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         market.wait_until_live(&stream).await;
         let wallet = market.wallet();
 
-        let first = tokio::task::block_in_place(|| market.watch(&stream, &[]));
+        let first = tokio::task::block_in_place(|| market.watch(&stream, "4", &[]));
         let paid = &first["payment"];
         println!("{first:#}");
         let played = count(&paid["seconds_played"]);
@@ -170,7 +181,7 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         assert!(matches!(market.phase(channel).await, Phase::Open(funds) if funds.deposit.units() == 1_000 * PRICE));
 
         // The same channel again, and this time it is closed.
-        let second = tokio::task::block_in_place(|| market.watch(&stream, &["--close"]));
+        let second = tokio::task::block_in_place(|| market.watch(&stream, "4", &["--close"]));
         let paid = &second["payment"];
         println!("{second:#}");
         let all = played + count(&paid["seconds_played"]);
@@ -188,6 +199,103 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
         assert!(audit.is_clean(), "{:?}", audit.findings);
         assert_eq!((audit.accepted.units(), audit.settled.units()), (all * PRICE, all * PRICE));
+        chain.stop().await;
+    });
+}
+
+/// A second's price that is worth a transfer, and how many of them may be owed.
+const DEAR: u128 = 100_000_000_000;
+const WINDOW: u128 = 7;
+
+/// Where nothing is locked.
+async fn market_on_credit() -> Market {
+    Market::open_with(DEAR, |chain| {
+        chain.rail = RailKind::Transfer;
+        (chain.credit_window, chain.finality_s) = (Amount::new(WINDOW * DEAR), 4);
+    })
+    .await
+}
+
+#[test]
+fn a_wallet_pays_by_transfers_as_it_plays_where_nothing_is_locked() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = market_on_credit().await;
+        let stream = market.create().await;
+        let mut engine = engine(market.folder.path(), &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        let wallet = market.wallet();
+
+        let first = tokio::task::block_in_place(|| market.watch(&stream, "12", &[]));
+        let paid = &first["payment"];
+        println!("{first:#}");
+        let played = count(&paid["seconds_played"]);
+        // More than it may owe: it paid while it played.
+        assert!(played > WINDOW, "{paid}");
+        assert_eq!(
+            (units(&paid["paid"]), units(&paid["transferred"])),
+            (played * DEAR, played * DEAR),
+            "{paid}"
+        );
+        assert_eq!((units(&paid["owed"]), &paid["not_transferred"]), (0, &Value::Null), "{paid}");
+
+        let second = tokio::task::block_in_place(|| market.watch(&stream, "4", &[]));
+        let again = &second["payment"];
+        println!("{second:#}");
+        let all = played + count(&again["seconds_played"]);
+        assert!(all > played, "{again}");
+        assert_eq!(
+            (&again["channel"], units(&again["transferred"])),
+            (&paid["channel"], all * DEAR),
+            "{again}"
+        );
+        // Nothing was ever locked.
+        let known = wallet.channels().expect("the wallet's accounts");
+        assert_eq!(known.iter().map(|known| known.deposit.units()).collect::<Vec<_>>(), [all * DEAR]);
+
+        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+        let Market { node, chain, folder, .. } = market;
+        let rail = TransferRail::connect(Settings::new([chain.url()])).await.expect("the chain answers");
+        node.stop().await;
+        let audit = node::audit(&folder.path().join("node"), Some(Arc::new(rail))).await.expect("an audit");
+        assert!(audit.is_clean(), "{:?}", audit.findings);
+        assert_eq!((audit.accepted.units(), audit.settled.units()), (all * DEAR, all * DEAR));
+        chain.stop().await;
+    });
+}
+
+#[test]
+fn an_account_that_is_drained_while_it_plays_stops_playing_and_owes_no_more_than_its_window() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = market_on_credit().await;
+        let stream = market.create().await;
+        let mut engine = engine(market.folder.path(), &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        market.wallet();
+        let mut viewer = market.viewer(&stream, "120", &[]);
+        let books = async || node::audit(&market.folder.path().join("node"), None).await.expect("an audit");
+        let (end, mut turns) = (Instant::now() + LIMIT, tokio::time::interval(Duration::from_millis(100)));
+        while books().await.settled.is_zero() {
+            turns.tick().await;
+            assert!(Instant::now() < end, "nothing is transferred: {}", viewer.errors());
+        }
+        let bob = development_accounts().into_iter().find(|account| account.uri == "//Bob");
+        let bob = Keypair::from_seed(KeyScheme::Sr25519, &bob.expect("the chain has a Bob").seed.into());
+        let left = market.rail.balance(bob.public().account()).await.expect("the chain answers").units();
+        // Not to the creator, which would be paid ahead by it; what is left is less than is transferred next.
+        let all = Call::Transfer { to: pay::AccountId([9; 32]), amount: Amount::new(left - DEAR) };
+        market.rail.submit(all, Arc::new(bob)).await.expect("Bob has it");
+        let status = tokio::task::block_in_place(|| viewer.wait(LIMIT)).expect("the viewer ends by itself");
+        assert!(!status.success() && viewer.errors().contains("could not be paid"), "{}", viewer.errors());
+        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+        let Market { node, chain, folder, .. } = market;
+        let rail = TransferRail::connect(Settings::new([chain.url()])).await.expect("the chain answers");
+        node.stop().await;
+        let audit = node::audit(&folder.path().join("node"), Some(Arc::new(rail))).await.expect("an audit");
+        assert!(audit.is_clean(), "{:?}", audit.findings);
+        let owed = audit.accepted.checked_sub(audit.settled).expect("more was watched than paid").units();
+        assert!(owed <= WINDOW * DEAR && !audit.settled.is_zero(), "{owed} are owed");
         chain.stop().await;
     });
 }

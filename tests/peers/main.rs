@@ -15,6 +15,8 @@ mod obs;
 mod outputs;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod paying;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod paying_page;
 mod refusals;
 mod rtmp_and_hls;
 #[cfg(feature = "windows")]

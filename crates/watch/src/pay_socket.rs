@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -251,6 +252,8 @@ fn final_refusal(err: &Error) -> Option<String> {
             is_final.then(|| format!("it answers with status {status}"))
         }
         Error::Url(_) | Error::HttpFormat(_) => Some("the pay socket's address cannot be used".to_owned()),
+        // One that broke meanwhile says nothing of that.
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => None,
         Error::Protocol(err) => Some(format!("it does not speak {PAY_SUBPROTOCOL}: {err}")),
         _ => None,
     }

@@ -15,6 +15,7 @@ use futures_util::{SinkExt, StreamExt};
 use media::WallTime;
 use pay::*;
 use tickcast_watch::{Lane, Leaving, PayHandle, PaySocket, PaySocketConfig, TabStore, Verdict};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -206,6 +207,23 @@ async fn who_is_turned_away_does_not_ask_again() {
     let status = timeout(LIMIT, viewer.over()).await.unwrap();
     assert!(matches!(status.left_because, Some(Leaving::TurnedAway(_))), "{:?}", status.left_because);
     assert_eq!(disk.spent(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_while_it_says_hello_is_asked_again() {
+    let (door, disk) = (Door::open().await, Arc::new(Disk::default()));
+    let viewer = start(&door, &Node::at(wall()), &disk);
+    let (mut stream, _) = timeout(LIMIT, door.listener.accept()).await.unwrap().unwrap();
+    // All of the request: what is left unread would reset the connection instead of ending it.
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(stream.read_u8().await.unwrap());
+    }
+    drop(stream);
+    door.next().await;
+    viewer.handle().stop();
+    let status = timeout(LIMIT, viewer.over()).await.unwrap();
+    assert_eq!(status.left_because, Some(Leaving::Stopped));
 }
 
 #[tokio::test(flavor = "multi_thread")]

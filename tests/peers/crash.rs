@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use media::WallTime;
-use testkit::{ffmpeg, soak, wait_until};
+use testkit::{Dice, ffmpeg, soak, wait_until};
 
 use crate::broadcasts::{LIMIT, engine, stamps};
 
@@ -13,16 +13,9 @@ const KILLS_IN_SOAK: u64 = 20;
 /// A recording may lack so much at its end.
 const LOST_MAX_MS: f64 = 2000.0;
 
-/// A moment from 2 to 7 s, another for each `turn`, the same in each run (SplitMix64).
-fn moment(turn: u64) -> Duration {
-    let mut x = turn.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    Duration::from_millis(2000 + (x ^ (x >> 31)) % 5000)
-}
-
 #[test]
 fn a_recording_plays_to_within_two_seconds_of_a_kill() {
+    let mut dice = Dice::new(0);
     for turn in 0..soak(KILLS, KILLS_IN_SOAK) {
         let folder = tempfile::tempdir().expect("a folder");
         let recording = folder.path().join("recording.mp4");
@@ -30,7 +23,8 @@ fn a_recording_plays_to_within_two_seconds_of_a_kill() {
         let begun = wait_until("the recording", LIMIT, || {
             recording.metadata().ok().filter(|file| file.len() > 0).map(|_| Instant::now())
         });
-        let kill_at = begun.unwrap_or_else(|err| panic!("{err}\n{}", engine.log())) + moment(turn);
+        let moment = Duration::from_millis(dice.between(2_000, 7_000));
+        let kill_at = begun.unwrap_or_else(|err| panic!("{err}\n{}", engine.log())) + moment;
         // Not a wait for something: the moment itself is what is tried.
         wait_until("the moment of the kill", LIMIT, || (Instant::now() >= kill_at).then_some(()))
             .expect("time passes");

@@ -3,24 +3,42 @@
 #![allow(clippy::print_stdout, reason = "a test's figures are shown where it fails, or on request")]
 
 mod broadcasts;
+#[cfg(all(feature = "engine", feature = "node"))]
+mod chain_faults;
 mod chromium;
 mod crash;
+#[cfg(all(feature = "engine", feature = "node"))]
+mod crowd;
 #[cfg(feature = "desk")]
 mod desk;
 mod devices;
+#[cfg(all(feature = "engine", feature = "node"))]
+mod freeloaders;
 mod graphics;
 mod joins;
+#[cfg(all(feature = "engine", feature = "node"))]
+mod lossy_line;
+#[cfg(all(feature = "engine", feature = "node"))]
+mod market;
 mod nginx;
 mod obs;
 mod outputs;
+#[cfg(all(feature = "engine", feature = "node"))]
+mod payer;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod paying;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod paying_page;
 mod refusals;
 mod rtmp_and_hls;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod secrets;
+#[cfg(all(feature = "engine", feature = "node"))]
+mod show;
 #[cfg(feature = "windows")]
 mod stage;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod streams;
 #[cfg(feature = "engine")]
 mod transcoding;
 #[cfg(feature = "engine")]

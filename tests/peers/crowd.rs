@@ -1,0 +1,192 @@
+//! Fifty viewers who pay, on a bad network: they come and go, die without a word, and lose their lines; the publisher
+//! freezes, and the node is killed. Whatever happens, each second that played is paid, and no other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use testkit::{Dice, soak};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::lossy_line::{Carried, Line};
+use crate::market::{GRACE_TICKS, PRICE, Place, Rules, until};
+use crate::payer::{Disk, Payer};
+use crate::show::Show;
+
+const VIEWERS: u8 = 50;
+const LOSS_PERCENT: u64 = 5;
+/// How long they come and go, usually and in a long run.
+const SECONDS: u64 = 35;
+const SECONDS_IN_SOAK: u64 = 120;
+/// Kills of a node under one crowd. More would have seconds named unplayed beyond what a node forgives in ten minutes:
+/// viewers would be barred, and there would be no load.
+const KILLS: usize = 3;
+const CROWDS_IN_SOAK: u64 = 7;
+/// Seconds that a crowd pays for before a kill: three of each viewer, so that most are watching.
+const LOAD: u64 = 3 * VIEWERS as u64;
+/// Not a wait for something: for so long something is as it is.
+const FREEZE: Duration = Duration::from_secs(3);
+
+/// A crowd, what it watches, and whether it is to go home.
+struct Crowd {
+    show: Show,
+    disks: Vec<(pay::ChannelId, Disk)>,
+    viewers: JoinSet<(Payer, Carried)>,
+    is_over: Arc<AtomicBool>,
+}
+
+/// Some of the time that a life takes. Nothing is waited for.
+async fn pass(dice: &mut Dice, from_ms: u64, to_ms: u64) {
+    sleep(Duration::from_millis(dice.between(from_ms, to_ms))).await;
+}
+
+/// One viewer's evening: it joins and leaves, and every third time dies instead; every third time its line is cut, too.
+async fn live(mut payer: Payer, place: Place, is_over: Arc<AtomicBool>, seed: u64) -> (Payer, Carried) {
+    let (mut dice, mut carried) = (Dice::new(seed), Carried::default());
+    pass(&mut dice, 0, 6_000).await;
+    while !is_over.load(Ordering::Relaxed) {
+        let line = Line::new(place.media, LOSS_PERCENT, dice.roll());
+        let Ok(watching) = payer.watch(&place, Arc::clone(&line)).await else {
+            // The node is away.
+            pass(&mut dice, 200, 500).await;
+            continue;
+        };
+        let is_late = || is_over.load(Ordering::Relaxed);
+        watching.until(Duration::from_millis(dice.between(3_000, 12_000)), |_| is_late()).await;
+        if dice.happens(33) {
+            line.cut();
+            pass(&mut dice, 1_000, 7_000).await;
+            line.mend();
+            watching.until(Duration::from_millis(dice.between(1_000, 5_000)), |_| is_late()).await;
+        }
+        if dice.happens(33) {
+            payer.die(watching).await;
+        } else {
+            payer.leave(watching).await;
+        }
+        let Carried { passed, lost } = line.carried();
+        carried = Carried { passed: carried.passed + passed, lost: carried.lost + lost };
+        pass(&mut dice, 200, 2_500).await;
+    }
+    (payer, carried)
+}
+
+impl Crowd {
+    async fn gather(seed: u64) -> Self {
+        let show = Show::open(Rules { people: VIEWERS, ..Rules::default() }).await;
+        let payers = Payer::open_all(&show.market, VIEWERS).await;
+        let disks = payers.iter().map(|payer| (payer.channel(), payer.disk.clone())).collect();
+        let (is_over, mut dice) = (Arc::new(AtomicBool::new(false)), Dice::new(seed));
+        let mut viewers = JoinSet::new();
+        for payer in payers {
+            viewers.spawn(live(payer, show.place.clone(), Arc::clone(&is_over), dice.roll()));
+        }
+        Self { show, disks, viewers, is_over }
+    }
+
+    /// What must be true at every moment: `settled ≤ accepted ≤ signed`, and the audit finds nothing. Nobody can change
+    /// what the books say meanwhile, and what is signed only rises.
+    async fn assert_books(&self) {
+        let audit = self.show.market.audit().await;
+        assert!(audit.is_clean(), "{:?}", audit.findings);
+        for (channel, disk) in &self.disks {
+            let settled = self.show.market.channel(*channel).await.head.settled().units();
+            let own = disk.signed();
+            assert!(settled <= own, "{settled} settled of {own} signed");
+        }
+        let signed = self.signed();
+        let (settled, accepted) = (audit.settled.units(), audit.accepted.units());
+        assert!(settled <= accepted && accepted <= signed, "{settled} ≤ {accepted} ≤ {signed}");
+    }
+
+    fn signed(&self) -> u128 {
+        self.disks.iter().map(|(_, disk)| disk.signed()).sum()
+    }
+
+    /// Waits until the crowd has paid for so many seconds more: there is a load.
+    async fn until_paid(&self, seconds: u64) {
+        let enough = self.signed() + u128::from(seconds) * PRICE;
+        until("the crowd pays", async || (self.signed() >= enough).then_some(())).await;
+    }
+
+    async fn kill_and_restart(&mut self) {
+        self.show.market.kill_node();
+        self.assert_books().await;
+        self.show.market.start_node();
+    }
+
+    /// All go home, and come back once more to pay what they still owe: then everything must be even.
+    async fn go_home(mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let mut home = JoinSet::new();
+        let mut carried = Carried::default();
+        while let Some(viewer) = self.viewers.join_next().await {
+            let (mut payer, own) = viewer.expect("a viewer");
+            carried = Carried { passed: carried.passed + own.passed, lost: carried.lost + own.lost };
+            let place = self.show.place.clone();
+            home.spawn(async move {
+                payer.make_good(&place).await;
+                payer
+            });
+        }
+        let payers = home.join_all().await;
+        let sum = |of: fn(&Payer) -> u64| payers.iter().map(of).sum::<u64>();
+        let signed = sum(|payer| payer.status.as_ref().map_or(0, |status| status.totals.signed));
+        println!(
+            "{signed} s paid by {} viewers in {} sessions, {} deaths, {} pictures shown, {} s forgotten; {carried:?}",
+            payers.len(),
+            sum(|payer| payer.seen.sessions),
+            sum(|payer| payer.seen.deaths),
+            sum(|payer| payer.seen.pictures),
+            sum(|payer| payer.seen.forgotten),
+        );
+        for Payer { seen, .. } in &payers {
+            println!("{seen:?}");
+            assert_eq!(seen.faults, [], "{seen:?}");
+            assert!(seen.forgotten <= GRACE_TICKS.into(), "the creator lost more than the grace: {seen:?}");
+        }
+        // The network was as bad as it was to be, and there was something to pay for all the same.
+        assert!(carried.lost * 100 >= (carried.passed + carried.lost) * (LOSS_PERCENT - 1), "{carried:?}");
+        assert!(signed >= LOAD, "{signed} s are no load");
+        self.show.close(&payers).await;
+    }
+}
+
+#[test]
+fn fifty_viewers_on_a_bad_network_pay_for_each_second_that_played_and_for_no_other() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        // In a long run a second crowd pays on a chain that is as slow as public ones are.
+        for is_slow in soak(&[false][..], &[false, true][..]) {
+            let crowd = Crowd::gather(1).await;
+            if *is_slow {
+                crowd.show.market.slow_down();
+            }
+            let half = Duration::from_secs(soak(SECONDS, SECONDS_IN_SOAK) / 2);
+            sleep(half).await;
+            crowd.show.engine.freeze().expect("the publisher can be stopped");
+            sleep(FREEZE).await;
+            crowd.show.engine.thaw().expect("and goes on");
+            sleep(half).await;
+            crowd.go_home().await;
+        }
+    });
+}
+
+#[test]
+fn a_node_that_is_killed_under_fifty_viewers_takes_no_second_twice_and_forgets_none_that_was_paid() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        for seed in 0..soak(1, CROWDS_IN_SOAK) {
+            let (mut crowd, mut dice) = (Crowd::gather(100 + seed).await, Dice::new(seed));
+            for _ in 0..KILLS {
+                crowd.until_paid(LOAD).await;
+                pass(&mut dice, 0, 3_000).await;
+                crowd.kill_and_restart().await;
+            }
+            crowd.until_paid(LOAD).await;
+            crowd.go_home().await;
+        }
+    });
+}

@@ -16,7 +16,7 @@ use pay::{ChannelId, CreditTerms, Price, PublicKey, Refusal, Signed};
 use sfu::SfuHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::catalogue::Priced;
 use super::clock::PayClock;
@@ -36,6 +36,9 @@ const UPDATES: usize = 64;
 /// What waits for one pay socket. Full: its viewer does not read, and loses the connection.
 pub const SAYINGS: usize = 64;
 const TICK: Duration = Duration::from_secs(1);
+/// Commits are so far apart at least: each waits for the disk, and what comes within this time shares one. A viewer has
+/// more than a second in hand.
+const GROUPING: Duration = Duration::from_millis(20);
 
 pub enum Input {
     Opened {
@@ -194,6 +197,7 @@ impl Cashier {
     pub async fn run(mut self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut may_turn = Instant::now();
         loop {
             let (mut is_tick, mut first) = (false, None);
             tokio::select! {
@@ -207,6 +211,7 @@ impl Cashier {
                 result = self.payout.next() => self.payout.ended(&mut self.till, &self.journal, result, self.clock.now()).await,
                 _ = ticks.tick() => is_tick = true,
             }
+            sleep_until(may_turn).await;
             // After a pause the chain has much to tell.
             for _ in 0..UPDATES {
                 let Some(update) =
@@ -229,6 +234,7 @@ impl Cashier {
                 self.till.tick(self.clock.now());
             }
             self.turn().await;
+            may_turn = Instant::now() + GROUPING;
             if is_tick {
                 self.payout.look(&mut self.till, &self.journal, self.clock.now()).await;
             }

@@ -1,6 +1,7 @@
 //! What must be durable before anything is answered: ledgers, vouchers, receipts, channels and settlements, many in one
 //! transaction. On a connection of its own, which waits for the disk.
 
+mod batch;
 mod credits;
 mod read;
 mod settlements;
@@ -21,7 +22,7 @@ use sqlx::{Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::log::{self, Act};
-use crate::store::{StoreError, now_text, options};
+use crate::store::{StoreError, options};
 
 /// What belongs together: all of it is stored, or nothing.
 #[derive(Debug, Default)]
@@ -85,7 +86,7 @@ impl Journal {
     /// Stores them all in one transaction; where that fails, each by itself, so that nobody's trouble is another's.
     /// Whether each is durable, in their order.
     pub async fn commit(&self, units: &[Unit], now: UnixMillis) -> Vec<bool> {
-        match self.try_commit(units.iter(), now).await {
+        match self.try_commit(units, now).await {
             Ok(()) => return vec![true; units.len()],
             Err(err) => tracing::error!("payments could not be stored: {err}"),
         }
@@ -94,24 +95,14 @@ impl Journal {
         }
         let mut stored = Vec::with_capacity(units.len());
         for unit in units {
-            stored.push(self.try_commit(std::iter::once(unit), now).await.is_ok());
+            stored.push(self.try_commit(std::slice::from_ref(unit), now).await.is_ok());
         }
         stored
     }
 
-    async fn try_commit(
-        &self,
-        units: impl Iterator<Item = &Unit>,
-        now: UnixMillis,
-    ) -> Result<(), StoreError> {
+    async fn try_commit(&self, units: &[Unit], now: UnixMillis) -> Result<(), StoreError> {
         let mut connection = self.begin().await?;
-        let mut written = Ok(());
-        for unit in units {
-            written = write(&mut connection, unit, now).await;
-            if written.is_err() {
-                break;
-            }
-        }
+        let written = write(&mut connection, units, now).await;
         finish(connection, written).await
     }
 
@@ -150,42 +141,49 @@ async fn finish<T>(
     ended
 }
 
-async fn write(connection: &mut SqliteConnection, unit: &Unit, now: UnixMillis) -> Result<(), StoreError> {
-    for row in &unit.channels {
-        write_channel(connection, row).await?;
+/// Channels first, since ledgers name them; then what each second of each viewer brings, many rows at once.
+async fn write(connection: &mut SqliteConnection, units: &[Unit], now: UnixMillis) -> Result<(), StoreError> {
+    for unit in units {
+        for row in &unit.channels {
+            write_channel(connection, row).await?;
+        }
+        for row in &unit.credits {
+            credits::write_credit(connection, row).await?;
+        }
+        for row in &unit.transfers {
+            credits::write_transfer(connection, row).await?;
+        }
     }
-    for row in &unit.credits {
-        credits::write_credit(connection, row).await?;
-    }
-    for row in &unit.transfers {
-        credits::write_transfer(connection, row).await?;
-    }
-    if let Some(ledger) = &unit.ledger {
-        write_ledger(connection, ledger).await?;
-    }
-    if let Some(voucher) = &unit.voucher {
-        write_voucher(connection, voucher).await?;
-    }
-    if let Some(receipt) = &unit.receipt {
+    let ledgers: Vec<_> = units.iter().filter_map(|unit| unit.ledger.as_ref()).collect();
+    batch::write_ledgers(connection, &ledgers).await?;
+    let vouchers: Vec<_> = units.iter().filter_map(|unit| unit.voucher.as_ref()).collect();
+    batch::write_vouchers(connection, &vouchers).await?;
+    for receipt in units.iter().filter_map(|unit| unit.receipt.as_ref()) {
         write_receipt(connection, receipt).await?;
     }
-    if let Some(watched) = &unit.watched {
-        write_watched(connection, watched).await?;
+    batch::write_watched(connection, units.iter().filter_map(|unit| unit.watched.as_ref())).await?;
+    for unit in units {
+        if let Some(cursor) = &unit.cursor {
+            write_cursor(connection, cursor).await?;
+        }
+        for act in &unit.acts {
+            log::append(connection, act, now).await?;
+        }
     }
-    if let Some(Cursor { genesis, block }) = &unit.cursor {
-        sqlx::query(
-            "INSERT INTO chain_cursor (one, genesis, number, hash) VALUES (1, ?1, ?2, ?3) \
-             ON CONFLICT (one) DO UPDATE SET genesis = ?1, number = ?2, hash = ?3",
-        )
-        .bind(genesis.0.to_vec())
-        .bind(block.number)
-        .bind(block.hash.to_vec())
-        .execute(&mut *connection)
-        .await?;
-    }
-    for act in &unit.acts {
-        log::append(connection, act, now).await?;
-    }
+    Ok(())
+}
+
+async fn write_cursor(connection: &mut SqliteConnection, cursor: &Cursor) -> Result<(), StoreError> {
+    let Cursor { genesis, block } = cursor;
+    sqlx::query(
+        "INSERT INTO chain_cursor (one, genesis, number, hash) VALUES (1, ?1, ?2, ?3) \
+         ON CONFLICT (one) DO UPDATE SET genesis = ?1, number = ?2, hash = ?3",
+    )
+    .bind(genesis.0.to_vec())
+    .bind(block.number)
+    .bind(block.hash.to_vec())
+    .execute(&mut *connection)
+    .await?;
     Ok(())
 }
 
@@ -211,39 +209,6 @@ async fn write_channel(connection: &mut SqliteConnection, row: &ChannelRow) -> R
     .bind(deposit.to_string())
     .bind(channel.finalized().settled().to_string())
     .bind(row.is_retired)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn write_ledger(connection: &mut SqliteConnection, row: &LedgerRow) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO ledgers (payer, payee, channel, record, accepted) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (payer, payee) DO UPDATE SET channel = ?3, record = ?4, accepted = ?5",
-    )
-    .bind(row.payer.0.to_vec())
-    .bind(row.payee.0.to_vec())
-    .bind(row.channel.0.to_vec())
-    .bind(&row.record)
-    .bind(row.accepted.to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn write_voucher(
-    connection: &mut SqliteConnection,
-    signed: &Signed<Voucher>,
-) -> Result<(), StoreError> {
-    let voucher = &signed.body;
-    sqlx::query(
-        "INSERT INTO vouchers (channel, tick, cumulative, offer, signed) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )
-    .bind(voucher.channel.0.to_vec())
-    .bind(integer(voucher.tick.0)?)
-    .bind(voucher.cumulative.to_string())
-    .bind(voucher.offer.0.to_vec())
-    .bind(signed.to_bytes())
     .execute(connection)
     .await?;
     Ok(())
@@ -276,35 +241,6 @@ async fn write_receipt(
         .bind(&channel)
         .bind(before)
         .bind(tick)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Sums of 128 bits are more than the database can add.
-async fn write_watched(connection: &mut SqliteConnection, watched: &Watched) -> Result<(), StoreError> {
-    let viewer = watched.viewer.to_string();
-    let row = sqlx::query("SELECT paid_amount FROM stream_viewers WHERE id = ?1")
-        .bind(&viewer)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let unreadable = StoreError::Unreadable("stream_viewers.paid_amount");
-    let Some(row) = row else { return Err(unreadable) };
-    let paid: Option<Amount> = row.try_get::<String, _>("paid_amount")?.parse().ok();
-    let paid = paid.and_then(|paid| paid.checked_add(watched.amount)).ok_or(unreadable)?;
-    let ticks = integer(watched.ticks)?;
-    sqlx::query(
-        "UPDATE stream_viewers SET total_ticks = total_ticks + ?2, paid_amount = ?3, last_tick = ?4 WHERE id = ?1",
-    )
-    .bind(&viewer)
-    .bind(ticks)
-    .bind(paid.to_string())
-    .bind(now_text())
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("UPDATE streams SET total_ticks = total_ticks + ?2 WHERE id = ?1")
-        .bind(watched.stream.to_string())
-        .bind(ticks)
         .execute(connection)
         .await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! A chain that is away, comes back, is slow, or jumps in time, and channels that end meanwhile: what was watched is paid.
+//! A chain that is away, comes back, or is slow, and channels that end meanwhile: what was watched is paid.
 
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ use crate::show::Show;
 /// Seconds that play while nobody reaches the chain.
 const AWAY_SECONDS: u64 = 8;
 const AWAY_SECONDS_IN_SOAK: u64 = 60;
-const HOUR_MS: i64 = 3_600_000;
 
 #[test]
 fn what_is_watched_while_the_chain_is_away_is_settled_once_it_is_back() {
@@ -93,28 +92,6 @@ fn a_payer_that_closes_alone_while_it_watches_is_cut_off_and_has_paid_all_but_th
         let phase = show.market.channel(payer.channel()).await.finalized;
         assert_eq!(phase, Phase::Closed { paid: accepted });
         show.end(seconds_of(accepted)).await;
-    });
-}
-
-#[test]
-fn a_chain_whose_clock_jumps_ahead_by_an_hour_costs_nobody_a_second() {
-    Runtime::new().expect("a runtime").block_on(async {
-        let show = Show::open(Rules::default()).await;
-        let mut payer = Payer::with_channel(&show.market, 1).await;
-        let watching = payer.watch_well(&show.place).await;
-        watching.until_played(2).await;
-        show.market.chain().step_clock(HOUR_MS);
-        // It may be that the offer ends by it; then there is a new one.
-        if !watching.until(LIMIT, |status| status.totals.played >= 8).await {
-            let status = watching.pay.status();
-            assert_eq!(status.left_because, Some(Leaving::Ended(Ending::OfferExpired)), "{status:?}");
-        }
-        payer.leave(watching).await;
-        let watching = payer.watch_well(&show.place).await;
-        let played = watching.pay.status().totals.played;
-        watching.until_played(played + 2).await;
-        payer.leave(watching).await;
-        show.close(&[payer]).await;
     });
 }
 

@@ -15,7 +15,7 @@ pub mod log;
 mod logins;
 mod meter_inbox;
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;
 mod throttle;
 mod tickets;
 mod till;

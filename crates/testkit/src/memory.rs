@@ -8,6 +8,10 @@ use memchr::memmem::Finder;
 
 /// Read at once.
 const CHUNK: usize = 4 << 20;
+/// Of the machines that this runs on.
+const PAGE: u64 = 4_096;
+/// Of an entry of `pagemap`: the page is in memory, or swapped out.
+const THERE: u64 = 0b11 << 62;
 
 /// For each of `wanted`, whether it lies anywhere in the memory that a process can write to: heaps, stacks, buffers
 /// shared with others. What changes meanwhile is seen as it was before or after.
@@ -17,6 +21,7 @@ const CHUNK: usize = 4 << 20;
 /// that has forbidden it those of root.
 pub fn holds(process: u32, wanted: &[&[u8]]) -> io::Result<Vec<bool>> {
     let memory = File::open(format!("/proc/{process}/mem"))?;
+    let pages = File::open(format!("/proc/{process}/pagemap"))?;
     let finders: Vec<_> = wanted.iter().map(Finder::new).collect();
     let overlap = wanted.iter().map(|one| one.len()).max().unwrap_or(0).saturating_sub(1);
     let mut found = vec![false; wanted.len()];
@@ -25,18 +30,34 @@ pub fn holds(process: u32, wanted: &[&[u8]]) -> io::Result<Vec<bool>> {
         let mut at = start;
         while at < end {
             let length = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+            // Programs map far more than there is, and what was never touched reads as zeros.
+            if !is_there(&pages, at, length) {
+                at += CHUNK as u64;
+                continue;
+            }
             // Devices' memory is mapped and cannot be read so, and what was mapped may be gone.
             let read = memory.read_at(&mut buffer[..length], at).unwrap_or(0);
             for (found, finder) in found.iter_mut().zip(&finders) {
                 *found |= finder.find(&buffer[..read]).is_some();
             }
-            if read < length {
-                break;
-            }
             at += CHUNK as u64;
         }
     }
     Ok(found)
+}
+
+/// Whether any page of a range is. Where the kernel does not say, it may be.
+fn is_there(pages: &File, start: u64, length: usize) -> bool {
+    let first = start / PAGE;
+    let count = (start + length as u64).div_ceil(PAGE) - first;
+    let mut entries = vec![0; usize::try_from(count).unwrap_or(0) * 8];
+    if pages.read_exact_at(&mut entries, first * 8).is_err() {
+        return true;
+    }
+    entries.chunks_exact(8).any(|entry| {
+        let entry = entry.first_chunk().map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes));
+        entry & THERE != 0
+    })
 }
 
 /// The ranges of a list of mappings that can be read and written.

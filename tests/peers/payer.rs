@@ -235,13 +235,6 @@ impl Payer {
         self.watch(place, Line::new(place.media, 0, 0)).await.ok()
     }
 
-    /// Pays only in advance: it takes what is sent and signs for none of it. The media are the caller's to fetch.
-    pub async fn pay_nothing(&mut self, place: &Place) -> (Joined, PaySocket) {
-        let (joined, offer) = self.ask(place).await.unwrap_or_else(|err| panic!("{err}"));
-        let socket = self.pay(&joined, offer);
-        (joined, socket)
-    }
-
     /// Stops as a person does: what played is paid.
     pub async fn leave(&mut self, watching: Watching) {
         let Watching { pay, player, socket, .. } = watching;

@@ -159,10 +159,7 @@ impl Compositor for GpuCompositor {
 
     fn poll(&mut self) -> Result<Option<Composed>, ComposeError> {
         self.poll_device(wgpu::PollType::Poll)?;
-        match self.ring.finished()? {
-            Some(finished) => self.deliver(finished).map(Some),
-            None => Ok(None),
-        }
+        self.ring.finished()?.map(|finished| self.deliver(finished)).transpose()
     }
 
     fn finish(&mut self) -> Result<Option<Composed>, ComposeError> {
@@ -170,7 +167,7 @@ impl Compositor for GpuCompositor {
             return Ok(None);
         }
         self.poll_device(wgpu::PollType::wait_indefinitely())?;
-        self.poll()
+        self.ring.await_finished()?.map(|finished| self.deliver(finished)).transpose()
     }
 
     fn problems(&self) -> &[Problem] {

@@ -2,6 +2,8 @@
 #![cfg(feature = "gpu")]
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use media::{Size, Timescale, Timestamp};
 use sim::wgpu;
 use sim::{Action, Backend, Block, GpuBackend, LANES, Preset, SimConfig, Simulation};
@@ -159,4 +161,27 @@ fn a_lavapipe_adapter_is_known_as_software() {
     let info = adapter().get_info();
     let soft = ["llvmpipe", "lavapipe", "WARP"].iter().any(|name| info.name.contains(name));
     assert_eq!(sim::is_software(&info), soft, "{}", info.name);
+}
+
+#[test]
+fn another_thread_that_polls_the_device_keeps_no_answer_back() {
+    let (_, mut gpu) = pair(Preset::ALL[0], 1_000);
+    let device = gpu.backend_mut().device().clone();
+    let all = gpu.backend_mut().blocks().unwrap().len();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // As the compositor does: whoever polls first calls back for both.
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    device.poll(wgpu::PollType::Poll).unwrap();
+                }
+            });
+        }
+        let answers: Vec<_> = (0..500).map(|_| gpu.backend_mut().blocks().map(|blocks| blocks.len())).collect();
+        is_over.store(true, Ordering::Relaxed);
+        for answer in answers {
+            assert_eq!(answer.unwrap(), all);
+        }
+    });
 }

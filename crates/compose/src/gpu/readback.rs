@@ -1,11 +1,11 @@
 //! Results on their way back: three buffers in turn, each mapped while the next frames are drawn.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::time::Duration;
 
 use media::Timestamp;
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, MapMode};
+use wgpu::{Buffer, BufferAsyncError, BufferDescriptor, BufferUsages, Device, MapMode};
 
 use super::outputs::Part;
 use crate::compositor::ComposeError;
@@ -13,9 +13,8 @@ use crate::compositor::ComposeError;
 /// One that is drawn, one that is mapped, one that is read.
 const SLOTS: usize = 3;
 
-const WAITING: u8 = 0;
-const MAPPED: u8 = 1;
-const FAILED: u8 = 2;
+/// A device that has not answered after so long hangs: even a software adapter draws in less.
+const HUNG: Duration = Duration::from_secs(10);
 
 /// A buffer and what lies in it.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub struct Slot {
 struct Flight {
     slot: Slot,
     timestamp: Timestamp,
-    state: Arc<AtomicU8>,
+    mapped: Receiver<Result<(), BufferAsyncError>>,
 }
 
 /// A frame whose buffer is mapped.
@@ -73,27 +72,41 @@ impl Ring {
 
     /// The commands that fill `slot` were submitted.
     pub fn submitted(&mut self, slot: Slot, timestamp: Timestamp) {
-        let state = Arc::new(AtomicU8::new(WAITING));
-        let seen = Arc::clone(&state);
+        let (tell, mapped) = sync_channel(1);
         slot.buffer.map_async(MapMode::Read, .., move |result| {
-            seen.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
+            // Nobody waits any more where the compositor has ended.
+            let _ = tell.send(result);
         });
-        self.flights.push_back(Flight { slot, timestamp, state });
+        self.flights.push_back(Flight { slot, timestamp, mapped });
     }
 
     /// The oldest frame, if its buffer is mapped.
     pub fn finished(&mut self) -> Result<Option<Finished>, ComposeError> {
         let Some(oldest) = self.flights.front() else { return Ok(None) };
-        match oldest.state.load(Ordering::Acquire) {
-            WAITING => Ok(None),
-            state => {
-                let flight = self.flights.pop_front().expect("the front was just seen");
-                if state == FAILED {
-                    return Err(ComposeError::Gpu("a finished picture could not be read back".into()));
-                }
-                Ok(Some(Finished { timestamp: flight.timestamp, parts: flight.slot }))
-            }
+        match oldest.mapped.try_recv() {
+            Err(TryRecvError::Empty) => Ok(None),
+            Ok(Ok(())) => Ok(self.pop()),
+            Ok(Err(_)) | Err(TryRecvError::Disconnected) => Err(self.fail()),
         }
+    }
+
+    /// The oldest frame, whose commands the device has done. Whichever thread polls a device first calls back for all,
+    /// so that another one may still be about to.
+    pub fn await_finished(&mut self) -> Result<Option<Finished>, ComposeError> {
+        let Some(oldest) = self.flights.front() else { return Ok(None) };
+        match oldest.mapped.recv_timeout(HUNG) {
+            Ok(Ok(())) => Ok(self.pop()),
+            Ok(Err(_)) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(self.fail()),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Finished> {
+        self.flights.pop_front().map(|Flight { slot, timestamp, .. }| Finished { timestamp, parts: slot })
+    }
+
+    fn fail(&mut self) -> ComposeError {
+        self.flights.pop_front();
+        ComposeError::Gpu("a finished picture could not be read back".into())
     }
 
     pub fn give_back(&mut self, slot: Slot) {

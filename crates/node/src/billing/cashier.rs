@@ -61,6 +61,19 @@ pub enum Input {
     },
     Offers(Arc<Priced>),
     Import(Box<ChannelState>),
+    Ask(Question),
+    OpenCredit {
+        opening: Box<Signed<CreditTerms>>,
+        reply: oneshot::Sender<Result<CreditStanding, Unable>>,
+    },
+    /// The node ends: what was reserved and not sent is given back.
+    End {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Answered from what is stored: never from what a crash would take back.
+pub enum Question {
     Able {
         party: Party,
         channel: ChannelId,
@@ -71,18 +84,10 @@ pub enum Input {
         session: PublicKey,
         reply: oneshot::Sender<Vec<PageChannel>>,
     },
-    /// How a credit account stands; none that is not known.
+    /// How a credit account stands.
     Credit {
         channel: ChannelId,
-        reply: oneshot::Sender<Option<CreditStanding>>,
-    },
-    OpenCredit {
-        opening: Box<Signed<CreditTerms>>,
         reply: oneshot::Sender<Result<CreditStanding, Unable>>,
-    },
-    /// The node ends: what was reserved and not sent is given back.
-    End {
-        done: oneshot::Sender<()>,
     },
 }
 
@@ -116,29 +121,32 @@ impl CashierHandle {
 
     /// Whether a channel pays for a second at that price.
     pub async fn is_able(&self, party: Party, channel: ChannelId, least: Price) -> Result<(), Unable> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Input::Able { party, channel, least, reply }).await;
-        answer.await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
+        let asked = |reply| Input::Ask(Question::Able { party, channel, least, reply });
+        self.ask(asked).await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
     }
 
-    pub async fn credit(&self, channel: ChannelId) -> Option<CreditStanding> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Input::Credit { channel, reply }).await;
-        answer.await.ok().flatten()
+    /// [`Unable::Unknown`] where there is no such account.
+    pub async fn credit(&self, channel: ChannelId) -> Result<CreditStanding, Unable> {
+        let asked = |reply| Input::Ask(Question::Credit { channel, reply });
+        self.ask(asked).await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
     }
 
     pub async fn open_credit(&self, opening: Signed<CreditTerms>) -> Result<CreditStanding, Unable> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Input::OpenCredit { opening: Box::new(opening), reply }).await;
-        answer.await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
+        let asked = |reply| Input::OpenCredit { opening: Box::new(opening), reply };
+        self.ask(asked).await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
     }
 
     /// The channels that a page's session key may pay from.
     pub async fn of_session(&self, session: PublicKey) -> Vec<PageChannel> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Input::OfSession { session, reply }).await;
         // A cashier that has ended knows none.
-        answer.await.unwrap_or_default()
+        self.ask(|reply| Input::Ask(Question::OfSession { session, reply })).await.unwrap_or_default()
+    }
+
+    /// `None` where the cashier has ended.
+    async fn ask<T>(&self, asked: impl FnOnce(oneshot::Sender<T>) -> Input) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(asked(reply)).await;
+        answer.await.ok()
     }
 
     pub async fn end(&self) {
@@ -160,6 +168,8 @@ pub struct Cashier {
     says: BTreeMap<ConnId, mpsc::Sender<Saying>>,
     /// What the media plane was too busy for, in order.
     orders: VecDeque<Effect>,
+    /// What came with this turn; at most [`BATCH`].
+    asked: Vec<Question>,
     /// Everything that was to be stored is.
     is_flushed: bool,
     payout: Payout,
@@ -187,6 +197,7 @@ impl Cashier {
             chain: Some(chain),
             says: BTreeMap::new(),
             orders: VecDeque::new(),
+            asked: Vec::new(),
             is_flushed: true,
             payout,
         };
@@ -235,6 +246,7 @@ impl Cashier {
             }
             self.turn().await;
             may_turn = Instant::now() + GROUPING;
+            self.answer();
             if is_tick {
                 self.payout.look(&mut self.till, &self.journal, self.clock.now()).await;
             }
@@ -256,21 +268,38 @@ impl Cashier {
             Input::Peer { peer, ticket, priced } => self.till.attach(peer, &ticket, &priced, now),
             Input::Offers(priced) => self.till.offers(&priced),
             Input::Import(state) => self.till.import(&state),
-            Input::Able { party, channel, least, reply } => {
+            Input::Ask(question) => self.asked.push(question),
+            Input::OpenCredit { opening, reply } => match self.till.open_credit(&opening) {
+                Ok(channel) => self.asked.push(Question::Credit { channel, reply }),
                 // Whoever asked may have gone.
-                let _ = reply.send(self.till.is_able(party, channel, least, now));
-            }
-            Input::Credit { channel, reply } => {
-                let _ = reply.send(self.till.credit(channel));
-            }
-            Input::OpenCredit { opening, reply } => {
-                let _ = reply.send(self.till.open_credit(&opening));
-            }
-            Input::OfSession { session, reply } => {
-                let _ = reply.send(self.till.of_session(&session, now));
-            }
+                Err(why) => {
+                    let _ = reply.send(Err(why));
+                }
+            },
             // Taken by whoever reads the queue.
             Input::End { .. } => {}
+        }
+    }
+
+    /// After the turn, so that nothing is told that a crash would take back.
+    fn answer(&mut self) {
+        let now = self.clock.now();
+        for question in self.asked.drain(..) {
+            // Whoever asked may have gone.
+            match question {
+                Question::Able { party, channel, least, reply } => {
+                    let _ = reply.send(self.till.is_able(party, channel, least, now));
+                }
+                Question::OfSession { session, reply } => {
+                    let _ = reply.send(self.till.of_session(&session, now));
+                }
+                Question::Credit { reply, .. } if !self.is_flushed => {
+                    let _ = reply.send(Err(Unable::Refused(Refusal::NodeFault)));
+                }
+                Question::Credit { channel, reply } => {
+                    let _ = reply.send(self.till.credit(channel).ok_or(Unable::Unknown));
+                }
+            }
         }
     }
 

@@ -37,8 +37,10 @@ pub async fn open(
         let CreditStanding { since, window, paid, accepted } = standing;
         Json(CreditAccount { channel, since, window, paid, accepted })
     };
-    if let Some(standing) = paid.cashier.credit(channel).await {
-        return Ok(told(standing));
+    match paid.cashier.credit(channel).await {
+        Ok(standing) => return Ok(told(standing)),
+        Err(Unable::Unknown) => {}
+        Err(why) => return Err(wrong(sentence(&why))),
     }
     // What nobody could ever be paid by is not kept.
     if app.store().delegation(terms.payee).await?.is_none() {
@@ -52,7 +54,7 @@ pub async fn open(
         solvent(paid, credit, terms.payer).await.map_err(poor)?;
     }
     paid.cashier.open_credit(opening).await.map(told).map_err(|why| match why {
-        Unable::Unknown => {
+        Unable::NoBlock => {
             let title = "The node has read no block of the chain yet.";
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_yet", title).with_detail("Try again soon.")
         }

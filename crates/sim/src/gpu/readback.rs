@@ -1,7 +1,7 @@
 //! Bytes from the device: at once, waiting; or a number as it comes, not waiting.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::buffer;
@@ -20,15 +20,14 @@ pub fn read_mapped<T>(
     from: &wgpu::Buffer,
     read: impl FnOnce(&[u8]) -> T,
 ) -> Result<T, SimError> {
-    let state = Arc::new(AtomicU8::new(WAITING));
-    let seen = Arc::clone(&state);
+    let (tell, mapped) = mpsc::sync_channel(1);
     from.map_async(wgpu::MapMode::Read, .., move |result| {
-        seen.store(if result.is_ok() { READY } else { FAILED }, Ordering::Release);
+        // Nobody waits any more where the device answered too late.
+        let _ = tell.send(result);
     });
     device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(HUNG) }).map_err(failed)?;
-    if state.load(Ordering::Acquire) != READY {
-        return Err(failed("its memory could not be read: the device was lost"));
-    }
+    // Whichever thread polls a device first calls back for all: another one may still be about to.
+    mapped.recv_timeout(HUNG).map_err(failed)?.map_err(failed)?;
     let view = from.get_mapped_range(..).map_err(failed)?;
     let result = read(&view);
     drop(view);

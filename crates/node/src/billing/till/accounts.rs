@@ -83,6 +83,8 @@ impl Account {
 pub enum Unable {
     #[error("the chain knows no such channel yet")]
     Unknown,
+    #[error("the node has read no block of the chain yet")]
+    NoBlock,
     #[error("the channel is another account's, or pays somebody else")]
     NotYours,
     #[error("the channel was left for another one: open a new one")]

@@ -33,16 +33,16 @@ impl Till {
         Some(CreditStanding { since: self.credits.get(&id)?.number, window, paid, accepted })
     }
 
-    /// Opens an account, or says how it stands. Transfers count from the next final block on.
-    pub fn open_credit(&mut self, opening: &Signed<CreditTerms>) -> Result<CreditStanding, Unable> {
+    /// Opens an account that is not open yet. Transfers count from the next final block on.
+    pub fn open_credit(&mut self, opening: &Signed<CreditTerms>) -> Result<ChannelId, Unable> {
         let (terms, id) = (*opening.body.terms(), opening.body.id());
         let window = self.rules.credit.ok_or(Unable::OtherRail)?;
         opening.verify_payer().map_err(|_| Refusal::BadSignature)?;
         if self.retired.contains(&id) {
             return Err(Unable::Retired);
         }
-        if let Some(standing) = self.credit(id) {
-            return Ok(standing);
+        if self.credit(id).is_some() {
+            return Ok(id);
         }
         let is_ours = terms.node == self.key()
             && (terms.genesis, terms.asset) == (self.rules.genesis, self.rules.asset)
@@ -50,7 +50,7 @@ impl Till {
         if !is_ours {
             return Err(Unable::NotYours);
         }
-        let since = self.newest.ok_or(Unable::Unknown)?;
+        let since = self.newest.ok_or(Unable::NoBlock)?;
         let channel = opening.body.open(window).map_err(|_| Unable::OtherRail)?;
         self.enter(channel);
         self.credits.insert(id, since);
@@ -61,7 +61,7 @@ impl Till {
         self.acts.push(Act::new("credit.opened", detail));
         self.openings.push(CreditRow { opening: *opening, since });
         // Where there was no room it did not enter.
-        self.credit(id).ok_or(Unable::Full)
+        self.credit(id).map(|_| id).ok_or(Unable::Full)
     }
 
     /// The transfers of a final block; to be told before [`Till::finalized`], which keeps that the block was read.

@@ -279,7 +279,7 @@ impl Till {
         match self.is_able(party, start.channel, offer.offer().price, now) {
             // A viewer without a further second may still be told where it stands.
             Ok(()) | Err(Unable::TooLittle | Unable::CreditSpent) => Ok(()),
-            Err(Unable::Unknown | Unable::Full) => Err(Refusal::ChannelUnknown),
+            Err(Unable::Unknown | Unable::NoBlock | Unable::Full) => Err(Refusal::ChannelUnknown),
             Err(Unable::NotYours | Unable::DisputeWindow | Unable::OtherRail) => Err(Refusal::WrongChannel),
             Err(Unable::Retired) => Err(Refusal::ChannelExpiring),
             Err(Unable::Refused(reason)) => Err(reason),

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::pay::{
-    ChallengeAnswer, ChallengeRequest, DelegationRequest, LoggedIn, LoginRequest, PayInfo, RailDescription,
-    RailKind, WireHex,
+    ChallengeAnswer, ChallengeRequest, DelegationRequest, LoggedIn, LoginRequest, PayInfo, WireHex,
 };
 use chain::{Call, EscrowRail, Rail, Settings};
 use devchain::{Config, Devchain};
 use pay::login::{Challenges, Host};
-use pay::{AccountId, Amount, AssetId, Delegation, Genesis, KeyScheme, Signed, Signer, UnixMillis};
+use pay::{
+    AccountId, Amount, AssetId, Delegation, Genesis, KeyScheme, RailInfo, RailKind, Signed, Signer,
+    UnixMillis,
+};
 use serde_json::Value;
 use testkit::soak;
 use wallet::{Act, Address, Approved, ChannelStatus, NewChannel, SecretKey, SecretText, Wallet};
@@ -467,7 +469,7 @@ fn delegate_to(home: &Home, challenges_for: Option<&str>) -> (Option<Signed<Dele
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let own = listener.local_addr().expect("an address").to_string();
     let host = Host::new(challenges_for.unwrap_or(&own)).expect("a host");
-    let rail = RailDescription {
+    let rail = RailInfo {
         kind: RailKind::Escrow,
         chain: "Development".into(),
         genesis: Genesis([1; 32]),

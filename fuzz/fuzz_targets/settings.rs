@@ -7,6 +7,13 @@ mod broadcast;
 #[path = "../../crates/node/src/config.rs"]
 mod config;
 
+mod billing {
+    #[path = "../../../crates/node/src/billing/chain_config.rs"]
+    mod chain_config;
+
+    pub use chain_config::ChainConfig;
+}
+
 /// As the studio has it, in a file that needs a graphics device.
 mod graphics {
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
-use chain::{Call, EscrowRail, Rail, RailKind, Settings, TransferRail};
+use chain::{Call, EscrowRail, Rail, Settings, TransferRail};
 use devchain::{Devchain, development_accounts};
 use node::{ChainConfig, Node, NodeConfig};
-use pay::{Amount, ChannelId, Delegation, KeyScheme, Keypair, Phase, Price, Signed, Signer, UnixMillis};
+use pay::{
+    Amount, ChannelId, Delegation, KeyScheme, Keypair, Phase, Price, RailKind, Signed, Signer, UnixMillis,
+};
 use serde_json::Value;
 use testkit::LoggedChild;
 use wallet::{ChannelStatus, Name, SecretText, Unit, Wallet, key_from_secret};

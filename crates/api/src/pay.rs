@@ -5,8 +5,8 @@ mod wire_hex;
 
 use pay::login::Host;
 use pay::{
-    Amount, AssetId, ChannelId, ChannelTerms, CreditTerms, Delegation, Genesis, LoginChallenge, Price,
-    PublicKey, PublishedOffer, Signature, Signed, UnixMillis,
+    Amount, ChannelId, ChannelTerms, CreditTerms, Delegation, LoginChallenge, Price, PublicKey,
+    PublishedOffer, RailInfo, Signature, Signed, UnixMillis,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,31 +21,11 @@ pub const VIEWER_ID_MAX: usize = 255;
 /// A stream has at most this many tiers, one for each step of the ladder.
 pub const TIERS_MAX: usize = 5;
 
-/// How vouchers become money. The same words as in a rail's own description.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RailKind {
-    Escrow,
-    Transfer,
-}
-
-/// The chain that a node is paid on.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RailDescription {
-    pub kind: RailKind,
-    pub chain: String,
-    pub genesis: Genesis,
-    pub asset: AssetId,
-    pub symbol: String,
-    pub decimals: u8,
-    pub existential_deposit: Amount,
-}
-
 /// `GET /api/pay`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PayInfo {
     /// `None`: everything here is free.
-    pub rail: Option<RailDescription>,
+    pub rail: Option<RailInfo>,
     /// What a creator's delegation and a viewer's channel name.
     pub node_key: PublicKey,
     /// What the node's login challenges name.

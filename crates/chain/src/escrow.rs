@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use pay::channel::Funds;
-use pay::{AccountId, Amount, ChannelId, Phase, UnixMillis};
+use pay::{AccountId, Amount, ChannelId, Phase, RailInfo, RailKind, UnixMillis};
 use subxt::ext::scale_decode::DecodeAsType;
 use tokio::sync::mpsc;
 
 use crate::events::Terms;
 use crate::link::{Fault, Link};
-use crate::rail::{
-    Answer, BlockRef, Call, ChannelState, Included, Rail, RailError, RailInfo, RailKind, TxSigner, Update,
-};
+use crate::rail::{Answer, BlockRef, Call, ChannelState, Included, Rail, RailError, TxSigner, Update};
 use crate::shared::{Settings, Shared, entry};
 use crate::submission;
 

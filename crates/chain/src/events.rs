@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use pay::key::KeyScheme;
 use pay::{
-    AccountId, Amount, AssetId, ChannelEvent, ChannelId, ChannelTerms, Genesis, PublicKey, UnixMillis,
+    AccountId, Amount, AssetId, ChannelEvent, ChannelId, ChannelTerms, Genesis, PublicKey, RailKind,
+    UnixMillis,
 };
 use subxt::SubstrateConfig;
 use subxt::error::{DispatchError, TokenError};
@@ -13,7 +14,7 @@ use subxt::ext::scale_decode::DecodeAsType;
 use subxt::metadata::ArcMetadata;
 
 use crate::link::Fault;
-use crate::rail::{ChannelNews, News, RailError, RailKind, SettleRefused, TransferNews};
+use crate::rail::{ChannelNews, News, RailError, SettleRefused, TransferNews};
 
 #[derive(DecodeAsType)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod calls;
+mod connect;
 mod endpoints;
 mod escrow;
 mod events;
@@ -15,11 +16,12 @@ mod submission;
 mod transfer;
 mod watching;
 
+pub use connect::connect;
 pub use escrow::EscrowRail;
 pub use shared::Settings;
 pub use transfer::TransferRail;
 
 pub use rail::{
-    Answer, BlockRef, Call, ChannelNews, ChannelState, Included, News, Rail, RailError, RailInfo, RailKind,
-    SettleRefused, TransferNews, TxSigner, Update,
+    Answer, BlockRef, Call, ChannelNews, ChannelState, Included, News, Rail, RailError, SettleRefused,
+    TransferNews, TxSigner, Update,
 };

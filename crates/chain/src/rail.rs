@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use pay::{
-    AccountId, Amount, AssetId, ChannelEvent, ChannelId, ChannelTerms, CloseTerms, Genesis, Phase, Signed,
+    AccountId, Amount, ChannelEvent, ChannelId, ChannelTerms, CloseTerms, Genesis, Phase, RailInfo, Signed,
     Signer, UnixMillis, Voucher,
 };
 use serde::{Deserialize, Serialize};
@@ -33,27 +33,6 @@ pub enum RailError {
     Unknown,
     #[error("the rail does not do this: {0}")]
     Unsupported(&'static str),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RailKind {
-    /// The pallet: a deposit is locked, and vouchers are claims on it.
-    Escrow,
-    /// Plain transfers of a stock chain: vouchers are statements, and the payer's wallet pays them itself.
-    Transfer,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RailInfo {
-    pub kind: RailKind,
-    pub chain: String,
-    pub genesis: Genesis,
-    pub asset: AssetId,
-    pub symbol: String,
-    pub decimals: u8,
-    /// An account that holds less than this is none.
-    pub existential_deposit: Amount,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

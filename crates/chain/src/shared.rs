@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codec::Decode as _;
-use pay::{AccountId, Amount, AssetId, Genesis};
+use pay::{AccountId, Amount, AssetId, Genesis, RailInfo, RailKind};
 use serde::{Deserialize, Serialize};
 use subxt::config::substrate::H256;
 use subxt::ext::frame_decode::storage::{IntoDecodableValues, IntoEncodableValues};
@@ -18,7 +18,7 @@ use crate::events::Reading;
 use crate::heads::{self, View};
 use crate::link::{Client, Fault, Link};
 use crate::nonces::Nonces;
-use crate::rail::{BlockRef, Call, RailError, RailInfo, RailKind, Update};
+use crate::rail::{BlockRef, Call, RailError, Update};
 use crate::submission;
 use crate::watching;
 

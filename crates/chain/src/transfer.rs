@@ -4,12 +4,10 @@
 
 use std::sync::Arc;
 
-use pay::{AccountId, Amount, ChannelId};
+use pay::{AccountId, Amount, ChannelId, RailInfo, RailKind};
 use tokio::sync::mpsc;
 
-use crate::rail::{
-    Answer, BlockRef, Call, ChannelState, Included, Rail, RailError, RailInfo, RailKind, TxSigner, Update,
-};
+use crate::rail::{Answer, BlockRef, Call, ChannelState, Included, Rail, RailError, TxSigner, Update};
 use crate::shared::{Settings, Shared};
 use crate::submission;
 

@@ -4,16 +4,14 @@ mod world;
 
 use devchain::Config;
 use pay::{Amount, AssetId, ChannelId, KeyScheme};
-use tickcast_chain::{
-    BlockRef, Call, EscrowRail, Rail as _, RailError, RailKind, TransferNews, TransferRail, Update,
-};
+use tickcast_chain::{BlockRef, Call, EscrowRail, Rail as _, RailError, TransferNews, TransferRail, Update};
 use world::*;
 
 #[tokio::test]
 async fn a_payee_sees_what_came_in_and_from_whom() {
     let devchain = start(Config::at_once()).await;
     let rail = TransferRail::connect(settings(&[devchain.url()])).await.unwrap();
-    assert_eq!(rail.info().kind, RailKind::Transfer);
+    assert_eq!(rail.info().kind, pay::RailKind::Transfer);
     assert_eq!((rail.info().symbol.as_str(), rail.info().decimals), ("DEV", 12));
     let mut updates = rail.watch(Some(BlockRef { number: 0, hash: devchain.genesis() }));
     let (alice, bob) = (person(0), account(&person(1)));

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::Rail;
+use chain::{Rail, RailError, Settings};
 use pay::Keypair;
 use sfu::SfuHandle;
 use thiserror::Error;
@@ -149,6 +149,14 @@ impl Billing {
     }
 }
 
+impl ChainConfig {
+    /// Waits until an endpoint has answered.
+    pub async fn connect(&self) -> Result<Arc<dyn Rail>, RailError> {
+        let Self { endpoints, genesis, asset, .. } = self.clone();
+        chain::connect(self.rail, Settings { endpoints, genesis, asset, ..Settings::default() }).await
+    }
+}
+
 impl Paid {
     async fn start(
         folder: &Path,
@@ -161,8 +169,8 @@ impl Paid {
     ) -> Result<(Self, Cashier), BillingError> {
         let info = rail.info();
         let credit = match info.kind {
-            chain::RailKind::Escrow => None,
-            chain::RailKind::Transfer => Some(Credit::of(rail.as_ref(), &config, key).await?),
+            pay::RailKind::Escrow => None,
+            pay::RailKind::Transfer => Some(Credit::of(rail.as_ref(), &config, key).await?),
         };
         let (genesis, asset) = (info.genesis, info.asset);
         let rules = Rules {
@@ -170,7 +178,7 @@ impl Paid {
             genesis,
             asset,
             dispute_window_ms: config.dispute_window_ms(),
-            settles: info.kind == chain::RailKind::Escrow,
+            settles: info.kind == pay::RailKind::Escrow,
             credit: credit.map(|credit| credit.window),
             settle_idle_ms: config.settle_idle_s * 1_000,
             settle_at_least: config.settle_at_least,

@@ -142,7 +142,7 @@ mod tests {
     fn amounts_of_the_chain_are_decimal_text_and_its_table_may_be_empty() {
         let text = "[chain]\nrail = \"transfer\"\nsettle_from = \"100000000000000000000\"";
         let chain = toml::from_str::<NodeConfig>(text).unwrap().chain.unwrap();
-        assert_eq!((chain.settle_from.units(), chain.rail), (10_u128.pow(20), chain::RailKind::Transfer));
+        assert_eq!((chain.settle_from.units(), chain.rail), (10_u128.pow(20), pay::RailKind::Transfer));
         assert!(toml::from_str::<NodeConfig>(&text.replace("\"100", "100").replace("0\"", "0")).is_err());
         assert_eq!(toml::from_str::<NodeConfig>("[chain]").unwrap().chain, Some(ChainConfig::default()));
     }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use api::ClientError;
 use api::ipfs::Ipfs;
-use chain::{Call, Rail, RailError, RailKind, TxSigner};
+use chain::{Call, Rail, RailError, TxSigner};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use pay::{AccountId, Keypair, Signer};
+use pay::{AccountId, Keypair, RailKind, Signer};
 use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;

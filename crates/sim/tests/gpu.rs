@@ -178,7 +178,8 @@ fn another_thread_that_polls_the_device_keeps_no_answer_back() {
                 }
             });
         }
-        let answers: Vec<_> = (0..500).map(|_| gpu.backend_mut().blocks().map(|blocks| blocks.len())).collect();
+        let answers: Vec<_> =
+            (0..500).map(|_| gpu.backend_mut().blocks().map(|blocks| blocks.len())).collect();
         is_over.store(true, Ordering::Relaxed);
         for answer in answers {
             assert_eq!(answer.unwrap(), all);

@@ -6,12 +6,12 @@ mod request;
 use std::io::Write;
 
 use anyhow::{Context, bail};
-use api::pay::{RailKind, WireHex};
+use api::pay::WireHex;
 use api::{Client, StreamInfo};
-use chain::{Call, RailInfo, Settings};
+use chain::{Call, Settings};
 use clap::Args;
 use pay::id::blake2_256;
-use pay::{Amount, ChannelId, ChannelTerms, ContentId, Phase, UnixMillis, VerifiedOffer};
+use pay::{Amount, ChannelId, ChannelTerms, ContentId, Phase, RailInfo, RailKind, UnixMillis, VerifiedOffer};
 use serde_json::json;
 use wallet::approval::{Act, Approval};
 use wallet::{Account, Address, NewChannel, calendar};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use chain::{Call, EscrowRail, Included, Rail, RailError, RailInfo, Settings, TransferRail};
+use chain::{Call, EscrowRail, Included, Rail, RailError, Settings, TransferRail};
 use clap::Args;
-use pay::{Amount, AssetId, Genesis};
+use pay::{Amount, AssetId, Genesis, RailInfo};
 use wallet::approval::{self, Act};
 use wallet::history::{Event, Outcome};
 use wallet::{Account, Approved, Unit};

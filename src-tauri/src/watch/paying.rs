@@ -15,7 +15,7 @@ use ::watch::{Consent, PayHandle, PaySession, PaySocket, PaySocketConfig, PaySta
 use anyhow::{Context, bail};
 use api::pay::{JoinRequest, Joined, PayInfo};
 use api::{Client, ClientError, StreamInfo};
-use chain::{EscrowRail, Rail, RailError, Settings, TransferRail};
+use chain::{Rail, Settings};
 use pay::login::Host;
 use pay::{Amount, AssetId, ChannelId, Genesis, Phase, Tab, VerifiedOffer, Wire};
 use tokio::runtime::Handle;
@@ -119,8 +119,9 @@ impl PayingOptions {
         }
         let settings =
             Settings { genesis: Some(described.genesis), asset: described.asset, ..Settings::new(endpoints) };
-        let rail =
-            connect(described.kind, settings).await.context("the chain that it is paid on cannot be used")?;
+        let rail = chain::connect(described.kind, settings)
+            .await
+            .context("the chain that it is paid on cannot be used")?;
         let about = rail.info();
         let unit = Unit::new(&about.symbol, about.decimals);
         let parse = |text: &str| unit.parse(text).with_context(|| format!("\"{text}\""));
@@ -223,14 +224,7 @@ impl PayingOptions {
 
 /// Nothing is locked there.
 fn is_credit(info: &PayInfo) -> bool {
-    info.rail.as_ref().is_some_and(|rail| rail.kind == api::pay::RailKind::Transfer)
-}
-
-async fn connect(kind: api::pay::RailKind, settings: Settings) -> Result<Arc<dyn Rail>, RailError> {
-    Ok(match kind {
-        api::pay::RailKind::Escrow => Arc::new(EscrowRail::connect(settings).await?),
-        api::pay::RailKind::Transfer => Arc::new(TransferRail::connect(settings).await?),
-    })
+    info.rail.as_ref().is_some_and(|rail| rail.kind == pay::RailKind::Transfer)
 }
 
 /// A node hears of a new channel by its own chain endpoint.

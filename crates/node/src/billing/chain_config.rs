@@ -1,9 +1,6 @@
 //! Where and how a node is paid: the table `[chain]` of its settings. Without it everything is free.
 
-use std::sync::Arc;
-
-use chain::{EscrowRail, Rail, RailError, RailKind, Settings, TransferRail};
-use pay::{Amount, AssetId, Genesis, LedgerConfig};
+use pay::{Amount, AssetId, Genesis, LedgerConfig, RailKind};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -62,16 +59,6 @@ impl Default for ChainConfig {
 }
 
 impl ChainConfig {
-    /// Waits until an endpoint has answered.
-    pub async fn connect(&self) -> Result<Arc<dyn Rail>, RailError> {
-        let Self { endpoints, genesis, asset, .. } = self.clone();
-        let settings = Settings { endpoints, genesis, asset, ..Settings::default() };
-        Ok(match self.rail {
-            RailKind::Escrow => Arc::new(EscrowRail::connect(settings).await?),
-            RailKind::Transfer => Arc::new(TransferRail::connect(settings).await?),
-        })
-    }
-
     pub(crate) fn mistake(&self) -> Option<&'static str> {
         let is_endpoint =
             |url: &String| (url.starts_with("ws://") || url.starts_with("wss://")) && url.is_ascii();

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use api::{CreateStream, PriceTier};
 use chain::{
-    Answer, BlockRef, Call, ChannelNews, ChannelState, Included, News, Rail, RailError, RailInfo, RailKind,
-    TxSigner, Update,
+    Answer, BlockRef, Call, ChannelNews, ChannelState, Included, News, Rail, RailError, TxSigner, Update,
 };
 use pay::message::{ToNode, ToViewer};
 use pay::{
     AccountId, Amount, AssetId, ChannelEvent, ChannelId, ChannelTerms, Delegation, Genesis, KeyScheme,
-    Keypair, Price, Signed, Signer, Tab, Tick, UnixMillis,
+    Keypair, Price, RailInfo, RailKind, Signed, Signer, Tab, Tick, UnixMillis,
 };
 use sfu::{LayerChoice, PeerId, Sfu, SfuConfig, StreamId, ViewerConfig};
 use tokio::sync::mpsc;

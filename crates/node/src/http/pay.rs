@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::pay::{
-    ChallengeAnswer, ChallengeRequest, CreditInfo, DelegationRequest, LoginRequest, PricesRequest,
-    RailDescription, RailKind, Signaling, TIERS_MAX, VIEWER_ID_MAX,
+    ChallengeAnswer, ChallengeRequest, CreditInfo, DelegationRequest, LoginRequest, PricesRequest, Signaling,
+    TIERS_MAX, VIEWER_ID_MAX,
 };
 use api::{JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaymentRequired, PriceTier, Problem, WireHex};
 use axum::Json;
@@ -42,24 +42,9 @@ pub async fn info(
     headers: HeaderMap,
 ) -> Result<Json<PayInfo>, Refusal> {
     let billing = app.billing();
-    let described = |paid: &Paid| {
-        let info = paid.rail.info();
-        RailDescription {
-            kind: match info.kind {
-                chain::RailKind::Escrow => RailKind::Escrow,
-                chain::RailKind::Transfer => RailKind::Transfer,
-            },
-            chain: info.chain.clone(),
-            genesis: info.genesis,
-            asset: info.asset,
-            symbol: info.symbol.clone(),
-            decimals: info.decimals,
-            existential_deposit: info.existential_deposit,
-        }
-    };
     let paid = billing.paid();
     Ok(Json(PayInfo {
-        rail: paid.map(described),
+        rail: paid.map(|paid| paid.rail.info().clone()),
         node_key: billing.key.public(),
         host: login_host(&app, &headers, peer)?,
         endpoints: paid.map(|paid| paid.config.endpoints.clone()).unwrap_or_default(),

@@ -10,13 +10,13 @@ use api::{
     Client, ClientError, CreateStream, CreatedStream, JoinRequest, Joined, LoggedIn, PriceTier,
     SessionClient, WireHex,
 };
-use chain::{Call, EscrowRail, Rail, RailKind, Settings, TransferRail, TxSigner};
+use chain::{Call, EscrowRail, Rail, Settings, TransferRail, TxSigner};
 use devchain::{Config, Devchain, development_accounts};
 use futures_util::{SinkExt, StreamExt};
 use pay::message::{Started, ToNode, ToViewer};
 use pay::{
-    AccountId, Amount, AssetId, ChannelTerms, CreditTerms, Delegation, KeyScheme, Keypair, Price, Signed,
-    Signer, Tab, Tick, UnixMillis, Wire,
+    AccountId, Amount, AssetId, ChannelTerms, CreditTerms, Delegation, KeyScheme, Keypair, Price, RailKind,
+    Signed, Signer, Tab, Tick, UnixMillis, Wire,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -58,13 +58,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             payer = options.payer(&address, &client, &stream) => payer?,
             () = stop.wait() => bail!("it was told to stop before anything was watched"),
         };
-        let (whep_url, bearer) = match &payer {
-            Some(payer) => (&payer.joined.whep_url, payer.joined.viewer_token.clone()),
-            None => (&stream.whep_url, None),
-        };
         let config = PlayerConfig { network: address.network(), ..PlayerConfig::default() };
-        let signalling = Arc::new(HttpSignalling::new(whep_url, bearer)?);
-        let paying = payer.map(|payer| payer.start(runtime.handle())).transpose()?;
+        let signalling = Arc::new(match &payer {
+            Some(payer) => HttpSignalling::admitted(Arc::clone(&payer.admissions)),
+            None => HttpSignalling::new(&stream.whep_url, None)?,
+        });
+        let paying = payer.map(|payer| payer.start(runtime.handle()));
         let pay = paying.as_ref().map(paying::Paying::handle);
         let player = match &pay {
             Some(pay) => Player::start_paying(config, signalling, runtime.handle(), pay.clone()),

@@ -14,8 +14,8 @@ use pay::{
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use watch::{
-    Consent, HttpSignalling, Leaving, PayHandle, PaySession, PaySocket, PaySocketConfig, PayStatus, Player,
-    PlayerConfig, TabStore,
+    Admission, Admissions, Consent, HttpSignalling, Leaving, PayHandle, PaySession, PaySocket, PayStatus,
+    Player, PlayerConfig, TabStore,
 };
 
 use crate::broadcasts::LIMIT;
@@ -202,13 +202,10 @@ impl Payer {
         let consent: Consent = Arc::new(|before, after| after.price <= before.price);
         let session = PaySession::new(tab, offer, Arc::clone(&self.session) as _, consent);
         let session = session.expect("the offer is the channel's");
-        let config = PaySocketConfig {
-            url: joined.pay_url.clone().expect("the stream is paid"),
-            viewer_token: joined.viewer_token.clone().expect("the stream is paid"),
-        };
+        let admission = Admission::of(joined).expect("the stream is paid");
         let store = Arc::new(Store { disk: self.disk.clone(), owner });
         self.seen.sessions += 1;
-        PaySocket::connect(config, session, store, &Handle::current())
+        PaySocket::connect(Admissions::once(admission), session, store, &Handle::current())
     }
 
     /// Joins over that line, and plays and pays from then on.

@@ -16,6 +16,9 @@ pub use wire_hex::WireHex;
 
 /// The WebSocket subprotocol of `…/pay`.
 pub const PAY_SUBPROTOCOL: &str = "tickcast.pay.1";
+/// A pay socket is closed with this where the node does not know its viewer token, or no longer: the stream is to be
+/// joined again. From the range that applications have (RFC 6455 §7.4.2).
+pub const TOKEN_UNKNOWN: u16 = 4_401;
 /// The longest `viewerId`, in bytes.
 pub const VIEWER_ID_MAX: usize = 255;
 /// A stream has at most this many tiers, one for each step of the ladder.

@@ -84,7 +84,7 @@ impl Signer for Approved {
 }
 
 /// Something that wallets sign in an envelope, in its one spelling.
-fn unwrapped<T: Signable>(bytes: &[u8]) -> Option<T> {
+pub(crate) fn unwrapped<T: Signable>(bytes: &[u8]) -> Option<T> {
     let inner = bytes.strip_prefix(b"<Bytes>")?.strip_suffix(b"</Bytes>")?;
     T::from_bytes(inner.strip_prefix(&T::DOMAIN)?).ok()
 }

@@ -37,7 +37,7 @@ pub use keystore::{Keystore, KeystoreError, KeystoreFile};
 pub use path::{Path, PathError, key_from_secret};
 pub use secret::{SecretBytes, SecretText};
 pub use session::{Session, SessionError};
-pub use session_key::SessionKey;
+pub use session_key::{SessionKey, SessionLogin};
 pub use store::{Folder, StoreError};
 pub use terminal::{Asked, PromptError};
 pub use unit::Unit;

@@ -1,11 +1,16 @@
 //! The key of one channel, and how much it may sign. It reads what it is asked to sign, and signs nothing else than
 //! this channel's vouchers and close, up to its cap: whoever drives it, the cap holds.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pay::key::{SignRefused, Signature};
-use pay::{Amount, ChannelId, ChannelTerms, CloseTerms, Genesis, PublicKey, Signable, Signer, Voucher};
+use pay::login::Host;
+use pay::{
+    Amount, ChannelId, ChannelTerms, CloseTerms, Genesis, LoginChallenge, PublicKey, Signable, Signer,
+    Voucher,
+};
 
+use crate::approved::unwrapped;
 use crate::key::SecretKey;
 
 /// A [`Signer`] for a [`pay::Tab`].
@@ -89,6 +94,33 @@ impl Signer for SessionKey {
     }
 }
 
+/// A [`Signer`] by which the key logs in to one node, as the account that it is itself. That account has nothing: all
+/// that it may do there is join with its channel.
+#[derive(Debug)]
+pub struct SessionLogin {
+    key: Arc<SessionKey>,
+    host: Host,
+}
+
+impl SessionLogin {
+    /// `host` as it is asked, not as it calls itself.
+    pub const fn new(key: Arc<SessionKey>, host: Host) -> Self {
+        Self { key, host }
+    }
+}
+
+impl Signer for SessionLogin {
+    fn public(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    fn sign(&self, bytes: &[u8]) -> Result<Signature, SignRefused> {
+        let challenge = unwrapped::<LoginChallenge>(bytes).ok_or(SignRefused)?;
+        let is_ours = challenge.host == self.host && challenge.account == self.public();
+        if is_ours { self.key.key.sign(bytes) } else { Err(SignRefused) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use pay::{AccountId, AssetId, KeyScheme, OfferHash, Receipt, ReceiptHash, Signed, Tick, UnixMillis};
@@ -163,6 +195,28 @@ mod tests {
         for bytes in [&b""[..], b"tickcast/voucher", b"a transaction", &longer] {
             assert!(key.sign(bytes).is_err());
         }
+    }
+
+    #[test]
+    fn a_session_key_logs_in_as_itself_at_one_node_and_signs_nothing_else_there() {
+        let host = |name: &str| Host::new(name).unwrap();
+        let key = Arc::new(session(100));
+        let challenge = LoginChallenge {
+            host: host("here:80"),
+            account: key.public(),
+            nonce: [1; 32],
+            until: UnixMillis(60_000),
+        };
+        let login = SessionLogin::new(Arc::clone(&key), host("here:80"));
+        let signed = Signed::sign(challenge.clone(), &login).unwrap();
+        assert!(signed.verify(&key.public()).is_ok());
+        let elsewhere = LoginChallenge { host: host("there:80"), ..challenge.clone() };
+        assert!(Signed::sign(elsewhere, &login).is_err());
+        let other = PublicKey { scheme: KeyScheme::Ed25519, bytes: [4; 32] };
+        assert!(Signed::sign(LoginChallenge { account: other, ..challenge.clone() }, &login).is_err());
+        assert!(Signed::sign(voucher(&key, 1), &login).is_err());
+        // The key that pays logs in nowhere by itself.
+        assert!(Signed::sign(challenge, key.as_ref()).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Knows no window and no sound device: presenting is an instant here, and whoever shows pictures reads them
 //! from a slot.
 
+mod admission;
 mod av_offset;
 mod delay;
 mod frame_numbers;
@@ -17,13 +18,14 @@ mod playout;
 mod report;
 mod signalling;
 
+pub use admission::{Admission, Admissions, NotAdmitted, Rejoin};
 pub use av_offset::{AvOffset, BeepDetector};
 pub use delay::DelayHistogram;
 pub use frame_numbers::FrameNumbers;
 pub use freeze::FreezeMeter;
 pub use measurements::Measurements;
 pub use pay_session::{Batch, Consent, Leaving, Now, PaySession, PayStatus, SharedSigner, Verdict};
-pub use pay_socket::{PayHandle, PaySocket, PaySocketConfig, TabStore};
+pub use pay_socket::{PayHandle, PaySocket, TabStore};
 pub use played_seconds::{Decided, PlayedSeconds};
 pub use player::{Player, PlayerConfig, PlayerError, PresentedPicture};
 pub use playout::{Lane, MediaTime, Playout, PlayoutConfig};

@@ -73,6 +73,8 @@ pub struct PayStatus {
     pub left: Amount,
     /// Whether the node has stored all that was signed.
     pub is_acknowledged: bool,
+    /// Whether there is a connection to the node.
+    pub is_connected: bool,
     pub offer: VerifiedOffer,
     /// Made by the node, and not consented to.
     pub offered: Option<VerifiedOffer>,
@@ -185,6 +187,7 @@ impl PaySession {
             spent: self.tab.spent(),
             left: self.tab.left(),
             is_acknowledged: self.tab.unacknowledged().is_none(),
+            is_connected: self.is_connected,
             offer: self.agreed,
             offered: self.offered,
             receipt: self.tab.last_receipt().copied(),

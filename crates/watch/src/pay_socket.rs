@@ -2,10 +2,11 @@
 //! stored before it is sent.
 
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use api::pay::{MeteredLine, PAY_SUBPROTOCOL, PaySocketHello, PaySocketText};
+use api::pay::{MeteredLine, PAY_SUBPROTOCOL, PaySocketHello, PaySocketText, TOKEN_UNKNOWN};
 use futures_util::{SinkExt, StreamExt};
 use media::WallTime;
 use pay::message::MAX_MESSAGE_BYTES;
@@ -14,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -24,10 +25,11 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use crate::admission::{Admission, Admissions, NotAdmitted};
 use crate::pay_session::{Now, PaySession, PayStatus, Verdict};
 use crate::playout::Lane;
 
-const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_LAST: Duration = Duration::from_secs(8);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -46,22 +48,6 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub trait TabStore: Send + Sync {
     /// Returns once the record, in place of the one before, would survive a crash.
     fn save(&self, record: &[u8]) -> io::Result<()>;
-}
-
-/// Where a session is paid.
-#[derive(Clone)]
-pub struct PaySocketConfig {
-    /// `ws` or `wss`.
-    pub url: String,
-    /// What joining gave.
-    pub viewer_token: String,
-}
-
-/// Without the token.
-impl std::fmt::Debug for PaySocketConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PaySocketConfig").field("url", &self.url).finish_non_exhaustive()
-    }
 }
 
 struct Shared {
@@ -154,13 +140,13 @@ pub struct PaySocket {
 impl PaySocket {
     /// Starts on `runtime` and returns at once.
     pub fn connect(
-        config: PaySocketConfig,
+        admissions: Arc<Admissions>,
         session: PaySession,
         store: Arc<dyn TabStore>,
         runtime: &Handle,
     ) -> Self {
         let handle = PayHandle(Arc::new(Shared { session: Mutex::new(session), wake: Notify::new() }));
-        let task = runtime.spawn(keep_connected(config, handle.clone(), store));
+        let task = runtime.spawn(keep_connected(admissions, handle.clone(), store));
         Self { handle, task }
     }
 
@@ -186,27 +172,39 @@ impl Drop for PaySocket {
 enum End {
     Over,
     Lost,
+    /// The node does not know the viewer token.
+    NotKnown(String),
     TurnedAway(String),
 }
 
-async fn keep_connected(config: PaySocketConfig, handle: PayHandle, store: Arc<dyn TabStore>) {
+async fn keep_connected(admissions: Arc<Admissions>, handle: PayHandle, store: Arc<dyn TabStore>) {
     let mut backoff = BACKOFF_FIRST;
+    let mut admission = admissions.newest();
     while !handle.lock().is_over(now()) {
-        let socket = timeout(CONNECT_LIMIT, dial(&config)).await;
-        let end = match socket {
-            Ok(Ok(socket)) => {
-                backoff = BACKOFF_FIRST;
-                talk(socket, &handle, &store).await
-            }
-            Ok(Err(err)) => final_refusal(&err).map_or(End::Lost, End::TurnedAway),
-            Err(_) => End::Lost,
+        let end = match while_watched(&handle, timeout(CONNECT_LIMIT, dial(&admission))).await {
+            Some(Ok(Ok(socket))) => talk(socket, &handle, &store, &mut backoff).await,
+            Some(Ok(Err(err))) => refusal(&err),
+            Some(Err(_)) => End::Lost,
+            None => End::Over,
         };
         handle.lock().disconnected();
         match end {
-            End::Over => {}
-            End::Lost => backoff = wait(&handle, backoff).await,
+            End::Over => continue,
+            End::Lost => {}
+            End::NotKnown(reason) => {
+                match while_watched(&handle, admissions.instead_of(&admission, &reason)).await {
+                    Some(Ok(renewed)) => admission = renewed,
+                    Some(Err(NotAdmitted::Refused(reason))) => handle.lock().turned_away(reason, now()),
+                    Some(Err(NotAdmitted::Later(_))) | None => {}
+                }
+                if let Some(offer) = admission.offer {
+                    handle.lock().offered(offer);
+                }
+            }
             End::TurnedAway(reason) => handle.lock().turned_away(reason, now()),
         }
+        while_watched(&handle, sleep(backoff)).await;
+        backoff = (backoff * 2).min(BACKOFF_LAST);
     }
     // What is left to store is stored, though nobody hears of it.
     let left = handle.lock().take();
@@ -215,21 +213,28 @@ async fn keep_connected(config: PaySocketConfig, handle: PayHandle, store: Arc<d
     }
 }
 
-/// Waits, unless the session is over before; returns how long the next wait is.
-async fn wait(handle: &PayHandle, backoff: Duration) -> Duration {
+/// What the future gives; `None` where the session is over before that.
+async fn while_watched<T>(handle: &PayHandle, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
     let mut turns = interval(TURN);
-    let end = Instant::now() + backoff;
-    while Instant::now() < end && !handle.lock().is_over(now()) {
-        turns.tick().await;
-        handle.lock().turn(now());
+    loop {
+        tokio::select! {
+            result = &mut future => return Some(result),
+            _ = turns.tick() => {
+                let mut session = handle.lock();
+                if session.is_over(now()) {
+                    return None;
+                }
+                session.turn(now());
+            }
+        }
     }
-    (backoff * 2).min(BACKOFF_LAST)
 }
 
-async fn dial(config: &PaySocketConfig) -> Result<Socket, Error> {
+async fn dial(admission: &Admission) -> Result<Socket, Error> {
     // Two TLS libraries are in the executable; that one is chosen already is no error.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut request = config.url.as_str().into_client_request()?;
+    let mut request = admission.pay_url.as_str().into_client_request()?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PAY_SUBPROTOCOL));
     let limits = WebSocketConfig::default()
         .read_buffer_size(2 * INCOMING_MAX)
@@ -237,29 +242,37 @@ async fn dial(config: &PaySocketConfig) -> Result<Socket, Error> {
         .max_frame_size(Some(INCOMING_MAX));
     // A voucher is worth its own packet.
     let (mut socket, _) = connect_async_with_config(request, Some(limits), true).await?;
-    let hello = PaySocketHello { viewer_token: config.viewer_token.clone() };
+    let hello = PaySocketHello { viewer_token: admission.viewer_token.clone() };
     let hello = serde_json::to_string(&hello).map_err(io::Error::from)?;
     socket.send(Message::text(hello)).await?;
     Ok(socket)
 }
 
-/// Why asking again is in vain.
-fn final_refusal(err: &Error) -> Option<String> {
+/// Whether asking again is in vain.
+fn refusal(err: &Error) -> End {
     match err {
         Error::Http(response) => {
             let status = response.status().as_u16();
             let is_final = (400..500).contains(&status) && !matches!(status, 404 | 408 | 409 | 425 | 429);
-            is_final.then(|| format!("it answers with status {status}"))
+            if is_final { End::TurnedAway(format!("it answers with status {status}")) } else { End::Lost }
         }
-        Error::Url(_) | Error::HttpFormat(_) => Some("the pay socket's address cannot be used".to_owned()),
+        Error::Url(_) | Error::HttpFormat(_) => {
+            End::TurnedAway("the pay socket's address cannot be used".to_owned())
+        }
         // One that broke meanwhile says nothing of that.
-        Error::Protocol(ProtocolError::HandshakeIncomplete) => None,
-        Error::Protocol(err) => Some(format!("it does not speak {PAY_SUBPROTOCOL}: {err}")),
-        _ => None,
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => End::Lost,
+        Error::Protocol(err) => End::TurnedAway(format!("it does not speak {PAY_SUBPROTOCOL}: {err}")),
+        _ => End::Lost,
     }
 }
 
-async fn talk(mut socket: Socket, handle: &PayHandle, store: &Arc<dyn TabStore>) -> End {
+/// Sets `backoff` back once the node has said something.
+async fn talk(
+    mut socket: Socket,
+    handle: &PayHandle,
+    store: &Arc<dyn TabStore>,
+    backoff: &mut Duration,
+) -> End {
     handle.lock().connected(now());
     let mut turns = interval(TURN);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -293,6 +306,7 @@ async fn talk(mut socket: Socket, handle: &PayHandle, store: &Arc<dyn TabStore>)
                 if let Some(end) = hear(&message, handle) {
                     return end;
                 }
+                *backoff = BACKOFF_FIRST;
             }
         }
     }
@@ -340,6 +354,9 @@ fn hear(message: &Message, handle: &PayHandle) -> Option<End> {
             }
             Err(_) => return babble(),
         },
+        Message::Close(Some(frame)) if u16::from(frame.code) == TOKEN_UNKNOWN => {
+            return Some(End::NotKnown(frame.reason.to_string()));
+        }
         // RFC 6455 §7.4.1: a message that is against the other side's rules.
         Message::Close(Some(frame)) if frame.code == CloseCode::Policy => {
             return Some(End::TurnedAway(frame.reason.to_string()));

@@ -1,10 +1,23 @@
 //! WHEP and WHIP signalling over the HTTP client of `api`.
 
-use api::{ClientError, Resource, SessionClient};
+use std::sync::Arc;
+
+use api::{ClientError, Resource, SessionClient, SessionOffered};
 use rtc::{Answer, BoxFuture, Signalling, SignallingError, SignallingSession};
 
+use crate::admission::{Admission, Admissions, NotAdmitted};
+
+/// The node does not know the token.
+const UNAUTHORIZED: u16 = 401;
+
 /// Posts offers to one WHEP or WHIP address.
-pub struct HttpSignalling(SessionClient);
+pub struct HttpSignalling(Endpoint);
+
+enum Endpoint {
+    One(SessionClient),
+    /// Of a paid stream, which may have to be joined again.
+    Admitted(Arc<Admissions>),
+}
 
 impl HttpSignalling {
     /// `bearer` is what `Authorization` carries.
@@ -12,14 +25,45 @@ impl HttpSignalling {
     /// # Errors
     /// When `url` is no http or https address.
     pub fn new(url: &str, bearer: Option<String>) -> Result<Self, SignallingError> {
-        SessionClient::new(url, bearer).map(Self).map_err(told)
+        SessionClient::new(url, bearer).map(Endpoint::One).map(Self).map_err(told)
+    }
+
+    /// Plays what `admissions` lets in to, as long as they do.
+    pub fn admitted(admissions: Arc<Admissions>) -> Self {
+        Self(Endpoint::Admitted(admissions))
+    }
+
+    async fn post(&self, sdp: String) -> Result<SessionOffered, SignallingError> {
+        let admissions = match &self.0 {
+            Endpoint::One(client) => return client.offer(sdp).await.map_err(told),
+            Endpoint::Admitted(admissions) => admissions,
+        };
+        let admission = admissions.newest();
+        match client(&admission)?.offer(sdp.clone()).await {
+            Err(ClientError::Refused(problem)) if problem.status == UNAUTHORIZED => {
+                let renewed = admissions.instead_of(&admission, &problem.to_string()).await;
+                client(&renewed.map_err(not_admitted)?)?.offer(sdp).await.map_err(told)
+            }
+            answer => answer.map_err(told),
+        }
+    }
+}
+
+fn client(admission: &Admission) -> Result<SessionClient, SignallingError> {
+    SessionClient::new(&admission.whep_url, Some(admission.viewer_token.clone())).map_err(told)
+}
+
+fn not_admitted(why: NotAdmitted) -> SignallingError {
+    match why {
+        NotAdmitted::Later(reason) => SignallingError::Unreachable(reason),
+        NotAdmitted::Refused(reason) => SignallingError::Refused { status: UNAUTHORIZED, reason },
     }
 }
 
 impl Signalling for HttpSignalling {
     fn offer(&self, sdp: String) -> BoxFuture<'_, Result<Answer, SignallingError>> {
         Box::pin(async move {
-            let offered = self.0.offer(sdp).await.map_err(told)?;
+            let offered = self.post(sdp).await?;
             let ice_servers = rtc::link::ice_servers(offered.links.iter().map(String::as_str));
             Ok(Answer { sdp: offered.answer_sdp, session: Box::new(Session(offered.resource)), ice_servers })
         })

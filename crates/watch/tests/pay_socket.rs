@@ -7,14 +7,18 @@ mod world;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use api::pay::{MeteredLine, PAY_SUBPROTOCOL, PaySocketText, SessionBegin};
+use api::pay::{MeteredLine, PAY_SUBPROTOCOL, PaySocketText, SessionBegin, TOKEN_UNKNOWN};
 use futures_util::{SinkExt, StreamExt};
 use media::WallTime;
 use pay::*;
-use tickcast_watch::{Lane, Leaving, PayHandle, PaySocket, PaySocketConfig, TabStore, Verdict};
+use rtc::BoxFuture;
+use tickcast_watch::{
+    Admission, Admissions, Lane, Leaving, NotAdmitted, PayHandle, PaySocket, Rejoin, TabStore, Verdict,
+};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -23,6 +27,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use world::*;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -73,12 +78,21 @@ impl Door {
         Self { listener, address }
     }
 
-    fn config(&self) -> PaySocketConfig {
-        PaySocketConfig { url: format!("ws://{}/api/stream/x/pay", self.address), viewer_token: TOKEN.into() }
+    fn admission(&self, token: &str) -> Admission {
+        Admission {
+            whep_url: format!("http://{}/whep/x", self.address),
+            pay_url: format!("ws://{}/api/stream/x/pay", self.address),
+            viewer_token: token.to_owned(),
+            offer: None,
+        }
     }
 
     /// The next connection, with its first message heard.
     async fn next(&self) -> Socket {
+        self.next_with(TOKEN).await
+    }
+
+    async fn next_with(&self, token: &str) -> Socket {
         let (stream, _) = timeout(LIMIT, self.listener.accept()).await.unwrap().unwrap();
         #[expect(clippy::result_large_err, reason = "the library's own shape")]
         let answer = |request: &Request, mut response: Response| {
@@ -89,7 +103,7 @@ impl Door {
         };
         let mut socket = tokio_tungstenite::accept_hdr_async(stream, answer).await.unwrap();
         let hello = heard(&mut socket).await.unwrap();
-        assert_eq!(hello.into_text().unwrap().as_str(), format!(r#"{{"viewer_token":"{TOKEN}"}}"#));
+        assert_eq!(hello.into_text().unwrap().as_str(), format!(r#"{{"viewer_token":"{token}"}}"#));
         socket
     }
 
@@ -154,9 +168,13 @@ fn show(node: &mut Node, handle: &PayHandle, number: i64) -> Tick {
 }
 
 fn start(door: &Door, node: &Node, disk: &Arc<Disk>) -> PaySocket {
+    start_with(Admissions::once(door.admission(TOKEN)), node, disk)
+}
+
+fn start_with(admissions: Arc<Admissions>, node: &Node, disk: &Arc<Disk>) -> PaySocket {
     let session = node.session(DEPOSIT, false);
-    let socket =
-        PaySocket::connect(door.config(), session, Arc::clone(disk) as Arc<dyn TabStore>, &Handle::current());
+    let store = Arc::clone(disk) as Arc<dyn TabStore>;
+    let socket = PaySocket::connect(admissions, session, store, &Handle::current());
     socket.handle().media_up();
     socket
 }
@@ -209,6 +227,61 @@ async fn who_is_turned_away_does_not_ask_again() {
     assert_eq!(disk.spent(), 0);
 }
 
+/// Lets a viewer in again, as often as it is asked; the first time it is too early.
+struct Back {
+    admission: Admission,
+    asked: AtomicU32,
+    refusal: Option<NotAdmitted>,
+}
+
+impl Rejoin for Back {
+    fn rejoin(&self) -> BoxFuture<'_, Result<Admission, NotAdmitted>> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let early = (asked == 0).then(|| NotAdmitted::Later("it reads the chain".into()));
+        let refusal = early.or_else(|| self.refusal.clone());
+        Box::pin(async move { refusal.map_or_else(|| Ok(self.admission.clone()), Err) })
+    }
+}
+
+async fn forget(socket: &mut Socket) {
+    let frame = CloseFrame { code: TOKEN_UNKNOWN.into(), reason: "it is not known".into() };
+    socket.send(Message::Close(Some(frame))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_node_has_forgotten_the_token_it_is_joined_again_until_that_works() {
+    let (door, disk) = (Door::open().await, Arc::new(Disk::default()));
+    let mut node = Node::at(wall());
+    let dearer = node.offers(|offer| offer.price = price(PRICE + 1));
+    let cheaper = node.offers(|offer| offer.price = price(PRICE - 1));
+    let [dearer, cheaper] = [dearer, cheaper].map(|offer| offer.verify(&GENESIS, node.now).unwrap());
+    let admission = Admission { offer: Some(cheaper), ..door.admission("another") };
+    let back = Arc::new(Back { admission, asked: AtomicU32::new(0), refusal: None });
+    let stale = Admission { offer: Some(dearer), ..door.admission(TOKEN) };
+    let viewer = start_with(Admissions::renewed_by(stale, Arc::clone(&back) as _), &node, &disk);
+    forget(&mut door.next().await).await;
+    forget(&mut door.next().await).await;
+    let mut socket = door.next_with("another").await;
+    // At the price that it was told, which is no higher.
+    answer_until(&mut socket, &mut node, &disk, pays(0)).await;
+    viewer.handle().stop();
+    let status = timeout(LIMIT, viewer.over()).await.unwrap();
+    assert_eq!((status.left_because, status.spent.units()), (Some(Leaving::Stopped), PRICE - 1));
+    assert_eq!(back.asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_let_in_again_is_told_why() {
+    let (door, disk) = (Door::open().await, Arc::new(Disk::default()));
+    let refusal = Some(NotAdmitted::Refused("the channel is closed".into()));
+    let back = Back { admission: door.admission(TOKEN), asked: AtomicU32::new(1), refusal };
+    let admissions = Admissions::renewed_by(door.admission(TOKEN), Arc::new(back));
+    let viewer = start_with(admissions, &Node::at(wall()), &disk);
+    forget(&mut door.next().await).await;
+    let status = timeout(LIMIT, viewer.over()).await.unwrap();
+    assert_eq!(status.left_because, Some(Leaving::TurnedAway("the channel is closed".into())));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_dies_while_it_says_hello_is_asked_again() {
     let (door, disk) = (Door::open().await, Arc::new(Disk::default()));
@@ -248,5 +321,5 @@ async fn a_node_that_babbles_is_left() {
 #[tokio::test]
 async fn the_token_is_in_no_debug_output() {
     let door = Door::open().await;
-    assert!(!format!("{:?}", door.config()).contains(TOKEN));
+    assert!(!format!("{:?}", door.admission(TOKEN)).contains(TOKEN));
 }

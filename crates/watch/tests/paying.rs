@@ -302,6 +302,28 @@ fn over_a_new_connection_what_was_not_heard_is_said_again() {
 }
 
 #[test]
+fn while_the_node_is_away_no_second_is_decided_that_it_may_still_send() {
+    let mut both = Both::new(DEPOSIT);
+    for _ in 0..3 {
+        assert!(both.second(shown));
+    }
+    both.session.disconnected();
+    for _ in 0..200 {
+        both.passed += SECOND / 10;
+        both.session.turn(both.now());
+    }
+    // It is back, and numbers on.
+    both.session.media_lost(both.now());
+    both.connect();
+    for _ in 0..3 {
+        assert!(both.second(shown));
+    }
+    let status = both.session.status();
+    assert_eq!((status.left_because, status.totals.played), (None, 5));
+    assert_eq!(both.node.ledger.accepted(), status.spent);
+}
+
+#[test]
 fn a_tab_goes_on_from_its_record_after_a_crash() {
     let mut both = Both::new(DEPOSIT);
     (0..4).for_each(|_| assert!(both.second(shown)));

@@ -18,7 +18,7 @@ use pay::{
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
-use watch::{PayHandle, PaySession, PaySocket, PaySocketConfig, PayStatus, TabStore};
+use watch::{Admission, Admissions, PayHandle, PaySession, PaySocket, PayStatus, TabStore};
 
 /// What a second costs, in smallest units.
 const PRICE: u128 = 1_000_000;
@@ -153,12 +153,9 @@ impl Market {
         let tab = Tab::new(terms, offer, deposit)?;
         let consent: watch::Consent = Arc::new(|before, after| after.price <= before.price);
         let session = PaySession::new(tab, offer, Arc::clone(&self.session) as _, consent)?;
-        let (Some(viewer_token), Some(url)) = (joined.viewer_token.clone(), joined.pay_url.clone()) else {
-            anyhow::bail!("the node named no place to pay at");
-        };
-        let config = PaySocketConfig { url, viewer_token };
-        let store = Arc::new(KeptTab(kept));
-        let socket = PaySocket::connect(config, session, store, &tokio::runtime::Handle::current());
+        let admission = Admission::of(&joined).context("the node named no place to pay at")?;
+        let (store, runtime) = (Arc::new(KeptTab(kept)), tokio::runtime::Handle::current());
+        let socket = PaySocket::connect(Admissions::once(admission), session, store, &runtime);
         Ok(Ticket { joined, channel: terms.id(), socket })
     }
 

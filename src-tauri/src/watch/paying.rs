@@ -4,6 +4,7 @@
 mod channel;
 mod credit;
 mod offer;
+mod rejoin;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use ::wallet::approval::Context as Words;
 use ::wallet::{Act, Approved, ChannelStatus, Folder, KeyHandle, NewChannel, Session, Unit, Wallet};
-use ::watch::{Consent, PayHandle, PaySession, PaySocket, PaySocketConfig, PayStatus, TabStore};
+use ::watch::{Admission, Admissions, Consent, PayHandle, PaySession, PaySocket, PayStatus, TabStore};
 use anyhow::{Context, bail};
-use api::pay::{JoinRequest, Joined, PayInfo};
-use api::{Client, ClientError, StreamInfo};
+use api::pay::{JoinRequest, PayInfo};
+use api::{Client, StreamInfo};
 use chain::{Rail, Settings};
 use pay::login::Host;
 use pay::{Amount, AssetId, ChannelId, Genesis, Phase, Tab, VerifiedOffer, Wire};
@@ -22,6 +23,7 @@ use tokio::runtime::Handle;
 
 use channel::Step;
 use credit::{Credit, Parties, Purse, PurseTask, Transferred};
+use rejoin::{Identity, Return, Seat, Terms};
 
 use super::address::StreamAddress;
 use super::report::{PaymentReport, SignedClose};
@@ -77,7 +79,8 @@ struct Bargain {
 
 /// Ready to pay: nothing is connected yet.
 pub(super) struct Payer {
-    pub joined: Joined,
+    /// Shared by the player.
+    pub admissions: Arc<Admissions>,
     account: Payment,
     store: Arc<WalletTab>,
     session: PaySession,
@@ -93,6 +96,7 @@ struct Payment {
     channel: ChannelId,
     before: PayStatus,
     is_closing: bool,
+    rejoining: Arc<Return>,
 }
 
 /// While it is paid.
@@ -174,7 +178,8 @@ impl PayingOptions {
         };
 
         // As it was asked, not as the node calls itself.
-        let login = Act::Login { host: Host::new(&client.host()?)? };
+        let host = Host::new(&client.host()?)?;
+        let login = Act::Login { host: host.clone() };
         let watch = Act::Watch { terms: step.record().terms, price, at_most: cap };
         let fee = match step.call() {
             Some(call) => Some(rail.fee(call, public.account()).await?),
@@ -192,20 +197,26 @@ impl PayingOptions {
         let id = record.terms.id();
         // From here on no other program of this wallet pays from it.
         let mut session = wallet.begin_session(id)?;
-        let purse = match credit {
+        let (purse, identity) = match credit {
             Some(credit) => {
+                let identity = Identity::Account(key.clone());
                 let (wallet, rail, terms) = (wallet.clone(), Arc::clone(&rail), record.terms);
                 let parties = Parties { wallet, rail, key, terms, unit: unit.clone() };
-                Some(Purse::open(parties, credit, price, (client, &logged_in, watch)).await?)
+                let purse = Purse::open(parties, credit, price, (client, &logged_in, watch)).await?;
+                (Some(purse), identity)
             }
             // From here on nothing needs the account.
             None => {
                 key.lock();
-                None
+                (None, Identity::Session(session.signer()))
             }
         };
         let request = JoinRequest { viewer_id: account.account.to_string(), channel: Some(id) };
-        let joined = join(client, &logged_in, &address.playback_id, &request).await?;
+        let seat = Seat { client: client.clone(), playback_id: address.playback_id.clone(), request };
+        let admission = Admission::of(&seat.take(&logged_in).await?)
+            .context("the node asks for payment and names no place for it")?;
+        let terms = Terms { genesis, asset, tier: offer.offer().quality.tier };
+        let rejoining = Arc::new(Return::new(seat, identity, terms, host));
 
         let limit = session.grant(Some(cap), now())?;
         let mut tab = match session.tab() {
@@ -217,8 +228,9 @@ impl PayingOptions {
         let pay = PaySession::new(tab, offer, session.signer(), consent)?;
         let before = pay.status();
         let store = Arc::new(WalletTab(Mutex::new(session)));
-        let account = Payment { unit, wallet, rail, channel: id, before, is_closing: self.close };
-        Ok(Payer { joined, account, store, session: pay, purse })
+        let admissions = Admissions::renewed_by(admission, Arc::clone(&rejoining) as _);
+        let account = Payment { unit, wallet, rail, channel: id, before, is_closing: self.close, rejoining };
+        Ok(Payer { admissions, account, store, session: pay, purse })
     }
 }
 
@@ -227,36 +239,13 @@ fn is_credit(info: &PayInfo) -> bool {
     info.rail.as_ref().is_some_and(|rail| rail.kind == pay::RailKind::Transfer)
 }
 
-/// A node hears of a new channel by its own chain endpoint.
-async fn join(
-    client: &Client,
-    logged_in: &api::pay::LoggedIn,
-    playback_id: &str,
-    request: &JoinRequest,
-) -> anyhow::Result<Joined> {
-    let end = Instant::now() + KNOWN_WITHIN;
-    let mut turns = tokio::time::interval(ASK_AGAIN);
-    loop {
-        turns.tick().await;
-        match client.join(Some(logged_in), playback_id, request).await {
-            Err(ClientError::PaymentRequired(_)) if Instant::now() < end => {}
-            answer => return Ok(answer?),
-        }
-    }
-}
-
 impl Payer {
     /// Connects the pay socket; the player is to be started with its handle.
-    pub fn start(self, runtime: &Handle) -> anyhow::Result<Paying> {
-        let Joined { viewer_token, pay_url, .. } = &self.joined;
-        let (Some(viewer_token), Some(url)) = (viewer_token.clone(), pay_url.clone()) else {
-            bail!("the node asks for payment and names no place for it");
-        };
-        let config = PaySocketConfig { url, viewer_token };
+    pub fn start(self, runtime: &Handle) -> Paying {
         let store = Arc::clone(&self.store) as Arc<dyn TabStore>;
-        let socket = PaySocket::connect(config, self.session, store, runtime);
+        let socket = PaySocket::connect(self.admissions, self.session, store, runtime);
         let purse = self.purse.map(|purse| purse.start(socket.handle(), runtime));
-        Ok(Paying { socket, account: self.account, purse, store: self.store })
+        Paying { socket, account: self.account, purse, store: self.store }
     }
 }
 
@@ -321,6 +310,7 @@ impl Payment {
             paid,
             total: status.spent,
             is_acknowledged: status.is_acknowledged,
+            joined_again: self.rejoining.times(),
             is_closed,
             close: status.closed.map(|(session, node)| SignedClose { session, node }),
             receipt: status.receipt,

@@ -1,6 +1,8 @@
 //! Watching, until there is a reason to end.
 
-use std::cell::Cell;
+mod absence;
+
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use ::watch::{Leaving, PayHandle, Player, Snapshot};
@@ -9,6 +11,7 @@ use api::{Client, ClientError, StreamStatus};
 use rtc::LinkState;
 
 use crate::stop::StopSignals;
+use absence::Absence;
 
 /// How often it is looked whether something changed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -25,6 +28,8 @@ pub(super) enum Ending {
     /// As long as was asked for.
     Elapsed,
     StreamOver,
+    /// The node knows of no such stream any more.
+    StreamUnknown,
     /// The paying did.
     Left(Leaving),
 }
@@ -35,6 +40,7 @@ impl Ending {
             Self::Stopped => "it was told to stop".to_owned(),
             Self::Elapsed => "the seconds that were asked for have passed".to_owned(),
             Self::StreamOver => "the stream is over".to_owned(),
+            Self::StreamUnknown => "the node does not know the stream any more".to_owned(),
             Self::Left(why) => why.to_string(),
         }
     }
@@ -57,21 +63,32 @@ impl Playing<'_> {
         stop: &mut StopSignals,
         pay: Option<&PayHandle>,
     ) -> anyhow::Result<(Ending, Duration)> {
-        let first = Cell::new(None);
+        let (first, absence) = (Cell::new(None), RefCell::new(Absence::default()));
         let ending = tokio::select! {
             () = stop.wait() => Ending::Stopped,
-            ended = self.watch(&first, pay) => ended?,
-            () = self.stream_over() => Ending::StreamOver,
+            ended = self.watch(&first, &absence, pay) => ended?,
+            ended = self.stream_over(&absence) => ended?,
         };
         Ok((ending, first.get().map_or(Duration::ZERO, |at: Instant| at.elapsed())))
     }
 
-    async fn watch(&self, first: &Cell<Option<Instant>>, pay: Option<&PayHandle>) -> anyhow::Result<Ending> {
+    async fn watch(
+        &self,
+        first: &Cell<Option<Instant>>,
+        absence: &RefCell<Absence>,
+        pay: Option<&PayHandle>,
+    ) -> anyhow::Result<Ending> {
         let (mut turns, began) = (tokio::time::interval(LOOK), Instant::now());
+        let mut was_connected = false;
         loop {
             turns.tick().await;
-            if let Some(why) = pay.and_then(|pay| pay.status().left_because) {
-                return Ok(Ending::Left(why));
+            if let Some(status) = pay.map(PayHandle::status) {
+                if let Some(why) = status.left_because {
+                    return Ok(Ending::Left(why));
+                }
+                if std::mem::replace(&mut was_connected, status.is_connected) && !status.is_connected {
+                    absence.borrow_mut().missed(Instant::now());
+                }
             }
             let Snapshot { state, report, .. } = self.player.snapshot();
             if let LinkState::Closed { reason } = state {
@@ -90,16 +107,33 @@ impl Playing<'_> {
         }
     }
 
-    /// Returns when the node says so.
-    async fn stream_over(&self) {
+    /// Returns when the node says so, or says nothing for too long.
+    async fn stream_over(&self, absence: &RefCell<Absence>) -> anyhow::Result<Ending> {
         let mut turns = tokio::time::interval(ASK);
         loop {
             turns.tick().await;
-            match self.client.stream(self.playback_id).await {
-                Ok(info) if matches!(info.status, StreamStatus::Ended | StreamStatus::Archived) => return,
-                Err(ClientError::Refused(problem)) if problem.status == 404 => return,
-                // A node that cannot be asked now may still send.
-                Ok(_) | Err(_) => {}
+            let answer = self.client.stream(self.playback_id).await;
+            let (mut absence, now) = (absence.borrow_mut(), Instant::now());
+            match answer {
+                Ok(info) => {
+                    absence.answered(now);
+                    let is_over = matches!(info.status, StreamStatus::Ended | StreamStatus::Archived);
+                    if is_over && !absence.is_recent(now) {
+                        return Ok(Ending::StreamOver);
+                    }
+                }
+                Err(ClientError::Refused(problem)) if problem.status == 404 => {
+                    return Ok(Ending::StreamUnknown);
+                }
+                Err(ClientError::Refused(_)) => absence.answered(now),
+                // It may still send.
+                Err(_) if self.player.snapshot().state == LinkState::Up => absence.missed(now),
+                Err(err) => {
+                    absence.missed(now);
+                    if let Some(lasted) = absence.too_long(now) {
+                        bail!("the node has not answered for {} s: {err}", lasted.as_secs());
+                    }
+                }
             }
         }
     }

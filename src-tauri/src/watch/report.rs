@@ -37,6 +37,8 @@ pub(super) struct PaymentReport {
     /// Whether the node has stored all of it.
     #[serde(rename = "acknowledged")]
     pub is_acknowledged: bool,
+    /// After the node had forgotten this viewer, as after a restart.
+    pub joined_again: u32,
     /// Whether the chain shows it closed.
     #[serde(rename = "closed")]
     pub is_closed: bool,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::pay::PAY_SUBPROTOCOL;
+use api::pay::{PAY_SUBPROTOCOL, TOKEN_UNKNOWN};
 use api::{PaySocketHello, PaySocketText};
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -98,7 +98,7 @@ async fn welcome(
     let billing = app.billing();
     let ticket = billing.tickets.redeem(&hello.viewer_token, billing.clock.now());
     let ticket = ticket.filter(|ticket| ticket.stream == row.playback_id);
-    let ticket = ticket.ok_or((NOT_ALLOWED, "the viewer token is wrong, over, or another stream's"))?;
+    let ticket = ticket.ok_or((TOKEN_UNKNOWN, "the viewer token is wrong, over, or another stream's"))?;
     let paid = billing.paid().ok_or((FAILED, "the node is not paid"))?;
     let priced = paid.catalogue.offers(row).await;
     let priced = priced.map_err(|_| (FAILED, "the stream cannot be paid for at present"))?;

@@ -125,6 +125,8 @@ impl PaySession {
         let Some(newest) = self.line(counted).newest() else { return };
         let stalled = self.came.map_or(Duration::ZERO, |at| now.instant.saturating_duration_since(at));
         let over = match stalled.checked_sub(STALL) {
+            // A node that is away sends nothing: what it will number next it tells when it is back.
+            Some(_) if !self.is_connected => Some(newest.0),
             Some(since) => newest.0.checked_add(since.as_secs()),
             None => newest.0.checked_sub(BEHIND),
         };

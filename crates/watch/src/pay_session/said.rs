@@ -2,7 +2,7 @@
 
 use pay::message::{Ending, Refused, Started};
 use pay::tab::Reaction;
-use pay::{PublishedOffer, Refusal, TabError, Tick, ToViewer};
+use pay::{PublishedOffer, Refusal, TabError, Tick, ToViewer, VerifiedOffer};
 
 use super::{Close, Leaving, Now, PaySession, Phase, RESTARTS, SOON};
 use crate::playout::Lane;
@@ -107,11 +107,17 @@ impl PaySession {
     }
 
     fn offer_made(&mut self, offer: &PublishedOffer, now: Now) {
-        let present = *self.agreed.offer();
         // One that is not right is none: the present one stays in force.
-        let Ok(made) = offer.verify(&present.genesis, now.wall) else { return };
-        let body = made.offer();
-        if body.content != present.content {
+        if let Ok(made) = offer.verify(&self.agreed.offer().genesis, now.wall) {
+            self.offered(made);
+        }
+    }
+
+    /// What the node asks from now on: taken where it is no more, or where that was consented to, and else kept for a
+    /// person to decide on.
+    pub fn offered(&mut self, made: VerifiedOffer) {
+        let (present, body) = (*self.agreed.offer(), made.offer());
+        if body.content != present.content || made.hash() == self.agreed.hash() {
             return;
         }
         let asks_no_more = body.price <= present.price && body.quality.tier == present.quality.tier;

@@ -331,3 +331,36 @@ fn the_window_is_dark_or_light_as_the_system_is_and_every_control_has_a_name() {
         desk.keep(&format!("failed-{name}"));
     }
 }
+
+/// Neither is given anything of the wallet's: should one ever be, this finds it.
+#[cfg(all(
+    feature = "devchain",
+    feature = "engine",
+    feature = "node",
+    feature = "wallet",
+    feature = "windows"
+))]
+#[test]
+fn the_desk_its_web_view_and_the_stage_hold_no_secret_of_the_wallet() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    crate::secrets::keep_account(&desk.folder.path().join("data/tickcast/wallet"));
+    desk.start_node();
+    let title = "Concert for forty marmots";
+    desk.make_stream(title);
+    desk.page.click("Open Stage").expect("the button");
+    desk.shows("Close Stage");
+    desk.display.window("Stage", LIMIT).expect("the Stage's window");
+    desk.page.wait_for("document.querySelector('main').dataset.stage === 'running'").expect("it is ready");
+
+    let searched: Vec<_> = descendants(desk.page.id()).into_iter().filter(|id| is_running(*id)).collect();
+    let names: Vec<_> = searched.iter().map(|id| program_of(*id)).collect();
+    let ours = names.iter().filter(|name| *name == Path::new(TICKCAST)).count();
+    assert!(ours >= 3, "the Desk, its node and the Stage: {names:?}");
+    let page = names.iter().position(|name| name.ends_with("WebKitWebProcess")).expect("the page's process");
+    let holds =
+        testkit::memory::holds(searched[page], &[title.as_bytes()]).expect("its memory (this takes root)");
+    assert_eq!(holds, [true], "the search finds what the page shows");
+    for (id, name) in searched.iter().zip(&names) {
+        assert_eq!(crate::secrets::secrets_of(*id), [false; 3], "{}", name.display());
+    }
+}

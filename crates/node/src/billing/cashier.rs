@@ -165,6 +165,8 @@ pub struct Cashier {
     inputs: mpsc::Receiver<Input>,
     meters: Arc<MeterInbox>,
     chain: Option<mpsc::Receiver<Update>>,
+    /// The chain does not answer.
+    is_cut_off: bool,
     says: BTreeMap<ConnId, mpsc::Sender<Saying>>,
     /// What the media plane was too busy for, in order.
     orders: VecDeque<Effect>,
@@ -198,6 +200,7 @@ impl Cashier {
             says: BTreeMap::new(),
             orders: VecDeque::new(),
             asked: Vec::new(),
+            is_cut_off: false,
             is_flushed: true,
             payout,
         };
@@ -314,6 +317,11 @@ impl Cashier {
     }
 
     fn hear(&mut self, update: Option<Update>) {
+        let is_heard = matches!(update, Some(Update::Head { .. } | Update::Final { .. }));
+        if is_heard && std::mem::take(&mut self.is_cut_off) {
+            self.till.chain_is_back();
+            self.payout.chain_is_back();
+        }
         match update {
             Some(Update::Head { time, pending, .. }) => {
                 self.clock.block(time);
@@ -325,7 +333,10 @@ impl Cashier {
                 self.till.finalized(block, &news.channels, self.clock.now());
                 self.payout.block(block.number);
             }
-            Some(Update::Disconnected { reason }) => tracing::warn!("the chain does not answer: {reason}"),
+            Some(Update::Disconnected { reason }) => {
+                tracing::warn!("the chain does not answer: {reason}");
+                self.is_cut_off = true;
+            }
             None => {
                 tracing::error!("the chain is not followed any more");
                 self.chain = None;

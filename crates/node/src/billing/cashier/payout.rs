@@ -20,9 +20,9 @@ const CLOSES_MAX: usize = 4;
 /// A transaction that none of so many final blocks had never comes: it is good for 128 where blocks become final soon.
 /// Where they do not, it may be sent twice after all, which costs a fee: the chain takes each voucher once.
 const LOST_AFTER_BLOCKS: u32 = 256;
-/// After a failure, everything waits; twice as long each time.
+/// After a failure, everything waits; twice as long each time, until the chain is heard again.
 const PAUSE_MIN_MS: u64 = 2_000;
-const PAUSE_MAX_MS: u64 = 120_000;
+const PAUSE_MAX_MS: u64 = 60_000;
 
 type Sending = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
@@ -71,6 +71,11 @@ impl Payout {
     /// A block is final.
     pub fn block(&mut self, number: u32) {
         self.newest = Some(number);
+    }
+
+    /// Nothing waits for what is over.
+    pub fn chain_is_back(&mut self) {
+        (self.pause_ms, self.paused_until) = (PAUSE_MIN_MS, UnixMillis(0));
     }
 
     /// The next transaction that ended; waits for ever where none is on its way.
@@ -157,23 +162,29 @@ impl Payout {
         till: &mut Till,
         now: UnixMillis,
     ) -> Outcome {
-        let failed = match result {
+        match result {
             Ok(included) => {
                 let Some(refused) = included.refused.iter().find(|refused| refused.channel == row.channel)
                 else {
                     let (hash, block, fee) = (included.hash, included.block.number, included.fee);
+                    till.settling_done(row.channel);
                     return Outcome::Final(Some(Transaction { hash, block, fee }));
                 };
-                refused.reason.clone()
+                match row.kind {
+                    SettleKind::Settle => till.settling_refused(row.channel, now),
+                    SettleKind::Close => till.closing_failed(row.channel),
+                }
+                Outcome::Failed(refused.reason.clone())
             }
             Err(RailError::Unknown) => {
                 self.doubts.push(Doubt { row: *row, since: self.newest });
-                return Outcome::Doubtful;
+                Outcome::Doubtful
             }
-            Err(err) => err.to_string(),
-        };
-        give_up(row, till, now);
-        Outcome::Failed(failed)
+            Err(err) => {
+                give_up(row, till, now);
+                Outcome::Failed(err.to_string())
+            }
+        }
     }
 
     async fn resolve_doubts(&mut self, till: &mut Till, journal: &Journal, now: UnixMillis) {

@@ -10,6 +10,7 @@ use pay::{
 use serde_json::json;
 
 use super::sessions::Word;
+use super::settling::Retry;
 use super::{ConnId, Party, Till};
 use crate::billing::journal::{ChannelRow, Cursor, Loaded};
 use crate::billing::log::Act;
@@ -34,8 +35,8 @@ pub(super) struct Account {
     pub waiting: VecDeque<(ConnId, Word)>,
     /// When the last viewer left.
     pub left_at: UnixMillis,
-    /// After a settlement that failed.
-    pub settle_not_before: UnixMillis,
+    /// Of a settlement that failed.
+    pub retry: Retry,
 }
 
 impl Account {
@@ -47,7 +48,7 @@ impl Account {
             is_busy: false,
             waiting: VecDeque::new(),
             left_at: UnixMillis(0),
-            settle_not_before: UnixMillis(0),
+            retry: Retry::default(),
         }
     }
 

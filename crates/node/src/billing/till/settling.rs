@@ -6,8 +6,32 @@ use pay::{Amount, ChannelId, CloseTerms, Phase, Signed, UnixMillis};
 use super::{Party, Till};
 use crate::billing::journal::OpenSettlement;
 
-/// After one that failed, the same is not tried for so long.
-const AGAIN_MS: u64 = 60_000;
+/// After one that failed, the same is not tried for so long; each time twice as long, up to the last.
+const AGAIN_FIRST_MS: u64 = 2_000;
+const AGAIN_LAST_MS: u64 = 60_000;
+
+/// When what failed is tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Retry {
+    not_before: Option<UnixMillis>,
+    pause_ms: u64,
+}
+
+impl Retry {
+    fn may(&self, now: UnixMillis) -> bool {
+        self.not_before.is_none_or(|at| now >= at)
+    }
+
+    fn after_a_while(&mut self, now: UnixMillis) {
+        self.pause_ms = (self.pause_ms * 2).clamp(AGAIN_FIRST_MS, AGAIN_LAST_MS);
+        self.not_before = Some(now.plus(self.pause_ms));
+    }
+
+    fn after_long(&mut self, now: UnixMillis) {
+        self.pause_ms = AGAIN_LAST_MS;
+        self.not_before = Some(now.plus(self.pause_ms));
+    }
+}
 
 /// A voucher that is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +83,7 @@ impl Till {
             let will_close =
                 account.ledger.close_agreed().is_some() && self.closes.get(&id) != Some(&CloseState::Failed);
             let is_worth = open >= self.rules.settle_at_least && is_idle && !will_close;
-            let may = now >= account.settle_not_before && (is_urgent || is_worth);
+            let may = account.retry.may(now) && (is_urgent || is_worth);
             may.then_some(Due { party: *party, settlement })
         });
         let mut due: Vec<Due> = due.collect();
@@ -113,12 +137,31 @@ impl Till {
         }
     }
 
-    /// It will never be in a block; after a while it is due again.
+    /// It will never be in a block, because it did not get there; soon it is due again.
     pub fn settling_failed(&mut self, channel: ChannelId, now: UnixMillis) {
         if let Some(account) = self.account_of(channel) {
             account.ledger.settlement_failed();
-            account.settle_not_before = now.plus(AGAIN_MS);
+            account.retry.after_a_while(now);
         }
+    }
+
+    /// The chain did not take it, and had its fee; it will hardly take the same soon.
+    pub fn settling_refused(&mut self, channel: ChannelId, now: UnixMillis) {
+        if let Some(account) = self.account_of(channel) {
+            account.ledger.settlement_failed();
+            account.retry.after_long(now);
+        }
+    }
+
+    pub fn settling_done(&mut self, channel: ChannelId) {
+        if let Some(account) = self.account_of(channel) {
+            account.retry = Retry::default();
+        }
+    }
+
+    /// The chain is heard again: what could not get there is tried at once, the most urgent first.
+    pub fn chain_is_back(&mut self) {
+        self.accounts.values_mut().for_each(|account| account.retry = Retry::default());
     }
 
     pub fn closing_failed(&mut self, channel: ChannelId) {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use chain::{BlockRef, ChannelNews};
-use pay::ledger::verify_all;
+use pay::ledger::{SettleReason, verify_all};
 use pay::message::{Ending, Pay, Report, Start, ToNode, ToViewer};
 use pay::*;
 use sfu::{Sfu, SfuConfig};
@@ -716,9 +716,56 @@ fn a_counter_close_is_answered_at_once_and_a_settlement_is_not_said_twice() {
     assert_eq!(due.len(), 1);
     bench.till.settling(&due[0]);
     assert_eq!(bench.till.due(9, NOW), []);
-    bench.till.settling_failed(viewer.terms.id(), NOW);
-    assert_eq!(bench.till.due(9, NOW), [], "not at once");
+    bench.till.settling_refused(viewer.terms.id(), NOW);
+    assert_eq!(bench.till.due(9, NOW.plus(59_999)), [], "the chain would refuse it again");
     assert_eq!(bench.till.due(9, NOW.plus(60_000)).len(), 1);
+}
+
+#[test]
+fn what_does_not_get_to_the_chain_is_tried_ever_more_rarely_and_at_once_when_the_chain_is_back() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let _watching = bench.watch(&mut viewer);
+    let channel = viewer.terms.id();
+    let event = ChannelEvent::ClosingStarted { closes_at: NOW.plus(HOUR_MS) };
+    bench.till.head(&[ChannelNews { channel, event, terms: None }], NOW);
+    let mut now = NOW;
+    for pause_ms in [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
+        let due = bench.till.due(9, now);
+        bench.till.settling(&due[0]);
+        bench.till.settling_failed(channel, now);
+        assert_eq!(bench.till.due(9, now.plus(pause_ms - 1)), [], "{pause_ms} ms");
+        now = now.plus(pause_ms);
+        assert_eq!(bench.till.due(9, now).len(), 1, "{pause_ms} ms");
+    }
+    bench.till.settling_failed(channel, now);
+    bench.till.chain_is_back();
+    assert_eq!(bench.till.due(9, now).len(), 1, "at once");
+    // And from the beginning.
+    bench.till.settling_failed(channel, now);
+    assert_eq!(bench.till.due(9, now.plus(2_000)).len(), 1);
+    // One that got there forgets what was.
+    bench.till.settling_failed(channel, now);
+    bench.till.settling_done(channel);
+    assert_eq!(bench.till.due(9, now).len(), 1);
+}
+
+#[test]
+fn a_channel_that_nears_its_expiry_is_settled_at_once_when_the_chain_is_back() {
+    let mut bench = Bench::new();
+    let mut viewers = [7, 8].map(|number| bench.viewer(number, 100_000));
+    viewers.iter_mut().for_each(|viewer| drop(bench.watch(viewer)));
+    let late = NOW.plus(30 * DAY_MS - 1);
+    let expiring = bench.till.due(9, late);
+    assert!(expiring.iter().all(|due| due.settlement.reason == SettleReason::Expiring), "{expiring:?}");
+    assert_eq!(expiring.len(), 2);
+    for due in &expiring {
+        bench.till.settling(due);
+        bench.till.settling_failed(due.settlement.voucher.body.channel, late);
+    }
+    assert_eq!(bench.till.due(9, late), []);
+    bench.till.chain_is_back();
+    assert_eq!(bench.till.due(9, late), expiring);
 }
 
 #[test]

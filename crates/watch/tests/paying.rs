@@ -271,14 +271,15 @@ fn a_pause_costs_nothing_and_is_said() {
 #[test]
 fn what_was_sent_and_never_came_is_named_so_that_the_gate_stays_open() {
     let mut both = Both::new(DEPOSIT);
-    (0..2).for_each(|_| assert!(both.second(shown)));
+    // What is forgiven is forgiven to those who have paid.
+    (0..22).for_each(|_| assert!(both.second(shown)));
     // Four times the grace.
     (0..20).for_each(|_| assert!(both.second(|_| Fate::Lost)));
     assert!(both.second(shown));
     both.session.stop(both.now());
     both.exchange();
-    assert_eq!(both.spent(), 3 * PRICE);
-    assert_eq!((both.node.ledger.accepted().units(), both.node.ledger.unpaid_ticks()), (3 * PRICE, 0));
+    assert_eq!(both.spent(), 23 * PRICE);
+    assert_eq!((both.node.ledger.accepted().units(), both.node.ledger.unpaid_ticks()), (23 * PRICE, 0));
 }
 
 #[test]
@@ -487,6 +488,8 @@ fn what_the_node_ends_is_over_but_for_want_of_payment_it_is_asked_again() {
     both.exchange();
     (0..2).for_each(|_| assert!(both.second(shown)));
     assert!(both.spent() >= 2 * PRICE);
+    both.hears(ToViewer::Ended(channel, Ending::TooManyUnplayed));
+    assert_eq!(both.left(), None);
     both.hears(ToViewer::Ended(channel, Ending::StreamOver));
     assert_eq!(both.left(), Some(Leaving::Ended(Ending::StreamOver)));
     assert!(both.left().is_some_and(|why| why.is_in_order()));
@@ -514,7 +517,9 @@ proptest! {
         deaf in 0_u64..20,
     ) {
         let mut both = Both::new(DEPOSIT);
-        let mut played = 0;
+        // As many as may then be forgiven.
+        let mut played = 40;
+        (0..played).for_each(|_| assert!(both.second(shown)));
         for (second, fates) in fates.chunks(RATE as usize).enumerate() {
             // Now and then nothing of a second comes at all.
             let is_deaf = deaf > 0 && second as u64 % 20 == deaf;
@@ -526,8 +531,7 @@ proptest! {
         both.session.stop(both.now());
         both.exchange();
         prop_assert_eq!(both.left(), Some(Leaving::Stopped));
-        // The first tick is paid in advance, whether anything plays or not.
-        prop_assert_eq!(both.spent(), PRICE * played.max(1));
+        prop_assert_eq!(both.spent(), PRICE * played);
         prop_assert_eq!(both.node.ledger.accepted().units(), both.spent());
         prop_assert_eq!(u128::from(both.session.status().totals.played), played);
     }

@@ -95,8 +95,9 @@ impl PaySession {
     }
 
     fn ended(&mut self, ending: Ending, now: Now) {
-        // It may be that what was paid is on its way.
-        let may_go_on = ending == Ending::GraceSpent && self.restarts < RESTARTS && self.left.is_none();
+        // It may be that what was paid is on its way; and where no more is forgiven, the next second is paid in advance.
+        let is_passing = matches!(ending, Ending::GraceSpent | Ending::TooManyUnplayed);
+        let may_go_on = is_passing && self.restarts < RESTARTS && self.left.is_none();
         if may_go_on {
             self.restarts += 1;
             self.phase = Phase::Away;

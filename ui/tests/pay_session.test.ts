@@ -148,6 +148,32 @@ describe("a page that pays", () => {
     }
   });
 
+  it("decides no second while the node is away, which it may still send", async () => {
+    const page = watching(100n);
+    await page.begin();
+    for (let second = 0; second < 3; second += 1) await page.second();
+    page.paying.disconnected();
+    for (let turn = 0; turn < 100; turn += 1) {
+      page.world.nowMs += 200;
+      page.paying.turn();
+      await page.settled();
+    }
+    page.paying.connected((message) => page.world.sent.push(message));
+    await page.settled();
+    await page.say({ kind: "started", channel: page.channel, last: page.vouchers().at(-1) ?? null, receipt: null, next: 3 });
+    expect(page.world.status).toMatchObject({ left: null, totals: { played: 3, unplayed: 0 } });
+  });
+
+  it("joins again, unasked, where the node has forgotten it, and not where it is turned away", async () => {
+    const [page, other] = [watching(100n), watching(100n)];
+    await Promise.all([page.begin(), other.begin()]);
+    page.paying.forgotten();
+    other.paying.turnedAway("No.");
+    await Promise.all([page.settled(), other.settled()]);
+    expect(page.world.status?.left?.remedy).toBe("rejoin");
+    expect(other.world.status?.left?.remedy).toBe("again");
+  });
+
   it("takes a price that is no higher, and asks about one that is", async () => {
     const page = watching(100n);
     const delegation = { body: { genesis: GENESIS, payee: PAYEE, node: node.public, from: 0, until: 1e12 }, signature: "0x" };

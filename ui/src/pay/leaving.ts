@@ -1,8 +1,8 @@
 // Why nothing more is watched, in words for people.
 import { TabFault } from "./tab";
 
-/** What happened, and what helps: trying again, more deposit, or nothing. */
-export interface Leaving { words: string; remedy: "again" | "more" | "none" }
+/** What happened, and what helps: trying again, more deposit, nothing, or joining again, for which nobody is asked. */
+export interface Leaving { words: string; remedy: "again" | "more" | "none" | "rejoin" }
 
 export const SPENT: Leaving = { words: "The deposit is spent.", remedy: "more" };
 

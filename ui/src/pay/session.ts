@@ -142,6 +142,11 @@ export class PaySession {
     this.#do(() => this.#leave({ words, remedy: "again" }));
   }
 
+  /** The node was started anew, or the page was away too long. */
+  forgotten(): void {
+    this.#do(() => this.#leave({ words: "The node had forgotten this page.", remedy: "rejoin" }));
+  }
+
   /** A person takes the offer that the status shows. */
   consent(): void {
     this.#do(() => {
@@ -325,6 +330,8 @@ export class PaySession {
   async #passOverWhatStalled(now: number): Promise<void> {
     const newest = this.#seconds.newest;
     if (this.#phase !== "watching" || newest === null || this.#cameMs === null) return;
+    // A node that is away sends nothing: what it will number next it tells when it is back.
+    if (!this.#send) return;
     const stalledMs = now - this.#cameMs - STALL_MS;
     if (stalledMs >= 0) await this.#count(this.#seconds.expire(newest + Math.floor(stalledMs / 1000)));
   }

@@ -9,6 +9,8 @@ const BACKOFF_LAST_MS = 8000;
 const TURN_MS = 200;
 /** RFC 6455 §7.4.1: what came is against the other side's rules. */
 const NOT_ALLOWED = 1008;
+/** The node does not know the viewer token, or no longer: the stream is to be joined again. */
+const TOKEN_UNKNOWN = 4401;
 /** Our own, from the range that applications have (§7.4.2): what came is not in the protocol. */
 const NOT_UNDERSTOOD = 4000;
 
@@ -51,6 +53,7 @@ export function keepConnected(url: string, viewerToken: string, session: PaySess
     };
     dialled.onclose = ({ code, reason }) => {
       session.disconnected();
+      if (code === TOKEN_UNKNOWN) return session.forgotten();
       if (code === NOT_ALLOWED) return session.turnedAway(`The node does not take this payment: ${reason}.`);
       again = setTimeout(dial, pauseMs);
       pauseMs = Math.min(2 * pauseMs, BACKOFF_LAST_MS);

@@ -46,7 +46,7 @@ async function playPaid(
   try {
     const paidBy = { token, over, connected: () => { pictures.start(); session.mediaUp(); } };
     const player = await playWebRtc(whepUrl, video, clock, lost, paidBy);
-    return { ...player, stop: () => { purse.leave(); pictures.stop(); player.stop(); } };
+    return { ...player, stop: () => { purse.interrupted(); purse.leave(); pictures.stop(); player.stop(); } };
   } catch (error) {
     purse.leave();
     pictures.stop();

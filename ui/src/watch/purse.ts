@@ -40,6 +40,8 @@ export interface Cost { price: bigint; unit: Unit; payee: string; chain: string;
 /** What joining gave: a stream that can be played and is paid. */
 export interface Admission { whepUrl: string; token: string; session: PaySession; over: Promise<never> }
 
+/** A node that was started anew is back within this, and so is whoever publishes. */
+const GOES_ON_MS = 120_000;
 /** How often the node is asked whether a wallet opened the channel. */
 const ASK_MS = 2000;
 /** And every so many times whether the stream still plays. */
@@ -57,6 +59,8 @@ export class Purse {
   #tab: Tab | null = null;
   #session: PaySession | null = null;
   #begin: (() => void) | null = null;
+  /** It was interrupted while it was paid: what a second may cost, and until when, to go on without asking again. */
+  #goesOn: { price: bigint; untilMs: number } | null = null;
   /** The last session is settled: until then its tab is in use. */
   #settled: Promise<void> = Promise.resolve();
 
@@ -83,6 +87,15 @@ export class Purse {
   seen(isSeen: boolean): void {
     if (isSeen) this.#session?.resume();
     else this.#session?.pause();
+  }
+
+  /** Nobody wanted it to end: should it go on soon, nobody is asked again. */
+  interrupted(): void {
+    if (this.#session && !this.#session.status.left) this.#mayGoOn(this.#session.tab.offer);
+  }
+
+  #mayGoOn({ price }: Offer): void {
+    this.#goesOn = { price, untilMs: performance.now() + GOES_ON_MS };
   }
 
   /** The player is gone, whatever the reason. */
@@ -117,6 +130,9 @@ export class Purse {
       const channel = await this.#best(counter);
       const left = channel ? channel.deposit - channel.spent : 0n;
       if (channel && left >= offer.price) {
+        const goesOn = this.#goesOn;
+        this.#goesOn = null;
+        if (goesOn && offer.price <= goesOn.price && performance.now() < goesOn.untilMs) return channel;
         const back = this.#tab && this.#tab.channel === hashOf(channelForm, channel.terms) ? this.#tab : null;
         this.changed({
           at: "ready", cost, left, why: this.#why, last: this.#last, begin: () => this.#begin?.(),
@@ -191,6 +207,7 @@ export class Purse {
       if (hasLeft) return;
       if (status.left) {
         hasLeft = true;
+        if (status.left.remedy === "rejoin") this.#mayGoOn(status.offer);
         this.changed(null);
         left(status);
       } else if (this.#session === session) {

@@ -11,6 +11,10 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Bytes that unfinished messages and messages held for a decision may take together.
     pub buffered_bytes: usize,
+    /// The same bytes of unfinished messages of a server's peer to which no publish was granted yet: commands are small,
+    /// and whoever has no key gets no room for pictures. It holds what one input of 64 KiB may bring behind a `publish`
+    /// that is not decided, since some relays send on without waiting.
+    pub setup_bytes: usize,
     /// Bytes of output that may wait to be polled.
     pub output_bytes: usize,
     /// Events that may wait to be polled.
@@ -31,6 +35,7 @@ impl Default for Limits {
             chunk_streams: 64,
             message_bytes: 8 << 20,
             buffered_bytes: 12 << 20,
+            setup_bytes: 64 << 10,
             output_bytes: 8 << 20,
             events: 16_384,
             handshake_time: Duration::from_secs(10),

@@ -66,6 +66,11 @@ impl Link {
         self.parts = None;
     }
 
+    /// How many bytes unfinished messages may take from here on, within the limits.
+    pub fn allow_unfinished(&mut self, bytes: usize) {
+        self.reader.allow_unfinished(bytes);
+    }
+
     pub fn started(&self) -> Instant {
         self.started
     }

@@ -110,9 +110,11 @@ pub struct Server {
 
 impl Server {
     pub fn new(config: ServerConfig, now: Instant) -> Self {
+        let mut link = Link::new(config.limits, Handshake::server(config.seed), now);
+        link.allow_unfinished(config.limits.setup_bytes);
         Self {
             config,
-            link: Link::new(config.limits, Handshake::server(config.seed), now),
+            link,
             events: VecDeque::new(),
             app: None,
             last_stream_id: 0,
@@ -219,6 +221,8 @@ impl Server {
         match self.used_for {
             Use::PublishPending { stream_id } => {
                 self.used_for = Use::Publishing { stream_id };
+                // It has a key: for the rest of the connection it gets the room that key frames need.
+                self.link.allow_unfinished(self.config.limits.buffered_bytes);
                 self.clock = Unwrapper::new();
                 self.link.send(&UserControl::StreamBegin(stream_id).to_raw())?;
                 self.status(stream_id, Level::Status, "NetStream.Publish.Start", "The stream is taken")?;

@@ -19,6 +19,7 @@ const LIMITS: Limits = Limits {
     chunk_streams: 8,
     message_bytes: 32 << 10,
     buffered_bytes: 64 << 10,
+    setup_bytes: 32 << 10,
     output_bytes: 64 << 10,
     events: 1_000,
     handshake_time: std::time::Duration::from_secs(10),

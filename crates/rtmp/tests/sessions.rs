@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pair::{Pair, Peer, config, drain, key_frame, sound, tag};
 use tickcast_rtmp::amf::Value;
-use tickcast_rtmp::chunk::RawMessage;
+use tickcast_rtmp::chunk::{self, ChunkError, RawMessage};
 use tickcast_rtmp::error::Status;
 use tickcast_rtmp::handshake::{HandshakeError, Opening};
 use tickcast_rtmp::message::{self, BandwidthLimit, Command, Message, UserControl, type_id};
@@ -332,6 +332,55 @@ fn what_comes_before_the_decision_is_bounded() {
     assert_eq!(peer.say(&long), Err(Error::TooMuchHeld { limit: 50_000 }));
     peer.heard();
     assert!(peer.server.buffered_bytes() < 5_000);
+}
+
+/// The front of a message of 1 MiB, `bytes` of it, in whole chunks of 128.
+fn unfinished(csid: u32, bytes: usize) -> Vec<u8> {
+    let raw = RawMessage { csid, timestamp: 0, type_id: 9, stream_id: 1, payload: vec![9; 1 << 20].into() };
+    let mut wire = Vec::new();
+    chunk::append(&mut wire, &raw, 128);
+    // A header of 12 bytes, then one of 1 before each further chunk.
+    wire.truncate(12 + bytes + (bytes - 1) / 128);
+    wire
+}
+
+#[test]
+fn unfinished_messages_of_whoever_has_no_key_take_64_kib_in_all() {
+    let limit = 64 << 10;
+    for asked in [false, true] {
+        let mut peer = Peer::connected();
+        if asked {
+            // Whoever plays needs no key either.
+            peer.call(1, "play", 0.0, vec!["key".into()]).unwrap();
+            assert!(peer.server.poll_event().is_some());
+            peer.server.accept().unwrap();
+        }
+        let mut said = Ok(());
+        for csid in 10..60 {
+            said = said.and_then(|()| peer.server.handle_input(peer.now, &unfinished(csid, 234 * 128)));
+            assert!(peer.server.buffered_bytes() - peer.server.output_bytes() < limit + 30_000 + 5_000);
+        }
+        assert_eq!(said, Err(ChunkError::TooMuchBuffered { limit }.into()));
+    }
+}
+
+#[test]
+fn whoever_sends_on_without_waiting_for_the_grant_has_room_for_one_input_and_then_for_key_frames() {
+    let mut peer = Peer::connected();
+    let mut input = Vec::new();
+    let publish = Command::new("publish", 0.0, Value::Null, vec!["key".into()]);
+    chunk::append(&mut input, &publish.to_raw(1), chunk::DEFAULT_CHUNK_SIZE);
+    let frame = key_frame(0);
+    let frame = Tag { body: [&frame.body[..], &[9; 500_000]].concat().into(), ..frame };
+    chunk::append(&mut input, &frame.to_raw(1), chunk::DEFAULT_CHUNK_SIZE);
+    for (at, piece) in input.chunks(64 << 10).enumerate() {
+        peer.server.handle_input(peer.now, piece).unwrap();
+        if at == 0 {
+            assert!(peer.server.poll_event().is_some());
+            peer.server.accept().unwrap();
+        }
+    }
+    assert_eq!(media(drain(|| peer.server.poll_event())), [frame]);
 }
 
 #[test]

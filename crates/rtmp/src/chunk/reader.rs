@@ -79,6 +79,8 @@ pub struct ChunkReader {
     state: State,
     /// Capacity of all unfinished payloads.
     held: usize,
+    /// What that may be by now; at most the limit on buffered bytes.
+    may_hold: usize,
 }
 
 impl ChunkReader {
@@ -91,7 +93,13 @@ impl ChunkReader {
             carry: Vec::new(),
             state: State::Header,
             held: 0,
+            may_hold: limits.buffered_bytes,
         }
+    }
+
+    /// From here on unfinished messages may take so many bytes together, within the limits.
+    pub fn allow_unfinished(&mut self, bytes: usize) {
+        self.may_hold = bytes.min(self.limits.buffered_bytes);
     }
 
     /// Bytes that unfinished messages and headers take.
@@ -264,11 +272,13 @@ impl ChunkReader {
         let before = stream.payload.capacity();
         let needed = stream.payload.len() + from_carry + from_input;
         if needed > before {
-            let goal = needed.max(before * 2).max(FIRST_RESERVE).min(stream.length);
+            // Room in advance saves copies, but is not worth the connection.
+            let room = before + self.may_hold.saturating_sub(self.held);
+            let goal = needed.max((before * 2).max(FIRST_RESERVE).min(room)).min(stream.length);
             stream.payload.reserve_exact(goal - stream.payload.len());
             self.held += stream.payload.capacity() - before;
-            if self.held > self.limits.buffered_bytes {
-                return Err(ChunkError::TooMuchBuffered { limit: self.limits.buffered_bytes });
+            if self.held > self.may_hold {
+                return Err(ChunkError::TooMuchBuffered { limit: self.may_hold });
             }
         }
         stream.payload.extend(self.carry.drain(..from_carry));

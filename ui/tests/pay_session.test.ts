@@ -241,6 +241,46 @@ describe("a page that pays", () => {
     expect(page.world.status?.left?.words).toContain("another window");
   });
 
+  it("takes back what it said of seconds that were never sent, and of none that played", async () => {
+    const { tab, channel } = watching(100n);
+    const started = async (next: number, last: Signed<Voucher> | null) =>
+      tab.started({ kind: "started", channel, last, receipt: null, next }, 0);
+    await started(0, null);
+    await tab.played(0, 0);
+    const pay = await tab.played(2, 0);
+    if (!pay) throw new Error("a second that played is paid");
+    const { voucher } = pay;
+    tab.acknowledged({ kind: "acknowledged", channel, tick: voucher.body.tick, cumulative: voucher.body.cumulative });
+    tab.didNotPlay(7);
+    for (const next of [0, 1, 2]) await expect(started(next, voucher)).rejects.toThrow("goes back");
+    await started(5, voucher);
+    expect(tab.report()?.unplayed).toEqual([{ first: 3, count: 2 }]);
+    expect(tab.totals.unplayed).toBe(3);
+    expect((await tab.played(5, 0))?.voucher.body).toMatchObject({ tick: 5, cumulative: 3n * PRICE });
+    await expect(started(5, voucher)).rejects.toThrow("goes back");
+  });
+
+  it("pays the next second in advance where the node forgives no more, and is owed it", async () => {
+    const page = watching(100n);
+    await page.begin();
+    for (let second = 0; second < 2; second += 1) await page.second();
+    await page.say({ kind: "ended", channel: page.channel, ending: ENDING.tooManyUnplayed });
+    page.world.nowMs += 600;
+    page.paying.turn();
+    await page.settled();
+    expect(page.world.sent.at(-1)?.kind).toBe("start");
+    await page.say({ kind: "started", channel: page.channel, last: page.vouchers().at(-1) ?? null, receipt: null, next: 7 });
+    const ahead = page.vouchers().at(-1)?.body;
+    expect(ahead).toMatchObject({ tick: 7 });
+    const paid = ahead?.cumulative ?? 0n;
+    await page.acknowledge();
+    // It does not play; the one after it is paid by it.
+    page.tab.didNotPlay(7);
+    expect(await page.tab.played(8, 0)).toBeNull();
+    const next = await page.tab.played(9, 0);
+    expect(next).toMatchObject({ unplayed: [{ first: 7, count: 1 }], voucher: { body: { tick: 9, cumulative: paid + PRICE } } });
+  });
+
   it("is not paid while nobody sees it", async () => {
     const page = watching(100n);
     await page.begin();

@@ -304,6 +304,14 @@ impl Channel {
         }
     }
 
+    /// What vouchers for seconds that were sent may sum up to while it closes: the chain still takes them. Half of the
+    /// dispute window is left for getting them there.
+    pub fn redeems_while_closing(&self, now: UnixMillis) -> Option<Amount> {
+        let (Phase::Open(funds) | Phase::Closing { funds, .. }) = self.finalized else { return None };
+        let Phase::Closing { closes_at, .. } = self.head else { return None };
+        (now.plus(self.terms.dispute_window_ms / 2) < closes_at).then_some(funds.deposit)
+    }
+
     /// Expired, or so near to it that the dispute window reaches past its end.
     fn is_at_end(&self, funds: &Funds, now: UnixMillis) -> bool {
         now.plus(self.terms.dispute_window_ms) >= funds.expires_at

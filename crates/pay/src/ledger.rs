@@ -6,7 +6,7 @@ mod check;
 mod gate;
 mod settle;
 
-pub use books::Totals;
+pub use books::{Standing, Totals};
 pub use check::{Examined, Verified, verify_all};
 pub use gate::{Forward, Hold};
 pub use settle::{AuditError, SettleReason, Settlement};
@@ -31,10 +31,12 @@ use crate::wire::{DecodeError, Wire};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LedgerConfig {
-    /// How many seconds that a viewer names unplayed are forgiven within [`Self::forgive_window_ms`], at most
-    /// [`LedgerConfig::MAX_FORGIVE_TICKS`].
+    /// Of the seconds that an account names unplayed so many are forgiven, each against one that it has paid.
     pub forgive_ticks: u16,
-    pub forgive_window_ms: u64,
+    /// Beyond these, one for each so many that it has paid.
+    pub forgive_each: u64,
+    /// Seconds named unplayed count against the layer for so long.
+    pub named_window_ms: u64,
     /// How many seconds ahead are written down as sent, so that a crash gives no grace back: more means fewer writes
     /// while nobody pays, and more seconds passed over after a crash.
     pub reserve_ticks: u16,
@@ -47,14 +49,18 @@ pub struct LedgerConfig {
 }
 
 impl LedgerConfig {
-    pub const MAX_FORGIVE_TICKS: u16 = 256;
+    /// How many seconds an account is forgiven at most that has paid so many: only payment gives more.
+    pub fn forgivable(&self, paid: u64) -> u64 {
+        paid.min(u64::from(self.forgive_ticks) + paid / self.forgive_each.max(1))
+    }
 }
 
 impl Default for LedgerConfig {
     fn default() -> Self {
         Self {
             forgive_ticks: 30,
-            forgive_window_ms: 600_000,
+            forgive_each: 10,
+            named_window_ms: 600_000,
             reserve_ticks: 2,
             receipt_ticks: 10,
             settle_from: Amount::MAX,
@@ -186,7 +192,8 @@ impl Ledger {
         }
         let mut books = Books::new(channel.id());
         books.disputed = u64::try_from(self.books.unpaid(self.begun)).unwrap_or(0);
-        books.forgiven_at = self.books.forgiven_at.clone();
+        books.named_at = self.books.named_at.clone();
+        books.account = self.books.account;
         self.session = None;
         Ok(self.stage_books(books, Some(channel), None, Committed::default()))
     }
@@ -213,11 +220,16 @@ impl Ledger {
         self.books.unpaid(self.begun)
     }
 
-    /// How many seconds are forgiven in the present window, and how many may be: a node lowers the layer of a viewer
-    /// long before they are equal.
-    pub fn forgiven(&self, now: UnixMillis) -> (u16, u16) {
-        let window = self.config.forgive_window_ms;
-        let recent = self.books.forgiven_at.iter().filter(|at| now.millis_since(**at) < window).count();
+    /// How many seconds the account has paid and how many it was forgiven, over all of its channels.
+    pub const fn standing(&self) -> &Standing {
+        &self.books.account
+    }
+
+    /// How many seconds were named unplayed of late, and how many make the worst layer: a node lowers the layer of a
+    /// viewer before it sends it none.
+    pub fn named(&self, now: UnixMillis) -> (u16, u16) {
+        let window = self.config.named_window_ms;
+        let recent = self.books.named_at.iter().filter(|at| now.millis_since(**at) < window).count();
         (u16::try_from(recent).unwrap_or(u16::MAX), self.config.forgive_ticks)
     }
 
@@ -337,7 +349,8 @@ impl Ledger {
         let pay = verified.into_pay();
         let (offer, paid) = self.terms_of(&pay, book, now)?;
         let mut next = self.books.clone();
-        let step = Step { voucher: pay.voucher, unplayed: &pay.unplayed, offer, paid };
+        let is_ahead = pay.voucher.body.tick.0 >= self.begun;
+        let step = Step { voucher: pay.voucher, unplayed: &pay.unplayed, offer, paid, is_ahead };
         next.take(&step, now, &self.config);
         let receipt = self.receipt_due(&next, signer, now)?;
         next.receipt = receipt.or(next.receipt);

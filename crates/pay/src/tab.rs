@@ -41,7 +41,7 @@ pub enum TabError {
     Unacknowledged,
     #[error("the node shows a voucher that this key did not sign")]
     NotOurVoucher,
-    #[error("the node goes back to seconds that were counted")]
+    #[error("the node goes back to seconds that played or were signed for")]
     WentBack,
     #[error("the node acknowledges what was not signed")]
     NotOurs,
@@ -117,6 +117,10 @@ pub struct Tab {
     recent: VecDeque<Total>,
     /// The prepaid tick is not used up: the first second that plays is paid.
     has_credit: bool,
+    /// The newest tick that was signed for in advance.
+    ahead: Option<Tick>,
+    /// The node forgives no more: the next session's first second is paid in advance.
+    pays_ahead: bool,
     /// Seconds that played and are not signed for, and the newest of them.
     owed: u64,
     newest_played: Tick,
@@ -151,6 +155,8 @@ impl Tab {
             highest_signed: None,
             recent: VecDeque::new(),
             has_credit: false,
+            ahead: None,
+            pays_ahead: false,
             owed: 0,
             newest_played: Tick(0),
             next: 0,
@@ -225,11 +231,15 @@ impl Tab {
         now: UnixMillis,
     ) -> Result<Option<Pay>, TabError> {
         self.must_be_ours(started.channel)?;
-        if started.next.0 < self.next {
-            return Err(TabError::WentBack);
-        }
+        self.go_back(started.next)?;
+        let known = self.signed;
         if let Some(last) = &started.last {
             self.shown(last)?;
+            // It was paid in advance and not sent yet, which may have been forgotten here.
+            if last.body.tick == started.next && self.signed == Some(*last) {
+                (self.has_credit, self.ahead) = (true, Some(started.next));
+                self.next = started.next.0;
+            }
         }
         if let (Some(receipt), None) = (&started.receipt, &self.receipt) {
             receipt.verify(&self.terms.node).map_err(|_| TabError::BadReceipt)?;
@@ -240,11 +250,40 @@ impl Tab {
         self.pass_over(started.next.0)?;
         self.state = State::Watching;
         if self.signed.is_none() {
-            let prepaid = self.sign(1, started.next, signer, now)?;
-            self.has_credit = true;
-            return Ok(Some(prepaid));
+            return self.prepay(started.next, signer, now).map(Some);
+        }
+        // As in `due`: what the old offer pays must be stored before a new one counts.
+        let is_changing = self.next_offer.is_some() && self.unacknowledged().is_some();
+        let is_next = Some(started.next) > self.highest_signed && self.signed == known;
+        if self.pays_ahead && !self.has_credit && !is_changing && is_next && self.affords_next() {
+            return self.prepay(started.next, signer, now).map(Some);
         }
         Ok(self.unacknowledged())
+    }
+
+    /// A node names as next what it will send next. Where this side has counted further, by its own clock, those
+    /// seconds were never sent: they may come once more if all that was said of them is that they did not play.
+    fn go_back(&mut self, next: Tick) -> Result<(), TabError> {
+        if next.0 >= self.next {
+            return Ok(());
+        }
+        // One that was paid in advance waits to be used.
+        let is_waiting = self.has_credit && Some(next) == self.highest_signed;
+        let is_signed = Some(next) <= self.highest_signed && !is_waiting;
+        if is_signed || !self.unplayed.covers(next.0, self.next) {
+            return Err(TabError::WentBack);
+        }
+        self.unplayed.forget_from(next.0);
+        self.totals.unplayed = self.totals.unplayed.saturating_sub(self.next - next.0);
+        self.next = next.0;
+        Ok(())
+    }
+
+    /// The first second that plays from `next` on is paid, with all that is owed.
+    fn prepay(&mut self, next: Tick, signer: &dyn Signer, now: UnixMillis) -> Result<Pay, TabError> {
+        let pay = self.sign(self.owed + 1, next, signer, now)?;
+        (self.has_credit, self.ahead, self.pays_ahead, self.owed) = (true, Some(next), false, 0);
+        Ok(pay)
     }
 
     /// A second of which at least 90 % was shown in time. Those before it that were not reported did not play.
@@ -398,8 +437,9 @@ impl Tab {
     fn stored_up_to(&mut self, tick: Tick) {
         if Some(tick) > self.acknowledged {
             self.acknowledged = Some(tick);
-            // The prepaid second is named by the voucher after it, if it did not play.
-            self.unplayed.forget_before(if tick.0 == 0 { 0 } else { tick.0 + 1 });
+            // A second that was paid in advance is named by the voucher after it, if it did not play.
+            let is_ahead = tick.0 == 0 || Some(tick) == self.ahead;
+            self.unplayed.forget_before(tick.0 + u64::from(!is_ahead));
         }
     }
 
@@ -423,7 +463,10 @@ impl Tab {
             (self.has_credit, self.owed) = (false, 0);
         } else {
             let void = self.waiting().map(|total| total.ticks).sum::<u64>();
-            self.owed += void;
+            // A second that was paid in advance among them is not paid any more, nor owed.
+            let is_void = self.has_credit && self.ahead > Some(body.tick);
+            self.has_credit &= !is_void;
+            self.owed += void.saturating_sub(is_void.into());
             self.totals.signed = self.totals.signed.saturating_sub(void);
         }
         self.signed = Some(*last);
@@ -450,9 +493,8 @@ impl Tab {
 
     pub fn ended(&mut self, channel: ChannelId, ending: Ending) -> Result<Ending, TabError> {
         self.must_be_ours(channel)?;
-        if self.state == State::Watching {
-            self.state = State::Idle;
-        }
+        self.stop();
+        self.pays_ahead |= ending == Ending::TooManyUnplayed;
         Ok(ending)
     }
 

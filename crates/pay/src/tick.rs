@@ -132,6 +132,22 @@ impl Unplayed {
         self.0.last().map(TickRange::end)
     }
 
+    /// Whether all of `from..to` are in it.
+    pub fn covers(&self, from: u64, to: u64) -> bool {
+        self.count_within(from, to) == to.saturating_sub(from)
+    }
+
+    /// Forgets `tick` and those after it.
+    pub fn forget_from(&mut self, tick: u64) {
+        self.0.retain(|range| range.first.0 < tick);
+        if let Some(last) = self.0.last_mut()
+            && last.end() > tick
+        {
+            // What is left of it is at least one and less than what it was.
+            last.count = (tick - last.first.0) as u32;
+        }
+    }
+
     /// Forgets those before `tick`.
     pub fn forget_before(&mut self, tick: u64) {
         self.0.retain(|range| range.end() > tick);
@@ -197,6 +213,23 @@ mod tests {
         assert_eq!(unplayed, of(&[(5, 1), (9, 1)]));
         unplayed.forget_before(6);
         assert_eq!(unplayed, of(&[(9, 1)]));
+    }
+
+    #[test]
+    fn what_is_forgotten_from_a_tick_on_leaves_what_is_before_it() {
+        let unplayed = of(&[(3, 3), (9, 4)]);
+        let without = |tick| {
+            let mut left = unplayed.clone();
+            left.forget_from(tick);
+            left
+        };
+        assert_eq!(without(13), unplayed);
+        assert_eq!(without(11), of(&[(3, 3), (9, 2)]));
+        assert_eq!(without(9), of(&[(3, 3)]));
+        assert_eq!(without(4), of(&[(3, 1)]));
+        assert_eq!(without(0), Unplayed::default());
+        assert!(unplayed.covers(3, 6) && unplayed.covers(10, 13) && unplayed.covers(7, 7));
+        assert!(!unplayed.covers(3, 7) && !unplayed.covers(5, 10) && !unplayed.covers(12, 14));
     }
 
     #[test]

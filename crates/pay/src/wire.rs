@@ -83,6 +83,14 @@ impl<'a> Reader<'a> {
         if value <= MAX_INTEGER { Ok(value) } else { Err(DecodeError::OutOfRange(what)) }
     }
 
+    pub fn flag(&mut self) -> Result<bool, DecodeError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            value => Err(DecodeError::Variant { what: "flag", value }),
+        }
+    }
+
     pub fn version(&mut self) -> Result<(), DecodeError> {
         match self.u8()? {
             VERSION => Ok(()),

@@ -3,8 +3,8 @@
 
 mod world;
 
-use tickcast_pay::ledger::{Forward, SettleReason, verify_all};
-use tickcast_pay::message::{Ending, Report};
+use tickcast_pay::ledger::{Forward, SettleReason, Standing, verify_all};
+use tickcast_pay::message::{Ending, Pay, Report};
 use tickcast_pay::*;
 use world::*;
 
@@ -43,7 +43,7 @@ fn each_wrong_voucher_is_refused_for_its_own_reason() {
         (Refusal::WrongStep, Voucher { cumulative: amount(5 * PRICE + 1), ..right }),
         (Refusal::WrongStep, Voucher { cumulative: amount(6 * PRICE), ..right }),
         (Refusal::WrongStep, Voucher { cumulative: Amount::MAX, ..right }),
-        (Refusal::NotServed, world.voucher(9, 10 * PRICE)),
+        (Refusal::NotServed, world.voucher(10, 11 * PRICE)),
         (Refusal::NotServed, world.voucher((1 << 53) - 1, 5 * PRICE)),
     ];
     for (reason, voucher) in cases {
@@ -144,8 +144,11 @@ fn grace_comes_back_neither_with_a_new_connection_nor_with_a_restart() {
     world.start(&mut ledger);
     let voucher = Voucher { channel: ledger.channel().id(), ..world.voucher(0, PRICE) };
     world.accept(&mut ledger, world.signed(voucher)).unwrap();
-    // All but what one window forgives.
-    assert_eq!(world.send(&mut ledger), Err(Hold::TooManyUnplayed));
+    // Two were paid, so two of the five are forgiven; the prepaid second is the third that may be sent.
+    for _ in 0..3 {
+        world.send(&mut ledger).unwrap();
+    }
+    assert_eq!(world.send(&mut ledger), Err(Hold::GraceSpent));
 }
 
 #[test]
@@ -284,6 +287,33 @@ fn vouchers_are_refused_by_the_state_of_the_channel() {
 }
 
 #[test]
+fn seconds_that_were_sent_are_paid_while_the_channel_closes_and_no_other() {
+    let world = World::default();
+    let mut ledger = at_tick_3(&world);
+    let closes_at = NOW.plus(DISPUTE_MS);
+    ledger.on_pending(&[ChannelEvent::ClosingStarted { closes_at }]).unwrap();
+    assert_eq!(world.send(&mut ledger), Err(Hold::Refused(Refusal::ChannelClosing)));
+    // 8 is the last one that was sent.
+    assert_eq!(refusal(&world, &mut ledger, world.voucher(9, 10 * PRICE)), Refusal::ChannelClosing);
+    let half = NOW.plus(DISPUTE_MS / 2);
+    let before = UnixMillis(half.0 - 1);
+    let late = world.accept_at(&mut ledger, world.pay(4, 5 * PRICE), half);
+    assert_eq!(
+        late.unwrap_err(),
+        Refusal::ChannelClosing,
+        "the chain may be slower than the rest of the window"
+    );
+    world.accept_at(&mut ledger, world.pay(4, 5 * PRICE), before).unwrap();
+    ledger.on_final(ChannelEvent::ClosingStarted { closes_at }, before).unwrap();
+    world.accept_at(&mut ledger, world.pay(8, 9 * PRICE), before).unwrap();
+    let due = ledger.settlement_due(before).unwrap();
+    assert_eq!((due.reason, due.voucher.body.cumulative.units()), (SettleReason::CounterClose, 9 * PRICE));
+    // Closed in a block that is not final: nothing can be settled any more.
+    ledger.on_pending(&[ChannelEvent::Closed { paid: Amount::ZERO }]).unwrap();
+    assert_eq!(ledger.channel().redeems_while_closing(before), None);
+}
+
+#[test]
 fn a_channel_is_served_only_while_a_dispute_could_still_be_settled() {
     let mut world = World::default();
     let long = world.offer_with(|offer| offer.until = NOW.plus(29 * DAY_MS + DAY_MS - 1));
@@ -331,21 +361,77 @@ fn seconds_that_did_not_play_cost_nothing_within_the_bound_and_then_end_the_sess
     let mut pay = world.pay(3, 2 * PRICE);
     pay.unplayed = unplayed(&[(1, 2)]);
     world.accept(&mut ledger, pay).unwrap();
-    assert_eq!((ledger.forgiven(NOW), ledger.unpaid_ticks()), ((2, 3), 0));
+    // Two are paid, so both of the others are forgiven.
+    assert_eq!((ledger.standing(), ledger.unpaid_ticks()), (&Standing { paid: 2, forgiven: 2 }, 0));
     assert_eq!((ledger.totals().paid, ledger.totals().unplayed), (2, 2));
-    // One more is forgiven, the next one not.
+    // One more is forgiven, the next one not: it stays unpaid.
     for _ in 4..7 {
         world.send(&mut ledger).unwrap();
     }
     let mut pay = world.pay(6, 3 * PRICE);
     pay.unplayed = unplayed(&[(4, 2)]);
     world.accept(&mut ledger, pay).unwrap();
-    assert_eq!(ledger.unpaid_ticks(), 1);
+    assert_eq!((ledger.standing(), ledger.unpaid_ticks()), (&Standing { paid: 3, forgiven: 3 }, 1));
+    for _ in 7..11 {
+        world.send(&mut ledger).unwrap();
+    }
+    assert_eq!(world.send(&mut ledger), Err(Hold::GraceSpent));
+    // Once nothing is left that could be paid, time opens nothing, whichever way it goes.
+    let report = Report { channel: world.terms.id(), unplayed: unplayed(&[(7, 4)]) };
+    ledger.report(&report, NOW).unwrap();
+    for now in [NOW, NOW.plus(DAY_MS / 2), UnixMillis(NOW.0 - 3_600_000)] {
+        assert_eq!(world.send_at(&mut ledger, now), Err(Hold::TooManyUnplayed));
+    }
+}
+
+#[test]
+fn beyond_the_first_seconds_one_is_forgiven_for_each_ten_that_are_paid() {
+    let forgivable = |paid| config().forgivable(paid);
+    assert_eq!([0, 1, 2, 3, 4, 9, 10, 19, 20, 1_000].map(forgivable), [0, 1, 2, 3, 3, 3, 4, 4, 5, 103]);
+}
+
+#[test]
+fn whoever_is_forgiven_no_more_goes_on_by_paying_the_next_second_in_advance() {
+    let world = World::default();
+    let mut ledger = world.watching();
+    world.send_all(&mut ledger);
+    let channel = world.terms.id();
+    let name = |ledger: &mut Ledger, first, count| {
+        ledger.report(&Report { channel, unplayed: unplayed(&[(first, count)]) }, NOW).unwrap();
+    };
+    let pay = |tick, total, named: (u64, u32)| Pay { unplayed: unplayed(&[named]), ..world.pay(tick, total) };
+    // 0 played. One was paid, so one is forgiven.
+    name(&mut ledger, 1, 5);
+    assert_eq!(world.send(&mut ledger), Ok(Tick(6)));
+    name(&mut ledger, 1, 6);
     assert_eq!(world.send(&mut ledger), Err(Hold::TooManyUnplayed));
-    assert_eq!(world.send_at(&mut ledger, NOW.plus(59_999)), Err(Hold::TooManyUnplayed));
-    // A clock that goes back opens nothing.
-    assert_eq!(world.send_at(&mut ledger, UnixMillis(NOW.0 - 3_600_000)), Err(Hold::TooManyUnplayed));
-    assert_eq!(world.send_at(&mut ledger, NOW.plus(60_000)), Ok(Tick(7)));
+    let two_ahead = pay(8, 3 * PRICE, (1, 6));
+    assert_eq!(world.accept(&mut ledger, two_ahead).unwrap_err(), Refusal::NotServed);
+    world.accept(&mut ledger, pay(7, 2 * PRICE, (1, 6))).unwrap();
+    assert_eq!(ledger.unpaid_ticks(), 3, "of the five one more is forgiven, and one is paid in advance");
+    // 7 did not play: the next one is paid by it, also after a restart.
+    assert_eq!(world.send(&mut ledger), Ok(Tick(7)));
+    name(&mut ledger, 7, 1);
+    assert_eq!((ledger.unpaid_ticks(), world.send(&mut ledger)), (4, Ok(Tick(8))));
+    let mut again = Ledger::restore(config(), world.channel(), &ledger.final_record().unwrap()).unwrap();
+    world.start(&mut again);
+    let paid_by_it = pay(8, 3 * PRICE, (7, 1));
+    assert_eq!(world.accept(&mut again, paid_by_it).unwrap_err(), Refusal::WrongStep);
+    assert_eq!(world.send(&mut again), Err(Hold::TooManyUnplayed));
+    world.accept(&mut again, pay(9, 3 * PRICE, (7, 1))).unwrap();
+    again.audit().unwrap();
+}
+
+#[test]
+fn seconds_that_were_named_and_are_paid_after_all_are_forgiven_no_more() {
+    let world = World::default();
+    let mut ledger = world.watching();
+    world.send_all(&mut ledger);
+    let report = Report { channel: world.terms.id(), unplayed: unplayed(&[(1, 3)]) };
+    ledger.report(&report, NOW).unwrap();
+    assert_eq!((ledger.standing().forgiven, ledger.unpaid_ticks()), (1, 4));
+    world.accept(&mut ledger, world.pay(3, 4 * PRICE)).unwrap();
+    assert_eq!((ledger.standing(), ledger.unpaid_ticks()), (&Standing { paid: 4, forgiven: 0 }, 2));
 }
 
 #[test]
@@ -357,18 +443,18 @@ fn a_report_opens_the_gate_for_seconds_that_did_not_play_but_only_once() {
     let report = |ranges: &[(u64, u32)]| Report { channel, unplayed: unplayed(ranges) };
     ledger.report(&report(&[(1, 2)]), NOW).unwrap();
     ledger.report(&report(&[(1, 2)]), NOW).unwrap();
-    assert_eq!(ledger.forgiven(NOW), (2, 3));
+    // One was paid, so one is forgiven.
+    assert_eq!(ledger.standing(), &Standing { paid: 1, forgiven: 1 });
     assert_eq!(world.send(&mut ledger), Ok(Tick(6)));
-    assert_eq!(world.send(&mut ledger), Ok(Tick(7)));
     assert_eq!(world.send(&mut ledger), Err(Hold::GraceSpent));
     // The voucher names them again: they are not forgiven twice.
     let mut pay = world.pay(3, 2 * PRICE);
     pay.unplayed = unplayed(&[(1, 2)]);
     world.accept(&mut ledger, pay).unwrap();
-    assert_eq!(ledger.forgiven(NOW), (2, 3));
+    assert_eq!(ledger.standing(), &Standing { paid: 2, forgiven: 2 });
     // What was accounted for is passed over.
     ledger.report(&report(&[(1, 2)]), NOW).unwrap();
-    assert_eq!(ledger.forgiven(NOW), (2, 3));
+    assert_eq!(ledger.standing(), &Standing { paid: 2, forgiven: 2 });
     assert_eq!(ledger.report(&report(&[(8, 1)]), NOW), Err(Refusal::UnplayedOutOfRange));
     let foreign = Report { channel: ChannelId([3; 32]), unplayed: Unplayed::default() };
     assert_eq!(ledger.report(&foreign, NOW), Err(Refusal::WrongChannel));
@@ -415,7 +501,7 @@ fn what_the_node_failed_to_send_is_nobodys_debt_and_uses_no_forgiveness() {
     let mut pay = world.pay(3, 3 * PRICE);
     pay.unplayed = unplayed(&[(2, 1)]);
     world.accept(&mut ledger, pay).unwrap();
-    assert_eq!(ledger.forgiven(NOW), (0, 3));
+    assert_eq!((ledger.standing().forgiven, ledger.named(NOW)), (0, (0, 3)));
     assert_eq!(ledger.totals().paid_and_delivered, 2);
     // A viewer that claims what feedback contradicts is counted.
     ledger.delivered(Tick(4));

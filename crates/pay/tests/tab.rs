@@ -209,6 +209,89 @@ fn a_viewer_believes_no_voucher_that_it_did_not_sign() {
 }
 
 #[test]
+fn seconds_that_a_viewer_counted_and_the_node_never_sent_may_come_once_more() {
+    let world = World::default();
+    let mut tab = watching(&world);
+    play(&mut tab, &world, 0).unwrap();
+    let pay = play(&mut tab, &world, 2).unwrap().unwrap();
+    acknowledge(&mut tab, &pay);
+    // Its own clock went on while nothing came: 3 to 7.
+    tab.did_not_play(Tick(7)).unwrap();
+    assert_eq!((tab.totals().unplayed, tab.report().unwrap().unplayed), (6, unplayed(&[(3, 5)])));
+    let again = |next| Started { last: Some(pay.voucher), next: Tick(next), ..begin(&world) };
+    for next in [2, 1, 0] {
+        assert_eq!(
+            tab.started(&again(next), &world.session, NOW),
+            Err(TabError::WentBack),
+            "{next} was signed for"
+        );
+    }
+    tab.started(&again(5), &world.session, NOW).unwrap();
+    assert_eq!((tab.totals().unplayed, tab.report().unwrap().unplayed), (3, unplayed(&[(3, 2)])));
+    // Each second that plays then is paid once, and those before it stay named.
+    let next = play(&mut tab, &world, 5).unwrap();
+    assert_eq!(next.as_ref().unwrap().unplayed, unplayed(&[(3, 2)]));
+    assert_eq!(body(next), (5, 3 * PRICE));
+    assert_eq!(tab.started(&again(5), &world.session, NOW), Err(TabError::WentBack), "5 played");
+}
+
+#[test]
+fn a_prepaid_second_that_was_never_sent_waits_for_its_viewer() {
+    let world = World::default();
+    let mut tab = watching(&world);
+    let first = tab.last_voucher().copied();
+    tab.did_not_play(Tick(3)).unwrap();
+    let again = Started { last: first, ..begin(&world) };
+    tab.started(&again, &world.session, NOW).unwrap();
+    assert_eq!((tab.report(), tab.totals().unplayed), (None, 0));
+    assert_eq!(play(&mut tab, &world, 0), Ok(None));
+    assert_eq!(tab.started(&again, &world.session, NOW), Err(TabError::WentBack), "it played");
+    // One who lost everything knows it by the voucher that it is shown, however often it comes back.
+    let mut tab = world.tab();
+    for _ in 0..2 {
+        assert_eq!(tab.started(&again, &world.session, NOW), Ok(None));
+    }
+    assert_eq!(play(&mut tab, &world, 0), Ok(None));
+    assert_eq!(body(play(&mut tab, &world, 1).unwrap()), (1, 2 * PRICE));
+}
+
+#[test]
+fn a_viewer_that_is_forgiven_no_more_pays_the_next_second_in_advance_and_no_other() {
+    let world = World::default();
+    let mut tab = watching(&world);
+    play(&mut tab, &world, 0).unwrap();
+    let pay = play(&mut tab, &world, 1).unwrap().unwrap();
+    acknowledge(&mut tab, &pay);
+    let again = |next| Started { last: Some(pay.voucher), next: Tick(next), ..begin(&world) };
+    // Of what ended otherwise it owes nothing in advance.
+    tab.ended(tab.channel(), Ending::GraceSpent).unwrap();
+    assert_eq!(tab.started(&again(4), &world.session, NOW), Ok(None));
+    tab.ended(tab.channel(), Ending::TooManyUnplayed).unwrap();
+    let mut tab = Tab::from_bytes(&tab.to_bytes()).unwrap();
+    let ahead = tab.started(&again(7), &world.session, NOW).unwrap();
+    assert_eq!(ahead.as_ref().unwrap().unplayed, unplayed(&[(2, 5)]));
+    assert_eq!(body(ahead.clone()), (7, 3 * PRICE));
+    let mut tab = Tab::from_bytes(&tab.to_bytes()).unwrap();
+    tab.started(&again(7), &world.session, NOW).unwrap();
+    acknowledge(&mut tab, &ahead.unwrap());
+    // It did not play: the next one is paid by it, and it is named.
+    tab.did_not_play(Tick(7)).unwrap();
+    assert_eq!(play(&mut tab, &world, 8), Ok(None));
+    let next = play(&mut tab, &world, 9).unwrap();
+    assert_eq!(next.as_ref().unwrap().unplayed, unplayed(&[(7, 1)]));
+    assert_eq!(body(next), (9, 4 * PRICE));
+    assert_eq!((tab.totals().played, tab.totals().signed), (4, 4));
+    // One that cannot afford it is not told so by an error.
+    let mut poor = Tab::new(world.terms, world.offer, Amount::new(PRICE)).unwrap();
+    poor.started(&begin(&world), &world.session, NOW).unwrap();
+    play(&mut poor, &world, 0).unwrap();
+    poor.ended(poor.channel(), Ending::TooManyUnplayed).unwrap();
+    let again = Started { last: poor.last_voucher().copied(), next: Tick(3), ..begin(&world) };
+    assert!(poor.started(&again, &world.session, NOW).is_ok());
+    assert_eq!(poor.spent(), Amount::new(PRICE));
+}
+
+#[test]
 fn a_new_offer_counts_only_once_it_was_consented_to_and_what_was_signed_is_stored() {
     let mut world = World::default();
     let mut tab = watching(&world);

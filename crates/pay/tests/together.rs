@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tickcast_pay::ledger::Forward;
-use tickcast_pay::message::Pay;
+use tickcast_pay::message::{Ending, Pay};
 use tickcast_pay::tab::Reaction;
 use tickcast_pay::*;
 use world::*;
@@ -19,6 +19,7 @@ const EVENTS: usize = 10_000;
 
 struct Both {
     world: World,
+    config: LedgerConfig,
     offers: Vec<VerifiedOffer>,
     now: UnixMillis,
     deposit: Amount,
@@ -39,10 +40,15 @@ struct Both {
     sent: u64,
     played: u64,
     has_forgotten: bool,
+    /// How often the viewer lost all that it knew.
+    losses: u64,
+    /// Nothing is lost or repeated any more.
+    is_whole: bool,
 }
 
 impl Both {
-    fn new(deposit: u128, scheme: KeyScheme) -> Self {
+    fn new(deposit: u128, scheme: KeyScheme, forgive_ticks: u16) -> Self {
+        let config = LedgerConfig { forgive_ticks, ..config() };
         let mut world = World::new(scheme);
         let prices = [PRICE, 3 * PRICE, PRICE / 2];
         let offers = prices.map(|price| {
@@ -56,9 +62,10 @@ impl Both {
         let tab = Tab::new(world.terms, offers[0], Amount::new(deposit)).unwrap();
         Self {
             offers: offers.to_vec(),
+            config,
             now: NOW,
             deposit: Amount::new(deposit),
-            ledger: Ledger::new(config(), channel),
+            ledger: Ledger::new(config, channel),
             disk: None,
             durable: Amount::ZERO,
             storing: None,
@@ -72,6 +79,8 @@ impl Both {
             sent: 0,
             played: 0,
             has_forgotten: false,
+            losses: 0,
+            is_whole: false,
             world,
         }
     }
@@ -101,11 +110,14 @@ impl Both {
         let (spent, accepted) = (self.tab.spent(), self.ledger.accepted());
         assert!(spent <= self.deposit && accepted <= self.deposit, "beyond the deposit");
         let paid = self.ledger.last_voucher().map_or(0, |last| self.ticks_of(&last.body));
-        assert!(paid <= self.played + 1, "the viewer lost more than a tick: {paid} of {}", self.played);
+        // What was paid in advance is lost with all that was known of it.
+        let lost = 1 + self.losses;
+        assert!(paid <= self.played + lost, "the viewer lost more than a tick: {paid} of {}", self.played);
         let owed = self.sent.saturating_sub(paid + self.ledger.totals().forgiven);
         assert!(owed <= GRACE.into(), "the creator lost more than the grace: {owed}");
-        let (forgiven, bound) = self.ledger.forgiven(self.now);
-        assert!(forgiven <= bound, "more was forgiven than the bound");
+        let standing = self.ledger.standing();
+        assert_eq!(standing.paid, paid);
+        assert!(standing.forgiven <= self.config.forgivable(paid), "more was forgiven than the bound");
     }
 
     fn forward(&mut self) {
@@ -116,11 +128,28 @@ impl Both {
             }
             Ok(Forward::Reserve(uncommitted)) => self.storing = Some(uncommitted),
             // The node asks again a little later.
-            Err(_) => self.now = self.now.plus(250),
+            Err(hold) => {
+                self.now = self.now.plus(250);
+                let channel = self.world.terms.id();
+                if hold == Hold::TooManyUnplayed && self.to_viewer.len() < 8 {
+                    self.to_viewer.push(ToViewer::Ended(channel, Ending::TooManyUnplayed).to_bytes());
+                }
+            }
+        }
+    }
+
+    /// Its own clock goes on where nothing comes.
+    fn pass(&mut self, how: u8) {
+        let ahead = self.ledger.unpaid_ticks().unsigned_abs() + self.played + u64::from(how);
+        if let Ok(report) = self.tab.did_not_play(Tick(ahead)) {
+            self.send(&ToNode::Report(report));
         }
     }
 
     fn play(&mut self, how: u8) {
+        if self.media.is_empty() && how < 8 {
+            return self.pass(how);
+        }
         if self.media.is_empty() || !self.tab.affords_next() {
             return;
         }
@@ -273,7 +302,9 @@ impl Both {
                         let report = self.tab.report();
                         report.into_iter().for_each(|report| self.send(&ToNode::Report(report)));
                     }
-                    Err(TabError::WentBack | TabError::Unacknowledged) => {}
+                    // An earlier answer, late.
+                    Err(TabError::WentBack) if !self.is_whole => {}
+                    Err(TabError::Unacknowledged) => {}
                     Err(TabError::CapReached) => assert!(!self.tab.affords_next()),
                     Err(other) => panic!("{other}"),
                 }
@@ -291,6 +322,9 @@ impl Both {
                 Err(TabError::ReceiptMismatch) => assert!(self.has_forgotten),
                 Err(other) => panic!("{other}"),
             },
+            ToViewer::Ended(channel, ending) => {
+                self.tab.ended(channel, ending).unwrap();
+            }
             other => panic!("{other:?}"),
         }
         let before = self.newest();
@@ -330,8 +364,8 @@ impl Both {
         }
         let channel = self.ledger.channel().clone();
         self.ledger = match &self.disk {
-            Some(record) => Ledger::restore(config(), channel, record).unwrap(),
-            None => Ledger::new(config(), channel),
+            Some(record) => Ledger::restore(self.config, channel, record).unwrap(),
+            None => Ledger::new(self.config, channel),
         };
         assert_eq!(self.ledger.accepted(), self.durable);
         self.reconnect();
@@ -340,7 +374,10 @@ impl Both {
     fn viewer_crashes(&mut self, how: u8) {
         self.has_forgotten = true;
         self.tab = match how % 4 {
-            0 => Tab::new(self.world.terms, self.offers[0], self.deposit).unwrap(),
+            0 => {
+                self.losses += 1;
+                Tab::new(self.world.terms, self.offers[0], self.deposit).unwrap()
+            }
             _ => Tab::from_bytes(&self.tab_disk).unwrap(),
         };
         self.reconnect();
@@ -380,6 +417,7 @@ impl Both {
 
     /// The network is whole again, and nobody plays any more: both sides come to the same.
     fn settle(&mut self) {
+        self.is_whole = true;
         for _ in 0..50 {
             self.reconnect();
             for _ in 0..20 {
@@ -422,11 +460,13 @@ fn viewer_and_node_agree_whatever_happens_between_them() {
     });
     let events = prop::collection::vec(any::<(u8, u8)>(), EVENTS);
     let deposit = prop_oneof![1 => Just(40_u128), 5 => 1_000..20_000_u128, 30 => Just(DEPOSIT)];
+    // What crashes cost is forgiven, or ends most sessions.
+    let forgiven = prop_oneof![1 => Just(3_u16), 1 => Just(30), 4 => Just(1_000)];
     let totals = std::cell::Cell::new((0_u64, 0_u64, 0_u64));
     runner
-        .run(&(events, deposit, any::<bool>()), |(events, deposit, is_ed)| {
+        .run(&(events, deposit, any::<bool>(), forgiven), |(events, deposit, is_ed, forgiven)| {
             let scheme = if is_ed { KeyScheme::Ed25519 } else { KeyScheme::Sr25519 };
-            let mut both = Both::new(deposit, scheme);
+            let mut both = Both::new(deposit, scheme, forgiven);
             both.reconnect();
             events.iter().for_each(|(what, how)| both.event(*what, *how));
             both.settle();

@@ -241,7 +241,7 @@ export class PaySession {
       case "offer": return this.#offerMade(message.published);
       case "ended":
         await this.#finish();
-        this.tab.ended(message.channel);
+        this.tab.ended(message.channel, message.ending);
         return await this.#ended(message.ending);
       case "closed":
         await this.tab.closed(message.close);
@@ -276,7 +276,8 @@ export class PaySession {
 
   async #ended(ending: number): Promise<void> {
     // It may be that what was paid is on its way.
-    if (ending === ENDING.graceSpent && this.#restarts < RESTARTS && !this.#left) {
+    const mayGoOn = ending === ENDING.graceSpent || ending === ENDING.tooManyUnplayed;
+    if (mayGoOn && this.#restarts < RESTARTS && !this.#left) {
       this.#restarts += 1;
       this.#phase = "away";
       this.#restartAtMs = this.now() + SOON_MS;

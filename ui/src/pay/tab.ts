@@ -2,7 +2,7 @@
 // and nothing is signed beyond the deposit. The rules are PROTOCOL.md's; nothing of it is kept over a reload, since the
 // node's last voucher is what a viewer without a memory goes on from.
 import type { Bytes, Hex } from "./bytes";
-import { isPassing, type Acknowledged, type Range, type Refused, type Started, type ToNode } from "./messages";
+import { ENDING, isPassing, type Acknowledged, type Range, type Refused, type Started, type ToNode } from "./messages";
 import {
   accountOf, channel as channelForm, close, hashOf, offer as offerForm, receipt as receiptForm, toSign,
   voucher as voucherForm, type ChannelTerms, type Close, type Form, type Offer, type Receipt, type Signed, type Voucher,
@@ -55,6 +55,10 @@ export class Tab {
   #recent: Total[] = [];
   /** The prepaid second is not used up. */
   #hasCredit = false;
+  /** The newest second that was signed for in advance. */
+  #ahead = 0;
+  /** The node forgives no more: the next session's first second is paid in advance. */
+  #paysAhead = false;
   /** Seconds that played and are not signed for, and the newest of them. */
   #owed = 0;
   #newestPlayed = -1;
@@ -94,8 +98,15 @@ export class Tab {
 
   async started(started: Started, nowMs: number): Promise<Pay | null> {
     this.#mustBeOurs(started.channel);
-    if (started.next < this.#next) throw new TabFault("The node goes back to seconds that were counted.");
-    if (started.last) await this.#shown(started.last);
+    this.#goBack(started.next);
+    const known = this.#signed;
+    if (started.last) {
+      await this.#shown(started.last);
+      // It was paid in advance and not sent yet, which may have been forgotten here.
+      if (started.last.body.tick === started.next && this.#signed?.signature === started.last.signature) {
+        [this.#hasCredit, this.#ahead, this.#next] = [true, started.next, started.next];
+      }
+    }
     const shown = started.receipt;
     if (shown && !this.#receipt) {
       await this.#mustBeNodes(receiptForm, shown);
@@ -103,12 +114,35 @@ export class Tab {
     }
     this.#passOver(started.next);
     this.#state = "watching";
-    if (!this.#signed) {
-      const prepaid = await this.#sign(1, started.next, nowMs);
-      this.#hasCredit = true;
-      return prepaid;
+    if (!this.#signed) return await this.#prepay(started.next, nowMs);
+    // As in `due`: what the old offer pays must be stored before a new one counts.
+    const isChanging = this.#nextOffer !== null && this.unacknowledged() !== null;
+    const isNext = started.next > this.#highestSigned && this.#signed === known;
+    if (this.#paysAhead && !this.#hasCredit && !isChanging && isNext && this.affordsNext()) {
+      return await this.#prepay(started.next, nowMs);
     }
     return this.unacknowledged();
+  }
+
+  /** Where this side has counted further, by its own clock, than the node has sent, those seconds may come once more if
+   * all that was said of them is that they did not play. */
+  #goBack(next: number): void {
+    if (next >= this.#next) return;
+    // One that was paid in advance waits to be used.
+    const isWaiting = this.#hasCredit && next === this.#highestSigned;
+    if ((next <= this.#highestSigned && !isWaiting) || !this.#unplayed.covers(next, this.#next)) {
+      throw new TabFault("The node goes back to seconds that played or were signed for.");
+    }
+    this.#unplayed.forgetFrom(next);
+    this.totals.unplayed -= this.#next - next;
+    this.#next = next;
+  }
+
+  /** The first second that plays from `next` on is paid, with all that is owed. */
+  async #prepay(next: number, nowMs: number): Promise<Pay> {
+    const pay = await this.#sign(this.#owed + 1, next, nowMs);
+    [this.#hasCredit, this.#ahead, this.#paysAhead, this.#owed] = [true, next, false, 0];
+    return pay;
   }
 
   /** Those before it that were not named did not play. What it gives is sent: nothing for the prepaid second. */
@@ -194,9 +228,10 @@ export class Tab {
     this.#recent.splice(0, at);
   }
 
-  ended(channel: Hex): void {
+  ended(channel: Hex, ending: number): void {
     this.#mustBeOurs(channel);
     this.stop();
+    this.#paysAhead ||= ending === ENDING.tooManyUnplayed;
   }
 
   /** Nothing more is watched; what was played is still owed. */
@@ -260,8 +295,8 @@ export class Tab {
   #storedUpTo(tick: number): void {
     if (tick <= this.#acknowledged) return;
     this.#acknowledged = tick;
-    // The prepaid second is named by the voucher after it, if it did not play.
-    this.#unplayed.forgetBefore(tick === 0 ? 0 : tick + 1);
+    // A second that was paid in advance is named by the voucher after it, if it did not play.
+    this.#unplayed.forgetBefore(tick === 0 || tick === this.#ahead ? tick : tick + 1);
   }
 
   /** A voucher that the node has stored: our own signature, so it is believed before our memory. */
@@ -278,7 +313,10 @@ export class Tab {
     } else {
       // What was signed since stands on an older total and will not be taken: those seconds are owed again.
       const lost = this.#recent.filter(({ tick }) => tick > this.#acknowledged).reduce((sum, { ticks }) => sum + ticks, 0);
-      this.#owed += lost;
+      // A second that was paid in advance among them is not paid any more, nor owed.
+      const isVoid = this.#hasCredit && this.#ahead > body.tick;
+      if (isVoid) this.#hasCredit = false;
+      this.#owed += Math.max(0, lost - (isVoid ? 1 : 0));
       this.totals.signed = Math.max(0, this.totals.signed - lost);
     }
     this.#signed = last;

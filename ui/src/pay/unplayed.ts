@@ -32,6 +32,17 @@ export class Unplayed {
       .filter(({ count }) => count > 0);
   }
 
+  /** `tick` and those after it are open again. */
+  forgetFrom(tick: number): void {
+    this.#ranges = this.below(tick);
+  }
+
+  /** Whether all seconds of `from..to` are in it. */
+  covers(from: number, to: number): boolean {
+    const within = this.#ranges.map(({ first, count }) => Math.min(first + count, to) - Math.max(first, from));
+    return within.reduce((sum, count) => sum + Math.max(0, count), 0) === to - from;
+  }
+
   /** Those below `tick`. */
   below(tick: number): Range[] {
     return this.#ranges

@@ -8,10 +8,10 @@ use crate::id::ChannelId;
 use crate::offer::{Kept, VerifiedOffer};
 use crate::receipt::Receipt;
 use crate::signed::Signed;
-use crate::tick::Unplayed;
+use crate::tick::{Tick, Unplayed};
 use crate::time::UnixMillis;
 use crate::voucher::Voucher;
-use crate::wire::{DecodeError, Reader, VERSION, Wire, write_list};
+use crate::wire::{DecodeError, Reader, Wire, write_list};
 
 /// What is known of a second that was begun and is neither paid nor passed over yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +34,14 @@ pub struct Totals {
     pub unplayed: u64,
     /// Named unplayed although feedback covered them.
     pub contested: u64,
-    /// Named unplayed and not paid, within the bound; the rest of the unpaid ones waits.
+    /// Named unplayed and not paid, within the bound; the rest of the unpaid ones stays unpaid.
+    pub forgiven: u64,
+}
+
+/// Counted over all channels of the account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    pub paid: u64,
     pub forgiven: u64,
 }
 
@@ -49,9 +56,13 @@ pub(super) struct Books {
     pub offers: Vec<VerifiedOffer>,
     /// Of seconds that no voucher accounts for; those that are missing were begun, and nothing more is known.
     pub fates: BTreeMap<u64, Fate>,
-    /// Named unplayed beyond what is forgiven: unpaid until the window allows for them.
+    /// Named unplayed beyond what is forgiven: unpaid until later payments allow for them.
     pub disputed: u64,
-    pub forgiven_at: Vec<UnixMillis>,
+    /// When seconds were named unplayed, the newest last.
+    pub named_at: Vec<UnixMillis>,
+    pub account: Standing,
+    /// The last voucher's tick was paid before it was sent.
+    pub is_ahead: bool,
     pub unsettled_since: Option<UnixMillis>,
     /// Both signatures of a cooperative close: the viewer's, then ours.
     pub close: Option<(Signed<CloseTerms>, Signed<CloseTerms>)>,
@@ -65,12 +76,18 @@ pub(super) struct Step<'a> {
     pub offer: VerifiedOffer,
     /// Ticks that it pays.
     pub paid: u64,
+    /// The newest of them was not sent yet.
+    pub is_ahead: bool,
 }
 
 impl Books {
     pub const MAX_OFFERS: usize = 4;
     /// Failed seconds that wait for the next voucher, and more than a grace and a window of forgiveness can leave.
     pub const MAX_FATES: usize = 1_024;
+    pub const MAX_NAMED: usize = 256;
+    /// Of a record. Those of version 1 know nothing of the account's other channels, nor of ticks paid in advance but
+    /// the first.
+    const VERSION: u8 = 2;
 
     pub fn new(channel: ChannelId) -> Self {
         Self {
@@ -81,7 +98,9 @@ impl Books {
             offers: Vec::new(),
             fates: BTreeMap::new(),
             disputed: 0,
-            forgiven_at: Vec::new(),
+            named_at: Vec::new(),
+            account: Standing::default(),
+            is_ahead: false,
             unsettled_since: None,
             close: None,
             totals: Totals::default(),
@@ -93,12 +112,9 @@ impl Books {
         self.last.map_or(0, |last| last.body.tick.0 + 1)
     }
 
-    /// The first second that may still be named unplayed: the prepaid one may, since it was paid before it was sent.
+    /// The first second that may still be named unplayed: one that was paid before it was sent may.
     pub fn first_open(&self) -> u64 {
-        match self.accounted() {
-            1 => 0,
-            accounted => accounted,
-        }
+        self.accounted() - u64::from(self.is_ahead)
     }
 
     /// Seconds sent beyond what is paid; negative while the prepaid one is not used up.
@@ -126,18 +142,31 @@ impl Books {
             Some(Fate::Delivered) => self.totals.contested += 1,
             None => {}
         }
+        if self.named_at.len() == Self::MAX_NAMED {
+            self.named_at.remove(0);
+        }
+        self.named_at.push(now);
         self.disputed += 1;
-        self.forgive(now, config);
+        self.forgive(config);
     }
 
-    /// Forgives as many disputed seconds as the rolling window has room for.
-    pub fn forgive(&mut self, now: UnixMillis, config: &LedgerConfig) {
-        self.forgiven_at.retain(|at| now.millis_since(*at) < config.forgive_window_ms);
-        while self.disputed > 0 && self.forgiven_at.len() < usize::from(config.forgive_ticks) {
-            self.disputed -= 1;
-            self.totals.forgiven += 1;
-            self.forgiven_at.push(now);
-        }
+    /// Forgives as many disputed seconds as what was paid allows for.
+    pub fn forgive(&mut self, config: &LedgerConfig) {
+        let room = config.forgivable(self.account.paid).saturating_sub(self.account.forgiven);
+        let more = self.disputed.min(room);
+        self.disputed -= more;
+        self.totals.forgiven += more;
+        self.account.forgiven += more;
+    }
+
+    /// Seconds that were named unplayed and are paid after all.
+    fn withdraw(&mut self, seconds: u64) {
+        let disputed = seconds.min(self.disputed);
+        self.disputed -= disputed;
+        // Those of a record of version 1 may have been forgiven under another rule.
+        let forgiven = (seconds - disputed).min(self.totals.forgiven).min(self.account.forgiven);
+        self.totals.forgiven -= forgiven;
+        self.account.forgiven -= forgiven;
     }
 
     /// Accounts for every second up to the voucher's.
@@ -149,12 +178,18 @@ impl Books {
         }
         let behind = self.fates.split_off(&(tick + 1));
         let settled = std::mem::replace(&mut self.fates, behind);
+        let is_paid = |tick: u64| !step.unplayed.contains(Tick(tick));
+        let paid_after_all = |(tick, fate): &(&u64, &Fate)| **fate == Fate::Unplayed && is_paid(**tick);
+        self.withdraw(settled.iter().filter(paid_after_all).count() as u64);
         let delivered = settled.values().filter(|fate| **fate == Fate::Delivered).count() as u64;
         self.totals.paid += step.paid;
+        self.account.paid += step.paid;
+        self.is_ahead = step.is_ahead;
         self.totals.paid_and_delivered += delivered.min(step.paid);
         self.last = Some(step.voucher);
         self.remember_offer(&step.offer);
         self.unsettled_since.get_or_insert(now);
+        self.forgive(config);
     }
 }
 
@@ -201,7 +236,7 @@ impl Wire for Pair {
 
 impl Wire for Books {
     fn write(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
+        out.push(Self::VERSION);
         self.channel.write(out);
         self.last.write(out);
         self.receipt.write(out);
@@ -211,17 +246,23 @@ impl Wire for Books {
         let fates: Vec<_> = self.fates.iter().map(|(tick, fate)| Dated(*tick, *fate)).collect();
         write_list(out, &fates);
         out.extend(self.disputed.to_le_bytes());
-        write_list(out, &self.forgiven_at);
+        write_list(out, &self.named_at);
         self.unsettled_since.write(out);
         self.close.map(|(theirs, ours)| Pair(theirs, ours)).write(out);
         let Totals { paid, paid_and_delivered, unplayed, contested, forgiven } = self.totals;
         for count in [paid, paid_and_delivered, unplayed, contested, forgiven] {
             out.extend(count.to_le_bytes());
         }
+        out.extend(self.account.paid.to_le_bytes());
+        out.extend(self.account.forgiven.to_le_bytes());
+        out.push(self.is_ahead.into());
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.version()?;
+        let version = reader.u8()?;
+        if !(1..=Self::VERSION).contains(&version) {
+            return Err(DecodeError::Version(version));
+        }
         let mut books = Self::new(ChannelId::read(reader)?);
         books.last = Option::read(reader)?;
         books.receipt = Option::read(reader)?;
@@ -234,7 +275,7 @@ impl Wire for Books {
         }
         books.fates = fates.into_iter().map(|Dated(tick, fate)| (tick, fate)).collect();
         books.disputed = reader.u64("disputed ticks")?;
-        books.forgiven_at = reader.list(usize::from(LedgerConfig::MAX_FORGIVE_TICKS), "forgiven ticks")?;
+        books.named_at = reader.list(Self::MAX_NAMED, "named ticks")?;
         books.unsettled_since = Option::read(reader)?;
         books.close = Option::<Pair>::read(reader)?.map(|Pair(theirs, ours)| (theirs, ours));
         let mut count = || reader.u64("count of ticks");
@@ -245,6 +286,16 @@ impl Wire for Books {
             contested: count()?,
             forgiven: count()?,
         };
+        if version == 1 {
+            books.account = Standing { paid: books.totals.paid, forgiven: books.totals.forgiven };
+            books.is_ahead = books.accounted() == 1;
+        } else {
+            books.account = Standing { paid: count()?, forgiven: count()? };
+            books.is_ahead = reader.flag()?;
+            if books.is_ahead && books.last.is_none() {
+                return Err(DecodeError::OutOfRange("tick paid in advance"));
+            }
+        }
         Ok(books)
     }
 }

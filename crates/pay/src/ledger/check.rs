@@ -1,6 +1,7 @@
 //! Whether a voucher is right: first all that is cheap, then its signature, many at once.
 
 use super::Ledger;
+use crate::amount::Amount;
 use crate::key::{Claim, PublicKey, verify, verify_batch};
 use crate::message::Pay;
 use crate::offer::VerifiedOffer;
@@ -72,7 +73,7 @@ impl Ledger {
         if self.books.close.is_some() {
             return Err(Refusal::CloseAgreed);
         }
-        let funding = self.channel.funding(now)?;
+        let deposit = self.redeemable(voucher.tick.0, now)?;
         if self.staged.is_some() {
             return Err(Refusal::Committing);
         }
@@ -83,10 +84,20 @@ impl Ledger {
         if due != Some(voucher.cumulative) {
             return Err(Refusal::WrongStep);
         }
-        if voucher.cumulative > funding.deposit() {
+        if voucher.cumulative > deposit {
             return Err(Refusal::OverDeposit);
         }
         Ok((offer, paid))
+    }
+
+    /// What a voucher for that tick may sum up to. While the channel closes those for seconds that were sent are taken.
+    fn redeemable(&self, tick: u64, now: UnixMillis) -> Result<Amount, Refusal> {
+        let while_closing = || self.channel.redeems_while_closing(now).filter(|_| tick < self.begun);
+        match self.channel.funding(now) {
+            Ok(funding) => Ok(funding.deposit()),
+            Err(Refusal::ChannelClosing) => while_closing().ok_or(Refusal::ChannelClosing),
+            Err(reason) => Err(reason),
+        }
     }
 
     fn must_rise(&self, pay: &Pay) -> Result<(), Refusal> {
@@ -125,8 +136,8 @@ impl Ledger {
     /// Each second since the last voucher is either paid by this one or named unplayed.
     fn paid_ticks(&self, pay: &Pay) -> Result<u64, Refusal> {
         let (tick, books) = (pay.voucher.body.tick.0, &self.books);
-        // The first is paid in advance, every other one once it was sent.
-        let served = if books.last.is_none() { tick == 0 } else { tick < self.begun };
+        // The first is paid in advance. Of the others one may be, where the gate would not open otherwise.
+        let served = if books.last.is_none() { tick == 0 } else { tick <= self.begun };
         if !served {
             return Err(Refusal::NotServed);
         }

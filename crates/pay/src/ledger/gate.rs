@@ -36,6 +36,7 @@ pub enum Hold {
     /// It passes once a transfer is final.
     #[error("the credit window is full until a transfer is final")]
     CreditSpent,
+    /// It passes once the next second is paid in advance.
     #[error("too many seconds were named unplayed")]
     TooManyUnplayed,
     #[error("something is being stored")]
@@ -69,18 +70,15 @@ impl Ledger {
         if self.books.close.is_some() {
             return Err(Hold::Refused(Refusal::CloseAgreed));
         }
-        let config = self.config;
-        self.edit(|books| books.forgive(now, &config));
         if self.books.last.is_none() {
             return Err(Hold::Unpaid);
-        }
-        if self.books.disputed > 0 {
-            return Err(Hold::TooManyUnplayed);
         }
         let grace = i64::from(offer.grace_ticks);
         let unpaid = self.books.unpaid(self.begun);
         if unpaid + 1 > grace {
-            return Err(Hold::GraceSpent);
+            // Of what is unpaid nothing is left that may still be paid.
+            let is_named = unpaid <= i64::try_from(self.books.disputed).unwrap_or(i64::MAX);
+            return Err(if is_named { Hold::TooManyUnplayed } else { Hold::GraceSpent });
         }
         if matches!(funding, Funding::Unconfirmed { .. }) && self.begun >= offer.grace_ticks.into() {
             return Err(Hold::Unconfirmed);

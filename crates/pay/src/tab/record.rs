@@ -6,7 +6,7 @@ use crate::channel::ChannelTerms;
 use crate::offer::Kept;
 use crate::signed::Signed;
 use crate::tick::{Tick, Unplayed};
-use crate::wire::{DecodeError, Reader, VERSION, Wire, write_list};
+use crate::wire::{DecodeError, Reader, Wire, write_list};
 
 impl Wire for Total {
     fn write(&self, out: &mut Vec<u8>) {
@@ -20,6 +20,9 @@ impl Wire for Total {
         Ok(Self { tick, cumulative, ticks: reader.u64("count of ticks")? })
     }
 }
+
+/// Records of version 1 know of no tick paid in advance but the first.
+const VERSION: u8 = 2;
 
 /// To be stored after each voucher that was signed, before it is sent. An older record is made up for by what the node
 /// shows; offers that were made and not consented to are not in it.
@@ -42,34 +45,34 @@ impl Wire for Tab {
         }
         self.unplayed.write(out);
         self.receipt.write(out);
+        self.ahead.write(out);
+        out.push(self.pays_ahead.into());
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.version()?;
+        let version = reader.u8()?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(DecodeError::Version(version));
+        }
         let terms = ChannelTerms::read(reader)?;
         let limit = Amount::read(reader)?;
         let Kept(offer) = Kept::read(reader)?;
         let mut tab = Self::new(terms, offer, limit).map_err(|_| DecodeError::OutOfRange("offer"))?;
         tab.next_offer = Option::<Kept>::read(reader)?.map(|Kept(offer)| offer);
-        tab.state = if flag(reader)? { State::Closed } else { State::Idle };
+        tab.state = if reader.flag()? { State::Closed } else { State::Idle };
         tab.signed = Option::<Signed<_>>::read(reader)?;
         tab.acknowledged = Option::read(reader)?;
         tab.highest_signed = Option::read(reader)?;
         tab.recent = reader.list::<Total>(Self::MAX_RECENT, "totals")?.into();
-        tab.has_credit = flag(reader)?;
+        tab.has_credit = reader.flag()?;
         let mut count = || reader.u64("count of ticks");
         (tab.owed, tab.newest_played, tab.next) = (count()?, Tick(count()?), count()?);
         tab.totals = TabTotals { played: count()?, unplayed: count()?, signed: count()? };
         tab.unplayed = Unplayed::read(reader)?;
         tab.receipt = Option::read(reader)?;
+        if version > 1 {
+            (tab.ahead, tab.pays_ahead) = (Option::read(reader)?, reader.flag()?);
+        }
         Ok(tab)
-    }
-}
-
-fn flag(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
-    match reader.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        value => Err(DecodeError::Variant { what: "flag", value }),
     }
 }

@@ -175,7 +175,7 @@ pub fn opened(deposit: u128) -> ChannelEvent {
 pub fn config() -> LedgerConfig {
     LedgerConfig {
         forgive_ticks: 3,
-        forgive_window_ms: 60_000,
+        named_window_ms: 60_000,
         settle_from: Amount::new(2_000),
         ..LedgerConfig::default()
     }

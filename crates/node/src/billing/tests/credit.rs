@@ -54,7 +54,7 @@ async fn a_viewer_is_served_its_window_and_what_it_transferred_and_a_restart_cha
     // The window is full: the next second is not sent, so nothing is taken for it.
     world.reach(peer, 1, 10);
     let refused = pay(&mut viewer, &mut socket, 10).await;
-    assert_eq!(refusal(&refused), Some(Refusal::NotServed));
+    assert_eq!(refusal(&refused), Some(Refusal::OverDeposit));
     viewer.transfer(&world, account(BOB), 4 * DEAR).await;
     let standing = viewer.counted(&world, 4 * DEAR).await;
     assert_eq!((standing.accepted.units(), standing.since), (10 * DEAR, opened.since));
@@ -78,7 +78,7 @@ async fn a_viewer_is_served_its_window_and_what_it_transferred_and_a_restart_cha
     }
     world.reach(peer, 1, 3);
     let refused = pay(&mut viewer, &mut socket, next + 3).await;
-    assert_eq!(refusal(&refused), Some(Refusal::NotServed));
+    assert_eq!(refusal(&refused), Some(Refusal::OverDeposit));
     let standing = viewer.credit(&world).await.unwrap();
     assert_eq!((standing.accepted.units(), standing.paid.units()), (14 * DEAR, 4 * DEAR));
     let report = audit(world.folder(), world.asked()).await.unwrap();
@@ -108,7 +108,7 @@ async fn an_account_that_is_drained_while_it_watches_gets_its_window_and_never_a
     for _ in 0..2 {
         world.reach(peer, 1, 10);
         let refused = pay(&mut viewer, &mut socket, 10).await;
-        assert_eq!(refusal(&refused), Some(Refusal::NotServed));
+        assert_eq!(refusal(&refused), Some(Refusal::OverDeposit));
     }
     drop(socket);
     // It does not come back, neither as itself nor by another session key.

@@ -71,7 +71,9 @@ impl Account {
     /// Opened and never used: its payer opens it again, which costs nothing.
     fn is_unused_credit(&self) -> bool {
         let paid = self.ledger.channel().credit().map(|credit| credit.paid);
-        paid == Some(Amount::ZERO) && self.ledger.last_voucher().is_none() && self.is_idle()
+        let is_unused = paid == Some(Amount::ZERO) && self.ledger.last_voucher().is_none();
+        // What was left unpaid on another account of the same payer is not forgotten with it.
+        is_unused && self.is_idle() && self.ledger.unpaid_ticks() <= 0
     }
 
     fn is_idle(&self) -> bool {

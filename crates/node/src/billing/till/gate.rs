@@ -28,11 +28,11 @@ pub enum MeterNews {
 }
 
 /// A viewer that names many seconds unplayed gets less long before it gets none.
-fn best_that_plays(forgiven: u16, of: u16) -> RenditionName {
-    let (forgiven, of) = (u32::from(forgiven), u32::from(of));
-    if forgiven * 4 >= of * 3 {
+fn best_that_plays(named: u16, of: u16) -> RenditionName {
+    let (named, of) = (u32::from(named), u32::from(of));
+    if named * 4 >= of * 3 {
         RenditionName::VeryLow
-    } else if forgiven * 2 >= of {
+    } else if named * 2 >= of {
         RenditionName::Low
     } else {
         RenditionName::Ultra
@@ -63,8 +63,8 @@ impl Till {
         let Some(run) = &mut session.run else { return };
         let Some(ledger) = self.accounts.get(&session.party).map(|account| &account.ledger) else { return };
         let Some(offer) = ledger.offer() else { return };
-        let (used, of) = ledger.forgiven(now);
-        let cap = cap_of(offer.offer().quality.tier).min(best_that_plays(used, of));
+        let (named, of) = ledger.named(now);
+        let cap = cap_of(offer.offer().quality.tier).min(best_that_plays(named, of));
         if let (Some(peer), true) = (run.peer, run.cap != Some(cap)) {
             run.cap = Some(cap);
             self.effects.push(Effect::Cap { peer, cap });
@@ -134,6 +134,12 @@ impl Till {
     }
 
     fn reached(&mut self, ticket: TicketId, number: u32, second: u64, until: u64, now: UnixMillis) {
+        // One that is over goes on to the end of what was allowed: else that would count as never sent.
+        let last = self.sessions.get_mut(&ticket).and_then(|session| session.last_run.as_mut());
+        if let Some(run) = last.filter(|run| run.number == number) {
+            run.reached = run.reached.max(Some(second));
+            return;
+        }
         let Some(run) = self.run(ticket, number) else { return };
         run.reached = run.reached.max(Some(second));
         if second >= until && run.hold.is_some_and(is_viewers) {
@@ -149,6 +155,16 @@ impl Till {
         }
     }
 
+    /// Whoever has named all that is unpaid, and more than is forgiven, is told at once: it does not pass by itself.
+    pub(super) fn end_if_barred(&mut self, ticket: TicketId) {
+        let run = self.sessions.get(&ticket).and_then(|session| session.run.as_ref());
+        let barred = run.filter(|run| run.hold == Some(Hold::TooManyUnplayed));
+        if let Some((conn, channel)) = barred.map(|run| (run.conn, run.channel)) {
+            self.say(conn, ToViewer::Ended(channel, Ending::TooManyUnplayed));
+            self.end_run(ticket);
+        }
+    }
+
     /// A second is delivered by what the viewer's feedback says, and failed only where the node sent nothing, or held
     /// something back by its own doing. One that was cut because it was paid too late is the viewer's to name: else
     /// whoever pays a moment too late each time would pay for none.
@@ -159,6 +175,10 @@ impl Till {
         let Some(run) = runs.find(|run| run.number == number) else { return };
         let Some(account) = self.accounts.get_mut(&session.party) else { return };
         if account.ledger.channel().id() != run.channel {
+            return;
+        }
+        // What was not allowed has no tick: the number after the last one is the next run's.
+        if second >= run.allowed {
             return;
         }
         let tick = run.tick(second);

@@ -364,6 +364,7 @@ impl Till {
             Ok(()) => {
                 self.cap(ticket, now);
                 self.pump(ticket, now);
+                self.end_if_barred(ticket);
             }
             Err(reason) => {
                 let refused = account.ledger.refused(None, reason);

@@ -26,6 +26,9 @@ use crate::places::Place;
 pub const HEAD_TIME: Duration = Duration::from_secs(15);
 /// A peer that takes nothing of an answer for so long is given up; RTMP peers have as long.
 pub const WRITE_TIME: Duration = Duration::from_secs(10);
+/// The longest head of a request, which is also what is read ahead of a body. Proxies take 8 to 32 KiB; hyper's own
+/// 400 KiB are much for somebody who only begins to ask.
+const HEAD_BYTES: usize = 16 * 1024;
 
 /// Serves `router` to one peer until either of them ends it. The place is safe from a request's head to its answer's:
 /// what comes between is bounded by the router. While the peer asks for nothing, or only takes an answer, another
@@ -49,6 +52,7 @@ pub async fn run(socket: TcpStream, peer: SocketAddr, place: Place, router: Rout
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(Patient::new(socket, WRITE_TIME)), service)
         .with_upgrades();
     tokio::select! {
@@ -132,9 +136,45 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Bytes;
+    use axum::routing::post;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::places::Places;
+
+    /// What a server whose one route says how long a body was answers to `request`, until it closes.
+    async fn answer_to(request: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let asks = TcpStream::connect(listener.local_addr().unwrap());
+        let (ours, theirs) = tokio::join!(listener.accept(), asks);
+        let ((ours, peer), mut theirs) = (ours.unwrap(), theirs.unwrap());
+        let place = Places::new("test", 1, 1).enter(peer.ip()).ok().unwrap();
+        let router = Router::new().route("/", post(|body: Bytes| async move { body.len().to_string() }));
+        let asking = async {
+            theirs.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            theirs.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        tokio::join!(run(ours, peer, place, router), asking).1
+    }
+
+    #[tokio::test]
+    async fn a_head_longer_than_16_kib_is_refused_before_it_is_whole() {
+        let begun = "POST / HTTP/1.1\r\nhost: node\r\nx: ";
+        let answer = answer_to(&format!("{begun}{}", "a".repeat(HEAD_BYTES - begun.len()))).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_head_of_12_kib_is_taken_and_so_is_a_body_longer_than_any_head() {
+        let (head, body) = ("a".repeat(12 * 1024), "b".repeat(64 * 1024));
+        let request = format!("POST / HTTP/1.1\r\nhost: node\r\nconnection: close\r\nx: {head}");
+        let answer = answer_to(&format!("{request}\r\ncontent-length: 65536\r\n\r\n{body}")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n65536"), "{answer}");
+    }
 
     #[tokio::test]
     async fn a_peer_that_takes_nothing_of_an_answer_is_given_up_and_a_slow_one_is_not() {

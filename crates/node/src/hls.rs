@@ -113,7 +113,13 @@ impl HlsStream {
         self.changed();
     }
 
-    /// Playlists end; files stay until the next broadcast.
+    /// Lets go of what an ended broadcast left: there is nothing to play any more.
+    pub fn forget(&self) {
+        *self.write() = None;
+        self.changed();
+    }
+
+    /// Playlists end; files stay until they are forgotten, or the next broadcast begins.
     pub fn end(&self) {
         if let Some(broadcast) = &mut *self.write() {
             broadcast.origin.finish();

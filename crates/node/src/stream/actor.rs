@@ -32,6 +32,9 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 const KEY_INTERVAL: Duration = Duration::from_millis(500);
 /// A primary publisher that left may come back within this and go on with the same broadcast.
 const RETURN_GRACE: Duration = Duration::from_secs(10);
+/// So long after a broadcast's end its playlists and files are there for players that are behind. A playlist lists
+/// thirty seconds, and a player that stalls loses some more.
+const KEPT_AFTER_END: Duration = Duration::from_secs(60);
 /// A lane that a publisher has not sent for so long since its first packet is none of its.
 const ABSENT: Duration = Duration::from_secs(10);
 
@@ -115,6 +118,8 @@ pub(super) struct Actor {
     /// The WebRTC viewers that are connected.
     pub(super) viewers: BTreeSet<sfu::PeerId>,
     pub(super) broadcast: Option<Broadcast>,
+    /// When the last broadcast ended, while its files are kept.
+    ended: Option<Instant>,
     pub(super) aac_config: Option<Bytes>,
     /// When a key frame was last asked for by us, as readers inside the node need it.
     key_asked: BTreeMap<RenditionName, Instant>,
@@ -162,6 +167,7 @@ impl Actor {
             messages: handle.messages.downgrade(),
             viewers: BTreeSet::new(),
             broadcast: None,
+            ended: None,
             aac_config: None,
             key_asked: BTreeMap::new(),
         };
@@ -279,6 +285,7 @@ impl Actor {
         let session = self.store.begin_broadcast(self.row.id, "embedded", "embedded").await;
         let session = session.inspect_err(|err| tracing::error!("a broadcast was not stored: {err}")).ok();
         self.broadcast = Some(Broadcast { epoch, session, alone_since: None });
+        self.ended = None;
         self.hls.begin(epoch);
         tracing::info!(stream = %self.row.playback_id, "live");
         epoch
@@ -314,7 +321,15 @@ impl Actor {
             );
         }
         self.forget_absent(Instant::now());
+        self.forget_ended(Instant::now());
         self.tell();
+    }
+
+    /// Nobody plays any more what is over for long, and it takes some hundred megabytes.
+    pub(super) fn forget_ended(&mut self, now: Instant) {
+        if self.ended.take_if(|ended| now.saturating_duration_since(*ended) > KEPT_AFTER_END).is_some() {
+            self.hls.forget();
+        }
     }
 
     /// A publisher that came back may send less than before: players are not kept waiting for the rest.
@@ -361,6 +376,7 @@ impl Actor {
         self.transcoded.end();
         self.aac_config = None;
         self.order(self.sfu.close_stream(self.media_id));
+        self.ended = Some(Instant::now());
         self.hls.end();
         if let Some(session) = broadcast.session
             && let Err(err) = self.store.end_broadcast(self.row.id, session).await

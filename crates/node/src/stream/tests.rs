@@ -211,3 +211,24 @@ async fn times_that_stand_still_give_a_playlist_all_the_same() {
     let text = play_aac(&mut bench, grant, std::iter::repeat_n(0, 100)).await;
     assert!(text.contains("#EXTINF:"), "{text}");
 }
+
+#[tokio::test]
+async fn what_an_ended_broadcast_left_is_kept_for_a_minute_and_not_into_the_next() {
+    let mut bench = Bench::new().await;
+    let grant = publish_aac(&mut bench).await;
+    play_aac(&mut bench, grant, (0..470).map(|index| index * 1024)).await;
+    let end = |publisher| Message::Unpublish { publisher, departure: Departure::Ended };
+    bench.actor.take(end(grant.publisher)).await;
+    let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+    bench.actor.forget_ended(later(59));
+    let kept = bench.handle.hls.playlist("audio.m3u8", &ReloadRequest::default());
+    assert!(bench.handle.hls.has_begun() && kept.is_some(), "players are behind");
+    bench.actor.forget_ended(later(61));
+    assert!(!bench.handle.hls.has_begun());
+    // What begins meanwhile is not the old one's to end.
+    let first = bench.publish().await;
+    bench.actor.take(end(first.publisher)).await;
+    publish_aac(&mut bench).await;
+    bench.actor.forget_ended(later(61));
+    assert!(bench.handle.hls.has_begun());
+}

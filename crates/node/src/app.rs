@@ -83,14 +83,16 @@ impl App {
     }
 
     /// The running stream of `row`, started where there is none. Streams that nobody publishes to any more
-    /// are put away to make room.
+    /// are put away to make room, but for those that somebody is about to publish to.
     pub fn stream(&self, row: StreamRow) -> Result<StreamHandle, TooManyStreams> {
         let mut streams = self.streams();
         if let Some(handle) = streams.get(&row.playback_id) {
             return Ok(handle.clone());
         }
         if streams.len() >= self.config.max_streams {
-            streams.retain(|_, handle| handle.live().epoch.is_some());
+            // A stream that was given out may have a publisher before its task knows: put away, it would be live where
+            // nobody finds it, beside another of the same key. Nobody else gets one while the map is locked.
+            streams.retain(|_, handle| handle.live().epoch.is_some() || handle.is_held());
         }
         if streams.len() >= self.config.max_streams {
             return Err(TooManyStreams);

@@ -266,6 +266,11 @@ impl StreamHandle {
         WeakStream { row, media_id, hls, presence, messages: messages.downgrade(), units, live }
     }
 
+    /// Whether anybody else has a handle.
+    pub fn is_held(&self) -> bool {
+        self.messages.strong_count() > 1
+    }
+
     /// Ends the broadcast, if there is one.
     pub async fn end(&self) {
         let (done, ended) = oneshot::channel();

@@ -117,6 +117,18 @@ impl Place {
         }
     }
 
+    /// Whether a connection that is served may wait for something, and keep its place meanwhile. A quarter of all places
+    /// is left to others, and a quarter of what a network may have to its others.
+    pub fn may_wait(&self) -> bool {
+        let Places { limit, per_network, .. } = *self.places;
+        let seats = self.places.seats();
+        let Some(own) = seats.taken.get(&self.id) else { return false };
+        let others = || seats.taken.iter().filter(|(id, seat)| **id != self.id && seat.idle_since.is_none());
+        let beside = others().filter(|(_, seat)| seat.network == own.network).count();
+        let crowds = !own.network.is_loopback() && beside >= waiting(per_network);
+        !crowds && others().count() < waiting(limit)
+    }
+
     /// How many places there are in all.
     pub fn of(&self) -> usize {
         self.places.limit
@@ -132,6 +144,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.places.seats().taken.remove(&self.id);
     }
+}
+
+/// Of so many places, those that may be taken by whoever waits; one at least.
+fn waiting(places: usize) -> usize {
+    (places - places / 4).max(1)
 }
 
 /// What one peer has at its hands: an IPv4 address, or the 64 bits that IPv6 gives to every subscriber.
@@ -195,6 +212,29 @@ mod tests {
         assert!(held[3].keep(0) && held[4].keep(0));
         // Who is served already asks for nothing more.
         assert!(held[4].keep(0));
+    }
+
+    #[test]
+    fn whoever_waits_leaves_a_quarter_of_all_places_and_of_its_networks_to_others() {
+        let places = Places::new("test", 12, 8);
+        let served = |from: &str| {
+            let place = come(&places, from).ok().unwrap();
+            assert!(place.keep(0));
+            place
+        };
+        let crowd: Vec<_> = (0..7).map(|_| served("203.0.113.9")).collect();
+        assert_eq!(crowd.iter().filter(|place| place.may_wait()).count(), 0, "six others wait already");
+        crowd[0].release();
+        assert!(crowd[1..].iter().all(Place::may_wait));
+        // Of twelve places nine may be kept by waiting, also by this machine.
+        let here: Vec<_> = (0..3).map(|_| served(HERE)).collect();
+        assert!(here.iter().all(Place::may_wait));
+        let last = served("198.51.100.1");
+        assert!(!last.may_wait() && !here[0].may_wait());
+        drop(last);
+        // There is a place for whoever comes, however long those wait.
+        let more: Vec<_> = (0..20).map(|_| come(&places, HERE).ok().unwrap()).collect();
+        assert!(!here.iter().chain(&crowd[1..]).any(is_displaced) && is_displaced(&more[0]));
     }
 
     #[test]

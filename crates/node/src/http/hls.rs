@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use mux::hls::{Answer, File, ReloadRequest};
 use tokio::time::{Instant, timeout_at};
@@ -16,10 +16,13 @@ use tokio::time::{Instant, timeout_at};
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::id::PlaybackId;
+use crate::places::Place;
 use crate::stream::StreamHandle;
 
 /// A blocking request is answered with 503 after three target durations (RFC 8216bis §6.2.5.2).
 const BLOCK_MAX: Duration = Duration::from_secs(6);
+/// A part takes a third of that, a segment twice as long.
+const RETRY_AFTER_S: u32 = 1;
 /// Files never change under their name.
 const CACHE_FILE: &str = "public, max-age=3600, immutable";
 
@@ -27,19 +30,27 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/live/{name}", get(master)).route("/live/{playback_id}/{file}", get(file))
 }
 
-async fn master(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+async fn master(
+    State(app): State<Arc<App>>,
+    Extension(place): Extension<Arc<Place>>,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
     let id = name.strip_suffix(".m3u8").and_then(PlaybackId::parse).ok_or_else(Refusal::no_such_stream)?;
     let stream = live(&app, &id)?;
     let folder = format!("{id}/");
     stream.ask_hls().await;
-    let whole = waiting(&stream, || stream.hls.master(&folder)).await;
+    let whole = waiting(&stream, &place, || stream.hls.master(&folder)).await;
     // What does not come in time is left out: a picture without sound is better than nothing.
-    let text = whole.or_else(|| stream.hls.master_of_playable(&folder)).ok_or_else(not_ready)?;
+    let text = match whole {
+        Ok(text) => text,
+        Err(refusal) => stream.hls.master_of_playable(&folder).ok_or(refusal)?,
+    };
     Ok(playlist(text, "no-cache"))
 }
 
 async fn file(
     State(app): State<Arc<App>>,
+    Extension(place): Extension<Arc<Place>>,
     Path((playback_id, name)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
@@ -47,48 +58,62 @@ async fn file(
     let stream = live(&app, &id)?;
     stream.presence.hls_asked();
     if name.ends_with(".m3u8") {
-        return media_playlist(&stream, &name, query.as_deref().unwrap_or_default()).await;
+        return media_playlist(&stream, &place, &name, query.as_deref().unwrap_or_default()).await;
     }
-    let found = waiting(&stream, || match stream.hls.file(&name) {
+    let found = waiting(&stream, &place, || match stream.hls.file(&name) {
         File::Ready(pieces) => Some(Ok(pieces)),
         File::Missing => Some(Err(no_such_file())),
         File::Wait => None,
     });
-    let pieces = found.await.ok_or_else(not_ready)??;
+    let pieces = found.await??;
     Ok(([(header::CONTENT_TYPE, "video/mp4"), (header::CACHE_CONTROL, CACHE_FILE)], joined(pieces))
         .into_response())
 }
 
-async fn media_playlist(stream: &StreamHandle, name: &str, query: &str) -> Result<Response, Refusal> {
+async fn media_playlist(
+    stream: &StreamHandle,
+    place: &Place,
+    name: &str,
+    query: &str,
+) -> Result<Response, Refusal> {
     let bad = |reason: String| {
         Refusal::new(StatusCode::BAD_REQUEST, "bad_reload", "The playlist cannot be asked for like this.")
             .with_detail(reason)
     };
     let request = ReloadRequest::parse(query).map_err(|err| bad(err.to_string()))?;
-    let answer = waiting(stream, || match stream.hls.playlist(name, &request) {
+    let answer = waiting(stream, place, || match stream.hls.playlist(name, &request) {
         Some(Answer::Ready(text)) => Some(Ok(text)),
         Some(Answer::BadRequest(reason)) => Some(Err(bad(reason.to_string()))),
         Some(Answer::Wait) => None,
         None => Some(Err(no_such_file())),
     });
-    let text = answer.await.ok_or_else(not_ready)??;
+    let text = answer.await??;
     // What was waited for never changes for the same request; without directives the next part changes it.
     let cache = if request.msn.is_some() { "public, max-age=12" } else { "no-cache" };
     Ok(playlist(text, cache))
 }
 
-/// Looks again after each change, until there is an answer or [`BLOCK_MAX`] has passed.
-async fn waiting<T>(stream: &StreamHandle, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+/// Looks again after each change, until there is an answer or [`BLOCK_MAX`] has passed. Looks only once where so many
+/// wait that others would find no place.
+async fn waiting<T>(
+    stream: &StreamHandle,
+    place: &Place,
+    mut look: impl FnMut() -> Option<T>,
+) -> Result<T, Refusal> {
     let deadline = Instant::now() + BLOCK_MAX;
     let mut changes = stream.hls.changes();
+    let mut may_wait = None;
     loop {
         changes.mark_unchanged();
         if let Some(found) = look() {
-            return Some(found);
+            return Ok(found);
+        }
+        if !*may_wait.get_or_insert_with(|| place.may_wait()) {
+            return Err(too_many_wait());
         }
         match timeout_at(deadline, changes.changed()).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return None,
+            Ok(Err(_)) | Err(_) => return Err(not_ready()),
         }
     }
 }
@@ -121,6 +146,12 @@ fn not_ready() -> Refusal {
         "not_ready",
         "This is not ready; the stream may have stalled.",
     )
+    .with_retry_after(RETRY_AFTER_S)
+}
+
+fn too_many_wait() -> Refusal {
+    let title = "Too many wait for what comes next.";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "node_busy", title).with_retry_after(RETRY_AFTER_S)
 }
 
 fn playlist(text: String, cache: &'static str) -> Response {

@@ -10,16 +10,26 @@ pub const PROBLEM: &str = "application/problem+json";
 
 /// What a handler answers when it does not do what was asked.
 #[derive(Debug)]
-pub struct Refusal(Problem);
+pub struct Refusal {
+    problem: Problem,
+    /// Seconds.
+    retry_after: Option<u32>,
+}
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &str, title: impl Into<String>) -> Self {
-        Self(Problem::new(status.as_u16(), code, title))
+        Self { problem: Problem::new(status.as_u16(), code, title), retry_after: None }
     }
 
     #[must_use]
     pub fn with_detail(self, detail: impl Into<String>) -> Self {
-        Self(self.0.with_detail(detail))
+        Self { problem: self.problem.with_detail(detail), ..self }
+    }
+
+    /// When it is worth to ask again (RFC 9110 §10.2.3).
+    #[must_use]
+    pub fn with_retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     pub fn no_such_stream() -> Self {
@@ -68,9 +78,12 @@ pub async fn explain(response: Response) -> Response {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(self.0)).into_response();
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self.problem)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }

@@ -15,6 +15,7 @@ pub async fn pump(app: Arc<App>, mut events: mpsc::Receiver<sfu::Event>) {
         match event {
             sfu::Event::PublisherMedia { peer, source, packet, .. } => media(&app, peer, &source, packet),
             sfu::Event::Connected { peer, .. } => {
+                app.sessions().connected(peer);
                 if let Some(session) = app.sessions().by_peer(peer) {
                     connected(session).await;
                 }

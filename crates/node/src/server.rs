@@ -1,5 +1,8 @@
 //! Starts and stops a node.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use crate::descriptors::{self, Shares};
 use crate::door::Door;
 use crate::places::Places;
 use crate::records::Records;
+use crate::session::DISPLACED_MAX;
 use crate::store::{Store, StoreError};
 use crate::{http, media_events, rtmp_server};
 
@@ -85,7 +89,8 @@ impl Node {
         let (sfu, events) = sfu::Sfu::start(sfu::SfuConfig {
             bind: config.media,
             advertised: advertised(&config),
-            max_peers: config.max_peers,
+            // Viewers are turned away at `max_peers`; who has a stream's key finds room beyond.
+            max_peers: config.max_peers + config.max_streams + DISPLACED_MAX,
             ..sfu::SfuConfig::default()
         })?;
         let lock = lock(&config.data_dir)?;
@@ -101,9 +106,9 @@ impl Node {
         let (billing, cashier) = Billing::start(&config.data_dir, rail, store.clone(), sfu.handle()).await?;
         let app = Arc::new(App::new(config, addresses, store, sfu.handle(), billing));
         let shares = Shares::of(descriptors::raise());
-        // Viewers behind one address are many, and proxies stand before most of them.
-        let http = Door::new(http, Places::new("HTTP", shares.http, shares.http));
-        let hls = Door::new(hls, Places::new("HLS", shares.hls, shares.hls));
+        // Viewers behind one address are many, and proxies stand before most of them; yet none may have it all.
+        let http = Door::new(http, Places::new("HTTP", shares.http, most(shares.http)));
+        let hls = Door::new(hls, Places::new("HLS", shares.hls, most(shares.hls)));
         let rtmp = Door::new(rtmp, Places::new("RTMP", shares.rtmp, rtmp_server::PER_NETWORK));
         let mut tasks = JoinSet::new();
         tasks.spawn(http::serve(http, http::router(Arc::clone(&app))));
@@ -147,6 +152,11 @@ impl Node {
         self.app.end_broadcasts().await;
         self.app.store().close().await;
     }
+}
+
+/// Of so many places, those that one network may have.
+fn most(places: usize) -> usize {
+    (places - places / 4).max(1)
 }
 
 /// Renews the offers of what is watched.

@@ -1,11 +1,13 @@
 //! WHIP and WHEP sessions: which token stands for which peer of which stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use media::RenditionName;
 
 use crate::id::session_token;
+use crate::places::network;
 use crate::stream::{Layers, PublisherId, StreamHandle};
 
 /// What a peer does.
@@ -34,7 +36,19 @@ struct Tables {
     by_peer: BTreeMap<sfu::PeerId, Session>,
     /// The addresses that are in use: a session whose end was asked for has none.
     peer_of: BTreeMap<String, sfu::PeerId>,
+    /// Viewers that have not connected yet, the oldest first, and where each came from.
+    connecting: BTreeMap<sfu::PeerId, IpAddr>,
+    /// Viewers whose room is another's, until the media plane has let go of them.
+    displaced: BTreeSet<sfu::PeerId>,
+    /// Since the start, for the log: so many viewers came when there was no room.
+    pressed: u64,
 }
+
+/// Viewers that lost their room and that the media plane has not let go of yet: so much more than its settings say it
+/// takes in all.
+pub const DISPLACED_MAX: usize = 64;
+/// Of all peers, the part that one network may have of those that only asked: one over as many.
+const CONNECTING_SHARE: usize = 8;
 
 /// All sessions of a node. Bounded by the number of peers that the media plane accepts.
 #[derive(Default)]
@@ -50,6 +64,57 @@ impl Sessions {
         session
     }
 
+    /// Room for one more viewer that comes from `address`, where the node has `limit` peers. Anyone may ask for a
+    /// session and never connect, so there the viewer that has waited longest to connect loses its own, which `close`
+    /// ends: one of the same network, if that has more of them than it may. This machine's own have no such limit.
+    pub fn make_room(
+        &self,
+        address: IpAddr,
+        limit: usize,
+        close: impl FnOnce(sfu::PeerId) -> Result<(), sfu::Refused>,
+    ) -> Result<(), sfu::Refused> {
+        let network = network(address);
+        let mut tables = self.tables();
+        let own = tables.connecting.values().filter(|other| **other == network).count();
+        let crowds = !network.is_loopback() && own >= (limit / CONNECTING_SHARE).max(1);
+        if !crowds && tables.by_peer.len() - tables.displaced.len() < limit {
+            return Ok(());
+        }
+        tables.pressed += 1;
+        if tables.pressed.is_power_of_two() {
+            let (pressed, waiting) = (tables.pressed, tables.connecting.len());
+            tracing::warn!(
+                pressed,
+                limit,
+                waiting,
+                one_network = crowds,
+                "no room is free for another viewer"
+            );
+        }
+        if tables.displaced.len() >= DISPLACED_MAX {
+            return Err(sfu::Refused::Busy);
+        }
+        let mut waiting = tables.connecting.iter().filter(|(_, other)| !crowds || **other == network);
+        let oldest = waiting.next().map(|(peer, _)| *peer).ok_or(sfu::Refused::Full)?;
+        close(oldest)?;
+        tables.connecting.remove(&oldest);
+        let Tables { by_peer, peer_of, displaced, .. } = &mut *tables;
+        if let Some(session) = by_peer.get(&oldest) {
+            peer_of.remove(&session.token);
+            displaced.insert(oldest);
+        }
+        Ok(())
+    }
+
+    /// Until it connects, the viewer may lose its room.
+    pub fn expect(&self, peer: sfu::PeerId, address: IpAddr) {
+        self.tables().connecting.insert(peer, network(address));
+    }
+
+    pub fn connected(&self, peer: sfu::PeerId) {
+        self.tables().connecting.remove(&peer);
+    }
+
     pub fn by_token(&self, token: &str) -> Option<Session> {
         let tables = self.tables();
         tables.by_peer.get(tables.peer_of.get(token)?).cloned()
@@ -61,7 +126,7 @@ impl Sessions {
 
     pub fn set_etag(&self, token: &str, etag: String) {
         let mut tables = self.tables();
-        let Tables { by_peer, peer_of } = &mut *tables;
+        let Tables { by_peer, peer_of, .. } = &mut *tables;
         if let Some(session) = peer_of.get(token).and_then(|peer| by_peer.get_mut(peer)) {
             session.etag = etag;
         }
@@ -75,6 +140,8 @@ impl Sessions {
     /// Takes a session out whose peer is gone; the caller tells its stream.
     pub fn leave(&self, peer: sfu::PeerId) -> Option<Session> {
         let mut tables = self.tables();
+        tables.connecting.remove(&peer);
+        tables.displaced.remove(&peer);
         let session = tables.by_peer.remove(&peer)?;
         tables.peer_of.remove(&session.token);
         Some(session)

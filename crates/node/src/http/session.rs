@@ -1,10 +1,11 @@
 //! WHIP (RFC 9725) and WHEP: offers in, answers out, trickle, ICE restart and the end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -57,6 +58,7 @@ pub async fn whip(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) 
 /// Plays.
 pub async fn whep(
     State(app): State<Arc<App>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     Path(playback_id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -83,8 +85,11 @@ pub async fn whep(
         choice: sfu::LayerChoice::Auto,
         metered: payer.is_some(),
     };
+    let (limit, sessions) = (app.config().max_peers, app.sessions());
+    sessions.make_room(from.ip(), limit, |peer| app.sfu().close(peer)).map_err(refused)?;
     let accepted = app.sfu().accept_viewer(&offer, viewer).map_err(refused)?;
     let peer = accepted.peer;
+    sessions.expect(peer, from.ip());
     let session = app.sessions().enter(peer, stream, Role::Viewer, etag(&accepted.ufrag));
     if let (Some((ticket, priced)), Some(paid)) = (payer, app.billing().paid()) {
         paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;

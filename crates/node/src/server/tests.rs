@@ -1,0 +1,143 @@
+//! What strangers may take of a node, and what they leave to others.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use api::{ClientError, CreateStream, CreatedStream, SessionClient};
+use tempfile::TempDir;
+
+use super::*;
+use crate::id::PlaybackId;
+use crate::store::StreamRow;
+use crate::stream::{PublisherKind, StreamHandle};
+
+/// Of pages, as Chromium makes them.
+const WATCHES: &str = include_str!("../../../../fuzz/corpus/offer/chromium-watch.sdp");
+const PUBLISHES: &str = include_str!("../../../../fuzz/corpus/offer/chromium-publish.sdp");
+
+struct World {
+    node: Node,
+    client: api::Client,
+    _folder: TempDir,
+}
+
+impl World {
+    async fn new(max_peers: usize, max_streams: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = NodeConfig { max_peers, max_streams, ..NodeConfig::loopback(folder.path().to_owned()) };
+        let node = Node::start(config).await.expect("a node");
+        let client = api::Client::new(format!("http://{}", node.addresses().http)).expect("an address");
+        Self { node, client, _folder: folder }
+    }
+
+    async fn create(&self, title: &str) -> CreatedStream {
+        let request = CreateStream { title: title.to_owned(), ..CreateStream::default() };
+        self.client.create_stream(&request).await.expect("a stream")
+    }
+
+    async fn row(&self, stream: &CreatedStream) -> StreamRow {
+        let id = PlaybackId::parse(&stream.playback_id).expect("an id");
+        self.node.app.store().stream_by_playback_id(&id).await.expect("a store").expect("a stream")
+    }
+
+    async fn live(&self, title: &str) -> (CreatedStream, StreamHandle) {
+        let stream = self.create(title).await;
+        let handle = self.node.app.stream(self.row(&stream).await).expect("there is room");
+        handle.publish(PublisherKind::Rtmp).await.expect("nobody else publishes");
+        handle.watch().wait_for(|live| live.epoch.is_some()).await.expect("it goes live");
+        (stream, handle)
+    }
+
+    /// A viewer that does not connect.
+    async fn watch(&self, stream: &CreatedStream) -> Result<sfu::PeerId, String> {
+        let before = self.node.app.sessions().peers();
+        let whep = SessionClient::new(&stream.whep_url, None).expect("an address");
+        match whep.offer(WATCHES.to_owned()).await {
+            Ok(_) => {
+                let peers = self.node.app.sessions().peers().into_iter();
+                Ok(peers.filter(|peer| !before.contains(peer)).max().expect("its peer"))
+            }
+            Err(ClientError::Refused(problem)) => Err(problem.code),
+            Err(err) => panic!("{err}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_to_watch_and_never_connects_gives_way_to_who_comes_later() {
+    let world = World::new(3, 10).await;
+    let (stream, _handle) = world.live("crowded").await;
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        peers.push(world.watch(&stream).await.unwrap());
+    }
+    // One of them is a viewer indeed.
+    let sessions = world.node.app.sessions();
+    sessions.connected(peers[0]);
+    for _ in 0..20 {
+        peers.push(world.watch(&stream).await.unwrap());
+    }
+    let token = |peer| sessions.by_peer(peer).map(|session: crate::session::Session| session.token);
+    let is_there =
+        |peer: &&sfu::PeerId| token(**peer).is_some_and(|token| sessions.by_token(&token).is_some());
+    let there: Vec<_> = peers.iter().filter(is_there).copied().collect();
+    assert_eq!(there, [peers[0], peers[21], peers[22]]);
+    world.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_publisher_with_a_key_finds_room_where_viewers_have_all_of_theirs() {
+    let world = World::new(2, 10).await;
+    let (stream, _handle) = world.live("full").await;
+    for _ in 0..2 {
+        let peer = world.watch(&stream).await.unwrap();
+        world.node.app.sessions().connected(peer);
+    }
+    assert_eq!(world.watch(&stream).await, Err("node_full".to_owned()));
+    let mine = world.create("mine").await;
+    let whip = SessionClient::new(&mine.whip_url, Some(mine.stream_key.clone())).unwrap();
+    whip.offer(PUBLISHES.to_owned()).await.unwrap();
+    assert_eq!(world.node.sessions(), 3);
+    world.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_network_has_an_eighth_of_the_room_for_those_that_do_not_connect() {
+    let world = World::new(16, 10).await;
+    let (stream, _handle) = world.live("far").await;
+    let at = |last| IpAddr::from(Ipv4Addr::new(203, 0, 113, last));
+    let sessions = world.node.app.sessions();
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let peer = world.watch(&stream).await.unwrap();
+        sessions.expect(peer, at(1));
+        peers.push(peer);
+    }
+    let lost = |address| {
+        let mut lost = None;
+        let close = |peer| {
+            lost = Some(peer);
+            Ok(())
+        };
+        sessions.make_room(address, 16, close).map(|()| lost)
+    };
+    assert_eq!(lost(at(2)), Ok(None));
+    assert_eq!(lost(IpAddr::from(Ipv4Addr::LOCALHOST)), Ok(None));
+    assert_eq!(lost(at(1)), Ok(Some(peers[0])));
+    // It has one place fewer now, which the next takes.
+    assert_eq!(lost(at(1)), Ok(None));
+    world.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_somebody_is_about_to_publish_to_is_not_put_away() {
+    let world = World::new(10, 1).await;
+    let (first, second) = (world.create("first").await, world.create("second").await);
+    let (first, second) = (world.row(&first).await, world.row(&second).await);
+    let app = &world.node.app;
+    let held = app.stream(first.clone()).unwrap();
+    assert!(app.stream(second.clone()).is_err());
+    assert_eq!(app.stream(first).map(|handle| handle.media_id).ok(), Some(held.media_id));
+    drop(held);
+    assert!(app.stream(second).is_ok(), "nobody is there any more");
+    world.node.stop().await;
+}

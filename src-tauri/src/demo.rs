@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::{Client, CreateStream, CreatedStream};
+use clap::builder::PossibleValuesParser;
 use media::FrameRate;
 use node::{Node, NodeConfig};
 use rtc::Network;
@@ -33,8 +34,8 @@ const LIVE_LIMIT: Duration = Duration::from_secs(20);
 #[derive(clap::Args, Clone, Debug)]
 pub struct Options {
     /// Ends by itself after so many seconds; without it, Ctrl-C ends it.
-    #[arg(long, value_name = "SECONDS")]
-    pub seconds: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = crate::seconds)]
+    pub seconds: Option<Duration>,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -48,8 +49,12 @@ pub struct Options {
     #[arg(long)]
     pub free: bool,
     /// How the particles look.
-    #[arg(long, value_name = "NAME", default_value = "galaxy")]
+    #[arg(long, value_name = "NAME", default_value = "galaxy", value_parser = presets())]
     pub preset: String,
+}
+
+fn presets() -> PossibleValuesParser {
+    studio::Preset::ALL.map(studio::Preset::name).into()
 }
 
 /// The exit status of figures that fell short under `--strict`.
@@ -65,7 +70,6 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 fn demo(options: &Options) -> anyhow::Result<Report> {
-    let limit = options.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
     let written = |path: &PathBuf| format!("the report {}", path.display());
     if let Some(path) = &options.report {
         // What cannot be written is known before anything runs.
@@ -81,7 +85,7 @@ fn demo(options: &Options) -> anyhow::Result<Report> {
         let parts = Parts::start(options, data, runtime.handle()).await?;
         let ended = tokio::select! {
             () = stop.wait() => Ok(()),
-            ended = parts.show(limit) => ended,
+            ended = parts.show(options.seconds) => ended,
         };
         let report = parts.end().await?;
         ended.map(|()| report)

@@ -17,9 +17,8 @@ use crate::stop::StopSignals;
 /// How often it is looked whether something changed.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Broadcasts until it is told to stop, `seconds` have passed, or something failed for good.
-pub fn run(path: &Path, seconds: Option<f64>, loopback: bool) -> anyhow::Result<()> {
-    let limit = seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
+/// Broadcasts until it is told to stop, `limit` has passed, or something failed for good.
+pub fn run(path: &Path, limit: Option<Duration>, loopback: bool) -> anyhow::Result<()> {
     let file = BroadcastFile::read(path).with_context(|| path.display().to_string())?;
     let runtime = tokio::runtime::Runtime::new().context("the async runtime could not be started")?;
     let network = if loopback { Network::Loopback } else { Network::Interfaces };
@@ -60,7 +59,13 @@ async fn watched(engine: &Engine) -> Vec<String> {
     loop {
         turns.tick().await;
         let snapshot = engine.snapshot();
-        let recording = snapshot.recording.iter().map(|recording| format!("recording {}", recording.path));
+        let recording = snapshot.recording.iter().map(|recording| {
+            let why = recording
+                .message
+                .as_ref()
+                .map_or(String::new(), |message| format!(" {}: {message}", recording.state));
+            format!("recording {}{why}", recording.path)
+        });
         let now: BTreeSet<String> = snapshot.outputs.iter().map(told).chain(recording).collect();
         now.difference(&known).for_each(|line| say(line));
         known = now;

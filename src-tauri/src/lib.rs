@@ -25,6 +25,7 @@ pub mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The exit status of a server that found one of its ports taken; 2 is clap's, for arguments, and 3 the demo's.
 pub const ADDRESS_TAKEN: u8 = 4;
@@ -60,11 +61,28 @@ pub(crate) fn say(line: &str) {
     let _ = out.flush();
 }
 
+/// A length of time as arguments give it, in seconds and more than none.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|length| !length.is_zero())
+        .ok_or_else(|| "it is more than none, and less than for ever".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    #[test]
+    fn a_length_of_time_is_more_than_none() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
+        for wrong in ["0", "-1", "inf", "NaN", "1e300", "soon", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_error_says_each_cause_once() {

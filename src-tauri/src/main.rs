@@ -29,8 +29,8 @@ enum Command {
         #[arg(required_unless_present = "transcode")]
         file: Option<PathBuf>,
         /// Ends by itself after so many seconds.
-        #[arg(long, value_name = "SECONDS")]
-        seconds: Option<f64>,
+        #[arg(long, value_name = "SECONDS", value_parser = tickcast::seconds)]
+        seconds: Option<std::time::Duration>,
         /// Outputs are on this machine: use the loopback interface alone.
         #[arg(long)]
         loopback: bool,

@@ -30,8 +30,8 @@ pub struct Options {
     #[arg(long)]
     free: bool,
     /// Ends by itself after so many seconds of pictures.
-    #[arg(long, value_name = "SECONDS")]
-    seconds: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = crate::seconds)]
+    seconds: Option<Duration>,
     /// Prints what was seen and paid as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -41,7 +41,7 @@ pub struct Options {
 
 /// Watches until it is told to stop, `--seconds` have passed, there is nothing more to see, or nothing more to pay with.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let limit = options.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
+    let limit = options.seconds;
     let address = StreamAddress::parse(&options.url).with_context(|| {
         format!("\"{}\" is no address of a stream; one is http://HOST:8080/watch/ID", options.url)
     })?;

@@ -159,15 +159,23 @@ fn pages_of_other_hosts_make_no_streams() {
     let created = node.post("/api/v1/streams", &[json, asked[0]], body).expect("an answer");
     let allowed = created.header("access-control-allow-origin");
     assert!(allowed.is_none() && !(preflight.status == 200 && methods.contains("POST")), "{preflight:?}");
-    // A name of elsewhere that means this machine.
-    let request = format!(
-        "POST /api/v1/streams HTTP/1.0\r\nHost: elsewhere.example:8080\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let answer =
-        testkit::http::exchange(node.http(), &[request.as_bytes(), body].concat()).expect("an answer");
-    assert_problem(&answer, 403, "only_local");
+    // A name of elsewhere that means this machine; an address of elsewhere, as a proxy passes it on; and a proxy that
+    // names this machine, but asks for somebody else.
+    for head in [
+        "Host: elsewhere.example:8080",
+        "Host: 203.0.113.5",
+        "Host: localhost\r\nX-Forwarded-For: 203.0.113.5",
+        "Host: 127.0.0.1:8080\r\nForwarded: for=203.0.113.5",
+    ] {
+        let request = format!(
+            "POST /api/v1/streams HTTP/1.0\r\n{head}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer =
+            testkit::http::exchange(node.http(), &[request.as_bytes(), body].concat()).expect("an answer");
+        assert_problem(&answer, 403, "only_local");
+    }
     // Playing is for everybody.
     let played = testkit::http::request(node.http(), "GET", "/api/v1/streams/nobody", &asked[..1], b"");
     assert_eq!(played.expect("an answer").header("access-control-allow-origin"), Some("*"));

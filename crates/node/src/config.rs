@@ -27,6 +27,9 @@ pub struct NodeConfig {
     pub advertised: Vec<IpAddr>,
     /// Host name or address in the links that the API gives; empty: what the request's `Host` said.
     pub public_host: String,
+    /// Scheme, host and port of those that go by HTTP, where people reach this node through a proxy that speaks TLS, as
+    /// in `https://live.example.org`; empty: `http`, `public_host` and the port of `http`.
+    pub public_url: String,
     /// Given to peers in `Link` headers (RFC 9725 §4.6), such as `stun:stun.example.org`.
     pub ice_servers: Vec<String>,
     pub max_peers: usize,
@@ -47,6 +50,7 @@ impl Default for NodeConfig {
             media: on(8082),
             advertised: Vec::new(),
             public_host: String::new(),
+            public_url: String::new(),
             ice_servers: Vec::new(),
             max_peers: 2000,
             max_streams: 200,
@@ -88,11 +92,32 @@ impl NodeConfig {
             Some("max_peers and max_streams are at least 1")
         } else if !self.public_host.chars().all(is_host) {
             Some("public_host is a host name or an address, without port and path")
+        } else if !self.public_url.is_empty() && self.public_authority().is_none() {
+            Some("public_url is https:// or http:// and a host, with or without a port, and nothing after it")
         } else if !self.ice_servers.iter().all(|server| !server.is_empty() && server.chars().all(is_url)) {
             Some("ice_servers are addresses such as stun:stun.example.org")
         } else {
             self.chain.as_ref().and_then(ChainConfig::mistake)
         }
+    }
+
+    /// Host and port of `public_url`; none where that is not set.
+    pub(crate) fn public_authority(&self) -> Option<(&str, u16)> {
+        let (port, authority) = match self.public_url.split_once("://")? {
+            ("https", authority) => (443, authority),
+            ("http", authority) => (80, authority),
+            _ => return None,
+        };
+        let is_host = |host: &str| {
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+            !host.is_empty() && host.chars().all(is_allowed)
+        };
+        match authority.rsplit_once(':') {
+            // The last colon of an IPv6 address stands within its brackets.
+            Some((host, given)) if !given.ends_with(']') => Some((host, given.parse().ok()?)),
+            _ => Some((authority, port)),
+        }
+        .filter(|(host, _)| is_host(host))
     }
 
     /// Everything on loopback, on ports that the system chooses, in `data_dir`.
@@ -128,6 +153,10 @@ mod tests {
             ("max_peers = 0", "max_peers"),
             ("max_streams = 0", "max_streams"),
             ("public_host = \"a b/../x\"", "public_host"),
+            ("public_url = \"live.example.org\"", "public_url"),
+            ("public_url = \"https://live.example.org/path\"", "public_url"),
+            ("public_url = \"https://live.example.org:port\"", "public_url"),
+            ("public_url = \"ftp://live.example.org\"", "public_url"),
             ("ice_servers = [\"stun:x\\nLink: y\"]", "ice_servers"),
             ("[chain]\nendpoints = []", "chain.endpoints"),
             ("[chain]\nlogin_host = \"a b\"", "chain.login_host"),

@@ -26,6 +26,8 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the database holds a row that cannot be read: {0}")]
     Unreadable(&'static str),
+    #[error("the database's file could not be made: {0}")]
+    File(#[from] std::io::Error),
 }
 
 /// A stream as stored.
@@ -55,6 +57,7 @@ impl Store {
     /// Opens `tickcast.db` in `dir`, made and migrated where needed.
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
         let options = options(dir)?.create_if_missing(true);
+        keep_private(options.get_filename())?;
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         sqlx::migrate!("./migrations/sqlite").run(&pool).await?;
         let store = Self { pool };
@@ -212,6 +215,20 @@ pub(crate) fn options(dir: &Path) -> Result<SqliteConnectOptions, StoreError> {
         .busy_timeout(std::time::Duration::from_secs(5)))
 }
 
+/// Stream keys lie in it: nobody but the node's own user reads it, nor what SQLite puts beside it, which has the same
+/// permissions.
+fn keep_private(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(file)?;
+    #[cfg(unix)]
+    made.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    drop(made);
+    Ok(())
+}
+
 fn read_stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name);
     Ok(StreamRow {
@@ -253,6 +270,25 @@ mod tests {
         assert!(
             store.stream_by_key(&StreamKey::presented(made.playback_id.as_str())).await.unwrap().is_none()
         );
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn stream_keys_are_for_the_nodes_own_user_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        // As an earlier version left it.
+        let file = dir.path().join("tickcast.db");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        store.create_stream("local", &request("one")).await.unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+        store.close().await;
     }
 
     #[tokio::test]

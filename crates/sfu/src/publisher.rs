@@ -1,6 +1,6 @@
 //! The publisher's side of a peer: packets in order, stamped with the time of their capture.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,11 @@ use crate::event::Event;
 use crate::ids::PeerId;
 use crate::packet::{RtpPacket, Source};
 use crate::reorder::Reorder;
+
+/// A sender report that comes later than this after it was written tells of a clock that is behind, not of a long way.
+const LATE: Duration = Duration::from_millis(500);
+/// So many reports tell how late they are at the least: networks hold some of them up.
+const REPORTS: usize = 8;
 
 /// Layers and sound; an offer with more rids was refused.
 const MAX_SOURCES: usize = 9;
@@ -35,12 +40,14 @@ pub(crate) struct Publisher {
     /// How far the publisher's clock runs ahead of ours. Capture times in our future are of no use to
     /// sender reports, so all of this peer's are moved back alike, which keeps sound and picture together.
     ahead: Duration,
+    /// How long ago the last few reports were written when they came.
+    lateness: VecDeque<Duration>,
     wait: Duration,
 }
 
 impl Publisher {
     pub fn new(video: Option<Mid>, audio: Option<Mid>, wait: Duration) -> Self {
-        Self { video, audio, lanes: HashMap::new(), ahead: Duration::ZERO, wait }
+        Self { video, audio, lanes: HashMap::new(), ahead: Duration::ZERO, lateness: VecDeque::new(), wait }
     }
 
     /// A packet as it arrived; what is in order now goes to `out`.
@@ -80,6 +87,16 @@ impl Publisher {
         let ours = clock.wall_of(report.received_at).to_system();
         let ahead = report.sender_info.ntp_time.duration_since(ours).unwrap_or_default();
         self.ahead = self.ahead.max(ahead);
+        if self.lateness.len() == REPORTS {
+            self.lateness.pop_front();
+        }
+        self.lateness.push_back(ours.duration_since(report.sender_info.ntp_time).unwrap_or_default());
+    }
+
+    /// How far the publisher's clock is behind ours: media would lie before its broadcast began. What is within a
+    /// network's delay is taken for that.
+    fn behind(&self) -> Duration {
+        self.lateness.iter().min().copied().filter(|least| *least > LATE).unwrap_or_default()
     }
 
     /// Gives up on packets that were waited for long enough.
@@ -100,7 +117,8 @@ impl Publisher {
         let scale = if *source == Source::Audio { Timescale::AUDIO } else { Timescale::VIDEO };
         let ticks = received.header.timestamp.wrapping_sub(report.rtp_time.numer() as u32) as i32;
         let span = Timestamp::new(i64::from(ticks), scale);
-        Some(reported.plus(span.minus(Timestamp::from_duration(self.ahead, Timescale::NANOS))))
+        let moved = |by| Timestamp::from_duration(by, Timescale::NANOS);
+        Some(reported.plus(span.plus(moved(self.behind())).minus(moved(self.ahead))))
     }
 
     /// Asks for a key frame of the layer (`None` for a publisher without simulcast) by PLI.

@@ -55,6 +55,15 @@ pub fn target_dir() -> PathBuf {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // What cargo told this executable about its own package would be news to build scripts that look for it: they would
+    // run anew each time that cargo is called by hand and by turns by this.
+    let about_package = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| about_package(name)) {
+        command.env_remove(name);
+    }
     command
 }
 

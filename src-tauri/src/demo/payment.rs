@@ -215,7 +215,8 @@ impl Market {
             unplayed: paid.status.totals.unplayed,
             price: paid.status.offer.offer().price.per_tick(),
             viewer_total: paid.status.spent,
-            ledger_total: audited.accepted,
+            // Whoever else watched has a channel of its own.
+            ledger_total: audited.accepted_of.get(&paid.channel).copied().unwrap_or(Amount::ZERO),
             chain_total: settled.total,
             settlements: settled.payments,
             findings: audited.findings,

@@ -6,7 +6,9 @@ use anyhow::Context;
 use codec::{FileOptions, FileReader};
 use serde::Serialize;
 use studio::Snapshot;
-use studio::snapshot::{OutputFigures, ProgrammeFigures, RenditionFigures, SimulationFigures, SourceFigures};
+use studio::snapshot::{
+    OutputFigures, ProgrammeFigures, RecordingFigures, RenditionFigures, SimulationFigures, SourceFigures,
+};
 use watch::PlayerReport;
 
 use super::payment::PaymentReport;
@@ -45,6 +47,9 @@ pub struct RecordingReport {
     pub path: String,
     pub seconds: Option<f64>,
     pub tracks: usize,
+    /// Why it ended before the broadcast did, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl Report {
@@ -55,7 +60,7 @@ impl Report {
         payment: Option<PaymentReport>,
     ) -> anyhow::Result<Self> {
         let (cpu, cores) = machine();
-        let recording = studio.recording.as_ref().map(|figures| read_recording(&figures.path)).transpose()?;
+        let recording = studio.recording.as_ref().map(read_recording).transpose()?;
         let mut report = Self {
             seconds: studio.seconds,
             version: env!("CARGO_PKG_VERSION"),
@@ -81,13 +86,15 @@ const LONG_ENOUGH_SECONDS: f64 = 10.0;
 
 /// A sentence for each part that did not do its work, where it had the time.
 pub fn failures(report: &Report) -> Vec<String> {
+    let cut = report.recording.iter().filter_map(|recording| recording.message.as_ref());
+    let cut = cut.map(|why| format!("the recording was cut short: {why}"));
     if report.seconds < LONG_ENOUGH_SECONDS {
-        return Vec::new();
+        return cut.collect();
     }
     let outputs = outputs_not_up(report).map(|what| format!("the {what}"));
     let viewers = report.viewers.iter().filter(|viewer| viewer.first_frame_ms.is_none());
     let books = report.payment.iter().flat_map(disagreements);
-    outputs.chain(viewers.map(|_| "the viewer saw no picture".to_owned())).chain(books).collect()
+    cut.chain(outputs).chain(viewers.map(|_| "the viewer saw no picture".to_owned())).chain(books).collect()
 }
 
 /// What each output is that is not up, and why.
@@ -109,12 +116,14 @@ fn disagreements(payment: &PaymentReport) -> impl Iterator<Item = String> {
     differ.into_iter().chain(total).chain(payment.findings.clone())
 }
 
-fn read_recording(path: &str) -> anyhow::Result<RecordingReport> {
+fn read_recording(figures: &RecordingFigures) -> anyhow::Result<RecordingReport> {
+    let path = &figures.path;
     let reader = FileReader::open(Path::new(path), FileOptions::default())
         .with_context(|| format!("the recording {path} cannot be read back"))?;
     let info = reader.info();
     Ok(RecordingReport {
-        path: path.to_owned(),
+        path: path.clone(),
+        message: figures.message.clone(),
         seconds: info.duration.map(|duration| duration.as_secs_f64()),
         tracks: usize::from(info.video.is_some()) + usize::from(info.sound.is_some()),
     })

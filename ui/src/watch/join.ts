@@ -2,6 +2,7 @@
 // second is played by WebRTC alone, and only once a person wants it paid.
 import { nodeClock, streamInfo, type StreamInfo } from "../lib/api";
 import { measureOffset, type ClockOffset } from "../lib/clock";
+import { here } from "../lib/here";
 import { playHls } from "../lib/hls";
 import { PlayerFailed, type Player } from "../lib/player";
 import { playWebRtc } from "../lib/webrtc";
@@ -22,12 +23,12 @@ export function waysTo(
       if (isPaid(info)) return await playPaid(purse, info, video, clock, lost);
       if (transport !== "hls" && "RTCPeerConnection" in window) {
         try {
-          return await playWebRtc(info.whep_url, video, clock, lost);
+          return await playWebRtc(here(info.whep_url).href, video, clock, lost);
         } catch {
           note("WebRTC does not get through here. Trying HLS");
         }
       }
-      return await playHls(info.hls_url, video, clock, lost);
+      return await playHls(here(info.hls_url).href, video, clock, lost);
     },
     // A hidden page may be shown no pictures, and one that somebody paused gets none.
     pictures: () => (document.hidden || video.paused ? null : video.getVideoPlaybackQuality().totalVideoFrames),

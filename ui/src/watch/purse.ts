@@ -3,6 +3,7 @@
 import {
   ApiError, channelsOf, joinPaid, logIn, loginChallenge, payInfo, streamInfo, type PayInfo, type StreamInfo,
 } from "../lib/api";
+import { here } from "../lib/here";
 import { PlayerFailed } from "../lib/player";
 import { addressOf } from "../pay/address";
 import { shortly, type Unit } from "../pay/amount";
@@ -284,8 +285,5 @@ async function login(key: SessionKey): Promise<string> {
   }
   return await logIn(asked, await key.sign(toSign(loginForm, challenge)));
 }
-
-/** The same path at the address that this page came from: it may lie behind another name, and behind TLS. */
-const here = (url: string): URL => new URL(new URL(url).pathname, location.href);
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });

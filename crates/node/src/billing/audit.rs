@@ -47,6 +47,8 @@ pub struct AuditReport {
     pub ticks: u64,
     /// Of all channels: what viewers have signed and the node has stored.
     pub accepted: Amount,
+    /// The same of each channel.
+    pub accepted_of: BTreeMap<ChannelId, Amount>,
     /// What the creators have got, in final blocks: by the chain where it was asked, else as the node read it.
     pub settled: Amount,
     pub is_chain_asked: bool,
@@ -82,6 +84,7 @@ pub async fn audit(folder: &Path, rail: Option<Arc<dyn Rail>>) -> Result<AuditRe
     pool.close().await;
     for (id, channel) in books.channels() {
         report.accepted = report.accepted.checked_add(channel.accepted()).unwrap_or(Amount::MAX);
+        report.accepted_of.insert(*id, channel.accepted());
         let settled = match &rail {
             _ if channel.state.terms().is_credit() => channel.state.finalized().settled(),
             Some(rail) => against_chain(*id, channel, rail.channel(*id).await?, &mut report),

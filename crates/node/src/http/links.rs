@@ -17,9 +17,12 @@ impl Links {
         let asked = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let http = app.addresses().http;
         let asked = if is_authority(asked) { asked.to_owned() } else { http.to_string() };
-        let (base, host) = match app.config().public_host.as_str() {
-            "" => (format!("http://{asked}"), without_port(&asked).to_owned()),
-            public => (format!("http://{public}:{}", http.port()), public.to_owned()),
+        let config = app.config();
+        let (base, host) = match (config.public_host.as_str(), config.public_authority()) {
+            ("", Some((host, _))) => (config.public_url.clone(), host.to_owned()),
+            ("", None) => (format!("http://{asked}"), without_port(&asked).to_owned()),
+            (host, Some(_)) => (config.public_url.clone(), host.to_owned()),
+            (host, None) => (format!("http://{host}:{}", http.port()), host.to_owned()),
         };
         Self { base, host, rtmp_port: app.addresses().rtmp.port() }
     }

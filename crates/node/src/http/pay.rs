@@ -381,10 +381,12 @@ fn not_logged_in(err: LoginError) -> Refusal {
 fn login_host(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Result<Host, Refusal> {
     let port = app.addresses().http.port();
     let set = app.config().chain.as_ref().map_or("", |chain| chain.login_host.as_str());
-    let name = match (set, app.config().public_host.as_str()) {
-        ("", "") => asked_host(app, headers, peer, port),
-        ("", public) => Some(format!("{public}:{port}")),
-        (set, _) => Some(set.to_owned()),
+    let config = app.config();
+    let name = match (set, config.public_authority(), config.public_host.as_str()) {
+        ("", None, "") => asked_host(app, headers, peer, port),
+        ("", Some((host, port)), _) => Some(format!("{host}:{port}")),
+        ("", None, host) => Some(format!("{host}:{port}")),
+        (set, _, _) => Some(set.to_owned()),
     };
     name.and_then(|name| Host::new(&name.to_ascii_lowercase()).ok()).ok_or_else(|| {
         Refusal::new(
@@ -392,7 +394,9 @@ fn login_host(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Result<Host, 
             "unknown_host",
             "This node does not know itself by the name that was asked.",
         )
-        .with_detail("Ask it by its address, or set public_host or chain.login_host in its settings.")
+        .with_detail(
+            "Ask it by its address, or set public_url, public_host or chain.login_host in its settings.",
+        )
     })
 }
 

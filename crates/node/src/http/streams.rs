@@ -32,7 +32,7 @@ pub async fn create(
         if headers.contains_key(AUTHORIZATION) { Some(pay::creator(&app, &headers).await?) } else { None };
     // Without a creator's name only this machine's own programs make streams; and not for a page whose host's name
     // was made to mean this machine.
-    if creator.is_none() && !(peer.ip().to_canonical().is_loopback() && is_local_host(&headers)) {
+    if creator.is_none() && !is_local(peer, &headers) {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "only_local",
@@ -69,14 +69,22 @@ pub async fn create(
     ))
 }
 
-/// Whether a request was made to this machine by a name or an address that means nothing else.
-fn is_local_host(headers: &HeaderMap) -> bool {
+/// What proxies say of those for whom they ask.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+/// Whether a request was made on this machine, to this machine by a name or an address that can mean nothing else, and
+/// not for somebody elsewhere.
+fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    if !peer.ip().to_canonical().is_loopback() || FORWARDED.iter().any(|name| headers.contains_key(*name)) {
+        return false;
+    }
     let Some(host) = headers.get(HOST) else { return true };
     let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else {
         return false;
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn check(request: &CreateStream) -> Result<(), Refusal> {

@@ -86,15 +86,14 @@ pub struct Client {
 
 impl Network {
     pub fn new() -> Self {
-        Self::behind(Duration::ZERO)
+        Self::with_clock(Clock::new(Instant::now(), WallTime::from_system(SystemTime::now())))
     }
 
-    /// With a server whose wall clock is `behind` that of its clients.
-    pub fn behind(behind: Duration) -> Self {
+    /// With a server whose clock is this one. Those of its clients are right.
+    pub fn with_clock(clock: Clock) -> Self {
         let config = SfuConfig::default();
         let start = Instant::now();
         let server: SocketAddr = SERVER.parse().unwrap();
-        let clock = Clock::new(start, WallTime::from_system(SystemTime::now() - behind));
         let factory = SessionFactory::new(&config, vec![server]).unwrap();
         let mut shard = Shard::new(config, clock, vec![server]);
         let layers = LADDER.map(|name| Layer { name, kbps: name.default_kbps() }).to_vec();

@@ -1,9 +1,12 @@
 //! Loss: what the network drops is sent again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
+
+use media::WallTime;
 
 use super::join::publish;
 use super::network::*;
+use crate::config::Clock;
 use crate::event::Event;
 use crate::layer_choice::LayerChoice;
 
@@ -74,23 +77,35 @@ fn a_publishers_packets_carry_the_time_of_their_capture() {
     assert!(stamped * 2 > total, "{stamped} of {total}");
 }
 
-#[test]
-fn a_publisher_whose_clock_is_ahead_never_captures_in_the_future() {
-    let mut net = Network::behind(Duration::from_secs(600));
+/// How old packets are by the server's clock when they come, where that is so far off their publisher's.
+fn ages(clock: Clock) -> Vec<f64> {
+    let mut net = Network::with_clock(clock);
     let publisher = net.join_publisher();
     net.connect();
     let mut cameras = LADDER.map(Camera::new);
     publish(&mut net, publisher, &mut cameras, 90);
-    let ages: Vec<_> = net
-        .events
-        .iter()
-        .filter_map(|(at, event)| match event {
-            Event::PublisherMedia { packet, .. } => {
-                packet.captured.map(|c| net.clock.wall_of(*at).millis_since(c))
-            }
-            _ => None,
-        })
-        .collect();
+    let captured = |event: &Event| match event {
+        Event::PublisherMedia { packet, .. } => packet.captured,
+        _ => None,
+    };
+    let aged = net.events.iter().filter_map(|(at, event)| Some((at, captured(event)?)));
+    let ages: Vec<_> = aged.map(|(at, captured)| net.clock.wall_of(*at).millis_since(captured)).collect();
     assert!(ages.len() > 100);
+    ages
+}
+
+#[test]
+fn a_publisher_whose_clock_is_ahead_never_captures_in_the_future() {
+    let off = WallTime::from_system(SystemTime::now() - Duration::from_secs(600));
+    let ages = ages(Clock::new(Instant::now(), off));
     assert!(ages.iter().all(|age| (-0.5..40.0).contains(age)), "{ages:?}");
+}
+
+#[test]
+fn a_publisher_whose_clock_is_behind_never_captures_before_it_came() {
+    for behind_s in [6, 3_600] {
+        let off = WallTime::from_system(SystemTime::now() + Duration::from_secs(behind_s));
+        let ages = ages(Clock::new(Instant::now(), off));
+        assert!(ages.iter().all(|age| (-40.0..40.0).contains(age)), "{behind_s} s: {ages:?}");
+    }
 }

@@ -1,4 +1,5 @@
-//! A chain that is away, comes back, or is slow, and channels that end meanwhile: what was watched is paid.
+//! A chain that is away, comes back, is slow, or jumps in time, and channels that end meanwhile: what was watched is
+//! paid.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::show::Show;
 /// Seconds that play while nobody reaches the chain.
 const AWAY_SECONDS: u64 = 8;
 const AWAY_SECONDS_IN_SOAK: u64 = 60;
+const HOUR_MS: i64 = 3_600_000;
 
 #[test]
 fn what_is_watched_while_the_chain_is_away_is_settled_once_it_is_back() {
@@ -117,6 +119,28 @@ fn on_a_slow_chain_the_grace_is_served_until_a_channel_is_final_and_everything_e
         .await;
         opening.await.expect("nothing panics").expect("the channel is open");
         watching.until_played(grace + 3).await;
+        payer.leave(watching).await;
+        show.close(&[payer]).await;
+    });
+}
+
+#[test]
+fn a_chain_whose_clock_jumps_ahead_by_an_hour_costs_nobody_a_second() {
+    Runtime::new().expect("a runtime").block_on(async {
+        let show = Show::open(Rules::default()).await;
+        let mut payer = Payer::with_channel(&show.market, 1).await;
+        let watching = payer.watch_well(&show.place).await;
+        watching.until_played(2).await;
+        show.market.chain().step_clock(HOUR_MS);
+        // It may be that the offer ends by it; then there is a new one.
+        if !watching.until(LIMIT, |status| status.totals.played >= 8).await {
+            let status = watching.pay.status();
+            assert_eq!(status.left_because, Some(Leaving::Ended(Ending::OfferExpired)), "{status:?}");
+        }
+        payer.leave(watching).await;
+        let watching = payer.watch_well(&show.place).await;
+        let played = watching.pay.status().totals.played;
+        watching.until_played(played + 2).await;
         payer.leave(watching).await;
         show.close(&[payer]).await;
     });

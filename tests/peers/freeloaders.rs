@@ -1,19 +1,78 @@
 //! Viewers who would rather not pay, or not twice; and what a node owes to those who do.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::ClientError;
 use pay::Amount;
+use rtc::{LinkState, PlayEvent, WhepConfig, WhepPlayer};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use watch::HttpSignalling;
 
 use crate::broadcasts::{LIMIT, TICKCAST};
-use crate::market::{GRACE_TICKS, Market, PRICE, Rules};
+use crate::lossy_line::{ByLine, Line};
+use crate::market::{GRACE_TICKS, Market, PRICE, Place, Rules};
 use crate::payer::Payer;
 use crate::show::Show;
 
+/// Pictures a second, of what the engine broadcasts.
+const RATE: u64 = 30;
 /// Where no picture has come for so long, none comes any more.
 const QUIET: Duration = Duration::from_secs(4);
+
+/// Signs for the first second alone, takes what comes until nothing does, and goes without a word. How many pictures.
+async fn take_and_run(payer: &mut Payer, place: &Place) -> u64 {
+    let (joined, socket) = payer.pay_nothing(place).await;
+    let http = HttpSignalling::new(&joined.whep_url, joined.viewer_token.clone()).expect("an address");
+    let line = Line::new(place.media, 0, 0);
+    let signalling = Arc::new(ByLine { http, line: Arc::clone(&line) });
+    let (player, mut events) =
+        WhepPlayer::connect(WhepConfig { network: rtc::Network::Loopback }, signalling);
+    let mut pictures = 0;
+    loop {
+        // Joining takes longer than any pause between two pictures.
+        let limit = if pictures == 0 { 2 * QUIET } else { QUIET };
+        match timeout(limit, events.recv()).await {
+            Ok(Some(PlayEvent::State(LinkState::Up))) => socket.handle().media_up(),
+            Ok(Some(PlayEvent::Video(_))) => pictures += 1,
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    line.die();
+    drop((socket, player));
+    pictures
+}
+
+#[test]
+fn who_pays_in_advance_alone_gets_the_grace_however_often_it_comes_back_and_whatever_it_says() {
+    Runtime::new().expect("a runtime").block_on(async {
+        let show = Show::open(Rules::default()).await;
+        let mut payers = Payer::open_all(&show.market, 2).await;
+        let [first, other] = &mut payers[..] else { panic!("two") };
+        // The second in advance, the one that is forgiven for it, and the grace; and the packets that are on their way
+        // when the gate shuts.
+        let most = (2 + u64::from(GRACE_TICKS)) * RATE + RATE / 2;
+        // Each account has a grace of its own, and pays a second of its own.
+        let (mut taken, others) =
+            tokio::join!(take_and_run(first, &show.place), take_and_run(other, &show.place));
+        println!("{taken} and {others} pictures at first");
+        assert!(taken > RATE && others > RATE && others <= most, "{taken} and {others} of {most}");
+        // Coming back, it says of all that it got that it did not play.
+        for _ in 0..2 {
+            taken += take_and_run(first, &show.place).await;
+            println!("{taken} pictures then");
+        }
+        assert!(taken <= most, "{taken} of {most}");
+        for payer in &payers {
+            assert_eq!(payer.disk.signed(), PRICE);
+            show.market.settled(payer.channel(), PRICE).await;
+        }
+        show.end(payers.len() as u64).await;
+    });
+}
 
 #[test]
 fn a_viewer_that_lost_all_it_knew_goes_on_from_its_own_last_voucher() {

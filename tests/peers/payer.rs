@@ -221,6 +221,13 @@ impl Payer {
         Ok(Watching { pay, line, player: player.expect("a player"), socket })
     }
 
+    /// Pays only in advance: it takes what is sent and signs for none of it. The media are the caller's to fetch.
+    pub async fn pay_nothing(&mut self, place: &Place) -> (Joined, PaySocket) {
+        let (joined, offer) = self.ask(place).await.unwrap_or_else(|err| panic!("{err}"));
+        let socket = self.pay(&joined, offer);
+        (joined, socket)
+    }
+
     /// The same over a line without faults, where nothing is to stand in the way.
     pub async fn watch_well(&mut self, place: &Place) -> Watching {
         let line = Line::new(place.media, 0, 0);

@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(told(11, 1_011_000), 1_000_000 + HOUR_MS + 5_000);
         assert_eq!(told(21, 1_021_000), 1_000_000 + HOUR_MS + 10_000);
         // However often it is asked meanwhile.
-        let last = (0..1_000).map(|_| told(21, 1_021_000)).last();
+        let last = (0..1_000).map(|_| told(21, 1_021_000)).next_back();
         assert_eq!(last, Some(1_000_000 + HOUR_MS + 10_000));
         // After two hours the machine's clock is there, and counts.
         assert_eq!(told(7_201, 1_000_000 + 2 * HOUR_MS + 1_000), 1_000_000 + 2 * HOUR_MS + 1_000);

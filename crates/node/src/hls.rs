@@ -25,6 +25,8 @@ struct Broadcast {
     origin: Origin,
     /// The headers of each video rendition as last told.
     headers: BTreeMap<RenditionName, AvcConfig>,
+    /// What each takes, in kbit/s, once it was measured.
+    rates: BTreeMap<RenditionName, u32>,
     sound: Option<Sound>,
     told_overflow: bool,
 }
@@ -72,6 +74,13 @@ impl HlsStream {
         }
     }
 
+    /// What a rendition takes in fact: players choose by it.
+    pub fn set_rate(&self, name: RenditionName, kbps: u32) {
+        if let Some(broadcast) = &mut *self.write() {
+            broadcast.set_rate(name, kbps);
+        }
+    }
+
     /// Takes a lane away that nobody makes any more.
     pub fn remove(&self, lane: Lane) {
         if let Some(broadcast) = &mut *self.write() {
@@ -95,8 +104,8 @@ impl HlsStream {
     /// A broadcast begins, with file names of its own.
     pub fn begin(&self, epoch: StudioEpoch) {
         let origin = Origin::new(OriginConfig::live(session_token(), epoch.wall()));
-        let headers = BTreeMap::new();
-        *self.write() = Some(Broadcast { origin, headers, sound: None, told_overflow: false });
+        let (headers, rates) = (BTreeMap::new(), BTreeMap::new());
+        *self.write() = Some(Broadcast { origin, headers, rates, sound: None, told_overflow: false });
         self.changed();
     }
 
@@ -232,6 +241,7 @@ impl Broadcast {
         match lane {
             Lane::Video(name) => {
                 self.headers.remove(&name);
+                self.rates.remove(&name);
                 self.origin.remove(TrackName::Video(name));
             }
             Lane::Audio(codec) => {
@@ -261,6 +271,19 @@ impl Broadcast {
         if self.headers.get(&name) == Some(&config) {
             return Ok(());
         }
+        self.set_video(name, config)
+    }
+
+    fn set_rate(&mut self, name: RenditionName, kbps: u32) {
+        if self.rates.insert(name, kbps) != Some(kbps)
+            && let Some(config) = self.headers.get(&name).cloned()
+        {
+            // Its headers were read before.
+            let _ = self.set_video(name, config);
+        }
+    }
+
+    fn set_video(&mut self, name: RenditionName, config: AvcConfig) -> Result<(), H264Error> {
         let sps = config.first_sps()?;
         let timing = sps.vui.and_then(|vui| vui.timing).and_then(|timing| timing.frame_rate());
         let track = VideoTrack {
@@ -268,7 +291,7 @@ impl Broadcast {
             rendition: name,
             size: sps.size,
             frame_rate: timing.unwrap_or(FrameRate::FPS_30),
-            bitrate_kbps: name.default_kbps(),
+            bitrate_kbps: self.rates.get(&name).copied().unwrap_or(name.default_kbps()),
         };
         self.headers.insert(name, config.clone());
         // It can only refuse an SPS that it cannot read, and this one was just read.

@@ -123,6 +123,8 @@ pub(super) struct Actor {
     pub(super) aac_config: Option<Bytes>,
     /// When a key frame was last asked for by us, as readers inside the node need it.
     key_asked: BTreeMap<RenditionName, Instant>,
+    /// What each rendition of the broadcast takes, in kbit/s, as players were told once it was measured.
+    rates: BTreeMap<RenditionName, u32>,
 }
 
 impl Actor {
@@ -170,6 +172,7 @@ impl Actor {
             ended: None,
             aac_config: None,
             key_asked: BTreeMap::new(),
+            rates: BTreeMap::new(),
         };
         (actor, handle, mailbox)
     }
@@ -312,6 +315,7 @@ impl Actor {
         if alone.is_some_and(|since| since.elapsed() > RETURN_GRACE) {
             self.end_broadcast().await;
         }
+        self.measure();
         self.review();
         self.restart_hung(Instant::now());
         if self.hls.overflows_anew() {
@@ -323,6 +327,24 @@ impl Actor {
         self.forget_absent(Instant::now());
         self.forget_ended(Instant::now());
         self.tell();
+    }
+
+    /// Tells players what renditions take in fact, where that is more than an eighth off what they know: viewers choose
+    /// anew each time.
+    pub(super) fn measure(&mut self) {
+        let mut changed = false;
+        for (lane, open) in &self.lanes {
+            let (Some(name), Some(kbps)) = (lane.rendition(), open.meter.measured_kbps()) else { continue };
+            if self.rates.get(&name).is_some_and(|told| kbps.abs_diff(*told) <= told / 8) {
+                continue;
+            }
+            self.rates.insert(name, kbps);
+            self.hls.set_rate(name, kbps);
+            changed = true;
+        }
+        if changed {
+            self.tell_layers();
+        }
     }
 
     /// Nobody plays any more what is over for long, and it takes some hundred megabytes.
@@ -373,6 +395,7 @@ impl Actor {
         }
         self.lanes.clear();
         self.splitters.clear();
+        self.rates.clear();
         self.transcoded.end();
         self.aac_config = None;
         self.order(self.sfu.close_stream(self.media_id));
@@ -513,8 +536,17 @@ impl Actor {
 
     /// What WebRTC viewers can choose from.
     pub(super) fn tell_layers(&self) {
-        let layers = self.layers().into_iter().map(|name| sfu::Layer { name, kbps: name.default_kbps() });
-        self.order(self.sfu.set_layers(self.media_id, layers.collect()));
+        self.order(self.sfu.set_layers(self.media_id, self.rated_layers()));
+    }
+
+    /// With what each takes: never less than a lower one, which the media plane would take for the better.
+    pub(super) fn rated_layers(&self) -> Vec<sfu::Layer> {
+        let mut least = 0;
+        let rated = |name: RenditionName| {
+            least = self.rates.get(&name).copied().unwrap_or(name.default_kbps()).max(least);
+            sfu::Layer { name, kbps: least }
+        };
+        self.layers().into_iter().map(rated).collect()
     }
 
     /// A media plane that is too busy for a command is asked again by what comes next: key frames, layers

@@ -8,6 +8,8 @@ use mux::h264::Sps;
 
 /// The bitrate is that of this long.
 const WINDOW: Duration = Duration::from_secs(4);
+/// What less than this says is not told to players: one key frame is many pictures' worth.
+const LEAST: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Meter {
@@ -47,6 +49,12 @@ impl Meter {
         let seconds = last.0.duration_since(first.0).as_secs_f64();
         // The first packet opens the span and is not part of it.
         if seconds > 0.0 { (self.bytes - first.1) as f64 * 8.0 / 1e3 / seconds } else { 0.0 }
+    }
+
+    /// The same for players, once it was measured for long enough; never 0.
+    pub fn measured_kbps(&self) -> Option<u32> {
+        let (first, last) = (self.arrived.front()?, self.arrived.back()?);
+        (last.0.duration_since(first.0) >= LEAST).then(|| (self.kbps().round() as u32).max(1))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use api::CreateStream;
 use bytes::Bytes;
-use media::{Codec, Packet, Timescale, Timestamp};
+use media::{Codec, Packet, RenditionName, Timescale, Timestamp};
 use mux::hls::ReloadRequest;
 use sfu::{Sfu, SfuConfig};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -231,4 +231,69 @@ async fn what_an_ended_broadcast_left_is_kept_for_a_minute_and_not_into_the_next
     publish_aac(&mut bench).await;
     bench.actor.forget_ended(later(61));
     assert!(bench.handle.hls.has_begun());
+}
+
+/// Baseline, 1280 × 720, no VUI (ITU-T H.264 §7.3.2.1.1), a PPS and the front of an IDR picture.
+const KEY: &[u8] = &[
+    0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe4, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0,
+    0, 0, 1, 0x65, 0x88, 0x84,
+];
+
+/// Nine seconds at 30 fps, with a key frame each two.
+async fn show(bench: &mut Bench, grant: PublishGrant, name: RenditionName) {
+    for index in 0..270 {
+        let (pts, key) = (Timestamp::new(index * 3000, Timescale::VIDEO), index % 60 == 0);
+        let payload = Bytes::from_static(if key { KEY } else { &[0, 0, 0, 1, 0x41, 0x9a, 0x24] });
+        let packet = Packet { pts, dts: pts, duration_ticks: 3000, key, payload };
+        let (publisher, lane) = (grant.publisher, Lane::Video(name));
+        bench.actor.take(Message::Packet { publisher, lane, packet }).await;
+    }
+}
+
+/// Five seconds of a rendition, from so far ahead on: ten packets a second, each so long.
+fn measured(bench: &mut Bench, name: RenditionName, from_s: u64, bytes: usize) {
+    let meter = &mut bench.actor.lanes.get_mut(&Lane::Video(name)).unwrap().meter;
+    let (start, at) = (Instant::now() + Duration::from_secs(from_s), Timestamp::zero(Timescale::VIDEO));
+    let packet = Packet { pts: at, dts: at, duration_ticks: 0, key: false, payload: vec![0; bytes].into() };
+    for tenth in 0..50 {
+        meter.push(start + Duration::from_millis(100 * tenth), &packet);
+    }
+    bench.actor.measure();
+}
+
+#[tokio::test]
+async fn players_are_told_what_a_rendition_takes_in_fact_once_it_was_measured() {
+    let mut bench = Bench::new().await;
+    let grant = bench.publish().await;
+    show(&mut bench, grant, RenditionName::High).await;
+    let told = |bench: &Bench| {
+        let text = bench.handle.hls.master_of_playable("").unwrap();
+        let layers = bench.actor.rated_layers().iter().map(|layer| layer.kbps).collect::<Vec<_>>();
+        let said = text.split_once("AVERAGE-BANDWIDTH=").unwrap().1.split(',').next().unwrap();
+        (said.parse::<u32>().unwrap(), layers)
+    };
+    let target = RenditionName::High.default_kbps();
+    bench.actor.measure();
+    assert_eq!(told(&bench), (target * 1000, vec![target]), "nothing was measured for long enough");
+    // 10 000 bytes each tenth of a second are 800 kbit/s.
+    measured(&mut bench, RenditionName::High, 10, 10_000);
+    assert_eq!(told(&bench), (800_000, vec![800]));
+    // Nobody chooses anew for a little more.
+    measured(&mut bench, RenditionName::High, 20, 10_500);
+    assert_eq!(told(&bench), (800_000, vec![800]));
+    measured(&mut bench, RenditionName::High, 30, 0);
+    assert_eq!(told(&bench), (1_000, vec![1]), "a rate is never nothing");
+}
+
+#[tokio::test]
+async fn a_better_rendition_that_takes_less_is_still_the_better() {
+    let mut bench = Bench::new().await;
+    let grant = bench.publish().await;
+    for name in [RenditionName::Low, RenditionName::High] {
+        show(&mut bench, grant, name).await;
+    }
+    measured(&mut bench, RenditionName::Low, 10, 10_000);
+    measured(&mut bench, RenditionName::High, 10, 5_000);
+    let layers: Vec<_> = bench.actor.rated_layers().iter().map(|layer| (layer.name, layer.kbps)).collect();
+    assert_eq!(layers, [(RenditionName::Low, 800), (RenditionName::High, 800)]);
 }

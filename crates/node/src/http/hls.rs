@@ -166,3 +166,38 @@ fn joined(mut pieces: Vec<Bytes>) -> Body {
         _ => Body::from(pieces.concat()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::NodeConfig;
+    use crate::places::Places;
+    use crate::server::Node;
+    use crate::stream::PublisherKind;
+
+    #[tokio::test]
+    async fn whoever_would_wait_where_too_many_do_is_told_when_to_ask_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::start(NodeConfig::loopback(folder.path().to_owned())).await.unwrap();
+        let app = Arc::clone(node.app());
+        let request = api::CreateStream { title: "waits".into(), ..api::CreateStream::default() };
+        let row = app.store().create_stream("local", &request).await.unwrap();
+        let name = format!("{}.m3u8", row.playback_id);
+        let stream = app.stream(row).unwrap();
+        stream.publish(PublisherKind::Rtmp).await.unwrap();
+        let places = Places::new("test", 4, 4);
+        let come = || {
+            let place = places.enter("127.0.0.1".parse().unwrap()).ok().unwrap();
+            assert!(place.keep(0));
+            place
+        };
+        let _others = [come(), come(), come()];
+        // Of this broadcast nothing came yet.
+        let answer = master(State(app), Extension(Arc::new(come())), Path(name)).await.into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("node_busy"), "{body:?}");
+        node.stop().await;
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chain::{Call, Rail};
+use chain::Call;
 use pay::message::Ending;
 use pay::{Amount, Phase, Refusal};
 use testkit::soak;

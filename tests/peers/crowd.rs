@@ -25,6 +25,15 @@ const KILLS: usize = 3;
 const CROWDS_IN_SOAK: u64 = 7;
 /// Seconds that a crowd pays for before a kill: three of each viewer, so that most are watching.
 const LOAD: u64 = 3 * VIEWERS as u64;
+/// Where nothing is locked each of them may owe so many seconds. A third is worth a transfer: what plays until that is
+/// final has room, too.
+const WINDOW_S: u64 = 15;
+/// The same where blocks are 6 s apart and final after 18 s.
+const WINDOW_S_ON_A_SLOW_CHAIN: u64 = 90;
+/// Viewers who pay by transfers, usually and in a long run.
+const ON_CREDIT: u8 = 15;
+const ON_CREDIT_IN_SOAK: u8 = VIEWERS;
+const SECONDS_ON_CREDIT: u64 = 16;
 /// Not a wait for something: for so long something is as it is.
 const FREEZE: Duration = Duration::from_secs(3);
 
@@ -34,6 +43,7 @@ struct Crowd {
     disks: Vec<(pay::ChannelId, Disk)>,
     viewers: JoinSet<(Payer, Carried)>,
     is_over: Arc<AtomicBool>,
+    window_s: Option<u64>,
 }
 
 /// Some of the time that a life takes. Nothing is waited for.
@@ -73,16 +83,16 @@ async fn live(mut payer: Payer, place: Place, is_over: Arc<AtomicBool>, seed: u6
 }
 
 impl Crowd {
-    async fn gather(seed: u64) -> Self {
-        let show = Show::open(Rules { people: VIEWERS, ..Rules::default() }).await;
-        let payers = Payer::open_all(&show.market, VIEWERS).await;
+    async fn gather(people: u8, window_s: Option<u64>, seed: u64) -> Self {
+        let show = Show::open(Rules { people, window_s, ..Rules::default() }).await;
+        let payers = Payer::open_all(&show.market, people).await;
         let disks = payers.iter().map(|payer| (payer.channel(), payer.disk.clone())).collect();
         let (is_over, mut dice) = (Arc::new(AtomicBool::new(false)), Dice::new(seed));
         let mut viewers = JoinSet::new();
         for payer in payers {
             viewers.spawn(live(payer, show.place.clone(), Arc::clone(&is_over), dice.roll()));
         }
-        Self { show, disks, viewers, is_over }
+        Self { show, disks, viewers, is_over, window_s }
     }
 
     /// What must be true at every moment: `settled ≤ accepted ≤ signed`, and the audit finds nothing. Nobody can change
@@ -90,6 +100,12 @@ impl Crowd {
     async fn assert_books(&self) {
         let audit = self.show.market.audit().await;
         assert!(audit.is_clean(), "{:?}", audit.findings);
+        if let Some(window_s) = self.window_s {
+            let most = u128::from(window_s) * PRICE * self.disks.len() as u128;
+            let owed = audit.accepted.units().saturating_sub(audit.settled.units());
+            assert!(owed <= most && audit.accepted.units() <= self.signed(), "{owed} of {most} owed");
+            return;
+        }
         for (channel, disk) in &self.disks {
             let settled = self.show.market.channel(*channel).await.head.settled().units();
             let own = disk.signed();
@@ -116,6 +132,17 @@ impl Crowd {
         self.show.market.start_node();
     }
 
+    /// Lets them live so long, half of it before the publisher freezes and half of it after.
+    async fn evening(&self, seconds: u64) {
+        let half = Duration::from_secs(seconds / 2);
+        sleep(half).await;
+        self.show.engine.freeze().expect("the publisher can be stopped");
+        sleep(FREEZE).await;
+        self.show.engine.thaw().expect("and goes on");
+        sleep(half).await;
+        self.assert_books().await;
+    }
+
     /// All go home, and come back once more to pay what they still owe: then everything must be even.
     async fn go_home(mut self) {
         self.is_over.store(true, Ordering::Relaxed);
@@ -127,6 +154,7 @@ impl Crowd {
             let place = self.show.place.clone();
             home.spawn(async move {
                 payer.make_good(&place).await;
+                payer.settle_up().await;
                 payer
             });
         }
@@ -148,7 +176,7 @@ impl Crowd {
         }
         // The network was as bad as it was to be, and there was something to pay for all the same.
         assert!(carried.lost * 100 >= (carried.passed + carried.lost) * (LOSS_PERCENT - 1), "{carried:?}");
-        assert!(signed >= LOAD, "{signed} s are no load");
+        assert!(signed >= 3 * payers.len() as u64, "{signed} s are no load");
         self.show.close(&payers).await;
     }
 }
@@ -159,16 +187,27 @@ fn fifty_viewers_on_a_bad_network_pay_for_each_second_that_played_and_for_no_oth
     runtime.block_on(async {
         // In a long run a second crowd pays on a chain that is as slow as public ones are.
         for is_slow in soak(&[false][..], &[false, true][..]) {
-            let crowd = Crowd::gather(1).await;
+            let crowd = Crowd::gather(VIEWERS, None, 1).await;
             if *is_slow {
                 crowd.show.market.slow_down();
             }
-            let half = Duration::from_secs(soak(SECONDS, SECONDS_IN_SOAK) / 2);
-            sleep(half).await;
-            crowd.show.engine.freeze().expect("the publisher can be stopped");
-            sleep(FREEZE).await;
-            crowd.show.engine.thaw().expect("and goes on");
-            sleep(half).await;
+            crowd.evening(soak(SECONDS, SECONDS_IN_SOAK)).await;
+            crowd.go_home().await;
+        }
+    });
+}
+
+#[test]
+fn a_crowd_that_pays_by_transfers_pays_for_each_second_that_played_and_owes_no_more_than_its_windows() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        for is_slow in soak(&[false][..], &[false, true][..]) {
+            let window_s = if *is_slow { WINDOW_S_ON_A_SLOW_CHAIN } else { WINDOW_S };
+            let crowd = Crowd::gather(soak(ON_CREDIT, ON_CREDIT_IN_SOAK), Some(window_s), 2).await;
+            if *is_slow {
+                crowd.show.market.slow_down();
+            }
+            crowd.evening(soak(SECONDS_ON_CREDIT, SECONDS_IN_SOAK)).await;
             crowd.go_home().await;
         }
     });
@@ -179,7 +218,7 @@ fn a_node_that_is_killed_under_fifty_viewers_takes_no_second_twice_and_forgets_n
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         for seed in 0..soak(1, CROWDS_IN_SOAK) {
-            let (mut crowd, mut dice) = (Crowd::gather(100 + seed).await, Dice::new(seed));
+            let (mut crowd, mut dice) = (Crowd::gather(VIEWERS, None, 100 + seed).await, Dice::new(seed));
             for _ in 0..KILLS {
                 crowd.until_paid(LOAD).await;
                 pass(&mut dice, 0, 3_000).await;

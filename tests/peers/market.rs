@@ -10,29 +10,33 @@ use std::time::{Duration, Instant};
 
 use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
-use chain::{Call, ChannelState, EscrowRail, Rail, Settings, TxSigner};
+use chain::{Call, ChannelState, Rail, Settings, TxSigner};
 use devchain::{Config, Devchain, development_accounts};
 use node::AuditReport;
 use pay::{
-    AccountId, Amount, ChannelId, Delegation, Genesis, KeyScheme, Keypair, Price, Signed, Signer, UnixMillis,
+    AccountId, Amount, ChannelId, Delegation, Genesis, KeyScheme, Keypair, Price, RailKind, Signed, Signer,
+    UnixMillis,
 };
 use testkit::tickcast::Node;
 
 use crate::broadcasts::{LIMIT, TICKCAST};
+use crate::payer::Payer;
 
-/// Of a second.
-pub const PRICE: u128 = 1_000_000;
+/// Of a second: some of them are worth a transfer.
+pub const PRICE: u128 = 100_000_000_000;
 /// Of each channel: more seconds than any test lasts.
 pub const DEPOSIT: u128 = 10_000 * PRICE;
 pub const GRACE_TICKS: u16 = 5;
 pub const DAY_MS: u64 = 86_400_000;
 /// What an account holds when the chain begins.
-const PURSE: u128 = 1_000_000_000_000_000;
+const PURSE: u128 = 10 * DEPOSIT;
 /// The lowest of the ladder: viewers are many, and decode for themselves.
 const TIER: u8 = 0;
 /// From here on the system gives ports to whoever asks for any: a port below it stays free while its owner is away.
 const EPHEMERAL: u16 = 32_768;
 const FIRST_PORT: u16 = 20_000;
+/// What a node expects of a chain that makes four blocks a second.
+const FINALITY_S: u64 = 4;
 
 pub fn now() -> UnixMillis {
     media::WallTime::from_system(std::time::SystemTime::now()).into()
@@ -68,13 +72,26 @@ pub struct Rules {
     pub dispute_window_s: u64,
     /// Accounts of these numbers have money.
     pub people: u8,
+    /// The chain is paid on by plain transfers: so many seconds may be owed. Without it deposits are locked.
+    pub window_s: Option<u64>,
+}
+
+impl Rules {
+    fn rail(&self) -> RailKind {
+        if self.window_s.is_some() { RailKind::Transfer } else { RailKind::Escrow }
+    }
 }
 
 impl Default for Rules {
     /// Four blocks a second: what is settled is seen soon.
     fn default() -> Self {
         let sealing = devchain::Sealing::Every(Duration::from_millis(250));
-        Self { chain: Config { sealing, ..Config::default() }, dispute_window_s: 60, people: 8 }
+        Self {
+            chain: Config { sealing, ..Config::default() },
+            dispute_window_s: 60,
+            people: 8,
+            window_s: None,
+        }
     }
 }
 
@@ -90,7 +107,7 @@ pub struct Place {
 
 pub struct Market {
     pub chain: Option<Devchain>,
-    pub rail: Arc<EscrowRail>,
+    pub rail: Arc<dyn Rail>,
     pub node: Node,
     pub client: Client,
     creator: Arc<Keypair>,
@@ -112,8 +129,9 @@ impl Market {
         let funded = (1..=rules.people).map(|number| (account(number).public().account().0, PURSE));
         let chain_config = Config { data, port: port(), ..rules.chain.clone().with_funded(funded) };
         let chain = Devchain::start(chain_config.clone()).await.expect("a chain");
-        let rail = EscrowRail::connect(Settings::new([chain.url()])).await.expect("the chain answers");
-        let settings = write_settings(folder.path(), "node", &chain.url(), rules.dispute_window_s);
+        let rail = chain::connect(rules.rail(), Settings::new([chain.url()]));
+        let rail = rail.await.expect("the chain answers");
+        let settings = write_settings(folder.path(), "node", &chain.url(), &rules);
         let data = folder.path().join("node");
         let node = tokio::task::block_in_place(|| match command(&settings) {
             Some(mut command) => Node::spawn(&mut command, data, None),
@@ -124,7 +142,6 @@ impl Market {
         let alice = development_accounts().into_iter().find(|account| account.uri == "//Alice");
         let seed = alice.expect("the chain has an Alice").seed;
         let creator = Arc::new(Keypair::from_seed(KeyScheme::Sr25519, &seed.into()));
-        let rail = Arc::new(rail);
         let market =
             Self { chain: Some(chain), rail, node, client, creator, chain_config, settings, rules, folder };
         market.trust(&market.client).await;
@@ -192,7 +209,7 @@ impl Market {
     /// Another node on the same chain, which the same creator trusts, with a stream of its own.
     pub async fn second_node(&self) -> (Node, Place) {
         let url = self.chain.as_ref().expect("the chain is there").url();
-        let settings = write_settings(self.folder.path(), "second", &url, self.rules.dispute_window_s);
+        let settings = write_settings(self.folder.path(), "second", &url, &self.rules);
         let data = self.folder.path().join("second");
         let node = tokio::task::block_in_place(|| Node::start_with(TICKCAST, &settings, &data));
         let node = node.expect("another node");
@@ -244,13 +261,40 @@ impl Market {
             .expect("it has the channel")
     }
 
+    /// What the creator has of this payer's in final blocks.
+    pub async fn paid_by(&self, payer: &Payer) -> Amount {
+        if payer.terms.is_credit() {
+            payer.credit(&self.client).await.paid
+        } else {
+            self.channel(payer.channel()).await.finalized.settled()
+        }
+    }
+
+    /// Until the creator has so much of this payer's.
+    pub async fn received(&self, payer: &Payer, units: u128) {
+        self.until_even(units, async || self.paid_by(payer).await.units()).await;
+    }
+
     /// Until so much of a channel is settled in a final block.
     pub async fn settled(&self, id: ChannelId, units: u128) {
-        let settled = async || self.channel(id).await.finalized.settled().units();
+        self.until_even(units, async || self.channel(id).await.finalized.settled().units()).await;
+    }
+
+    async fn until_even(&self, units: u128, settled: impl AsyncFn() -> u128) {
         let is_settled = async || (settled().await == units).then_some(());
         if tokio::time::timeout(2 * LIMIT, poll(is_settled)).await.is_err() {
             panic!("{} of {units} are settled\nthe node: {}", settled().await, self.node.log());
         }
+    }
+
+    /// So much of what is owed is worth a transfer; `None` where deposits are locked.
+    pub fn transfers_of(&self) -> Option<u128> {
+        self.rules.window_s.map(|seconds| u128::from(seconds) * PRICE / 3)
+    }
+
+    /// What the creator has on the chain.
+    pub async fn earned(&self) -> u128 {
+        self.rail.balance(self.payee()).await.expect("the chain answers").units()
     }
 
     pub async fn submit(&self, call: Call, signer: &Arc<Keypair>) {
@@ -259,7 +303,7 @@ impl Market {
 
     /// What the database proves, and the chain, if that is asked as well.
     pub async fn audit(&self) -> AuditReport {
-        let rail = self.chain.as_ref().map(|_| Arc::clone(&self.rail) as Arc<dyn Rail>);
+        let rail = self.chain.as_ref().map(|_| Arc::clone(&self.rail));
         node::audit(&self.folder.path().join("node"), rail).await.expect("an audit")
     }
 
@@ -278,7 +322,12 @@ impl Market {
 }
 
 /// The node's file; its data lie in `folder`/`name`. Returns its path.
-fn write_settings(folder: &Path, name: &str, chain: &str, dispute_window_s: u64) -> PathBuf {
+fn write_settings(folder: &Path, name: &str, chain: &str, rules: &Rules) -> PathBuf {
+    let window = rules.window_s.map(|seconds| u128::from(seconds) * PRICE);
+    let credit = window.map(|window| {
+        format!("rail = \"transfer\"\ncredit_window = \"{window}\"\nfinality_s = {FINALITY_S}\n")
+    });
+    let (credit, dispute_window_s) = (credit.unwrap_or_default(), rules.dispute_window_s);
     let data = folder.join(name);
     let [http, hls, rtmp, media] = std::array::from_fn(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, port())));
     let text = format!(
@@ -295,7 +344,7 @@ enabled = false
 endpoints = [{chain:?}]
 dispute_window_s = {dispute_window_s}
 settle_idle_s = 1
-"#
+{credit}"#
     );
     let path = folder.join(format!("{name}.toml"));
     std::fs::write(&path, text).expect("the settings are written");

@@ -11,6 +11,8 @@ pub struct Show {
     pub market: Market,
     pub engine: Engine,
     pub place: Place,
+    /// What the creator had before it.
+    before: u128,
 }
 
 impl Show {
@@ -23,14 +25,15 @@ impl Show {
         let engine = engine(market.folder.path(), &whip_output(&stream));
         market.wait_until_live(&stream).await;
         let place = market.place(&stream);
-        Self { market, engine, place }
+        let before = market.earned().await;
+        Self { market, engine, place, before }
     }
 
     /// All payers have left. Each has paid for what played and for nothing else, the creator has got it, and the audit
     /// proves it.
     pub async fn close(self, payers: &[Payer]) {
         for payer in payers {
-            self.market.settled(payer.channel(), payer.disk.signed()).await;
+            self.market.received(payer, payer.disk.signed()).await;
             payer.assert_paid_for_what_played(&self.market).await;
         }
         let signed =
@@ -46,6 +49,7 @@ impl Show {
         assert!(audit.is_clean(), "{:?}", audit.findings);
         let total = u128::from(seconds) * PRICE;
         assert_eq!((audit.ticks, audit.accepted.units(), audit.settled.units()), (seconds, total, total));
+        assert_eq!(self.market.earned().await, self.before + total, "what the creator has on the chain");
         self.market.assert_clean();
     }
 }

@@ -389,6 +389,12 @@ impl Liar {
                 }
             }
             92..95 if !self.media.is_empty() => {
+                // Often it says goodbye first, and takes what is in hand.
+                if self.dice.happens(50) {
+                    let channel = self.ledger().channel().id();
+                    self.say(ToNode::Stop(channel));
+                    self.stay(1);
+                }
                 let count = self.media.len() as u64;
                 let at = self.dice.below(count) as usize;
                 self.hang_up(self.media[at].peer);

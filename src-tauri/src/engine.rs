@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rtc::{Network, Signalling};
-use studio::snapshot::OutputFigures;
+use studio::snapshot::{OutputFigures, SourceFigures};
 use studio::{BroadcastFile, Engine, SignallingFactory};
 use watch::HttpSignalling;
 
@@ -66,7 +66,9 @@ async fn watched(engine: &Engine) -> Vec<String> {
                 .map_or(String::new(), |message| format!(" {}: {message}", recording.state));
             format!("recording {}{why}", recording.path)
         });
-        let now: BTreeSet<String> = snapshot.outputs.iter().map(told).chain(recording).collect();
+        let missing = snapshot.sources.iter().filter_map(missing);
+        let now: BTreeSet<String> =
+            snapshot.outputs.iter().map(told).chain(recording).chain(missing).collect();
         now.difference(&known).for_each(|line| say(line));
         known = now;
         let failures = engine.failures();
@@ -74,6 +76,13 @@ async fn watched(engine: &Engine) -> Vec<String> {
             return failures;
         }
     }
+}
+
+/// What a source that is not live shows instead, and why.
+fn missing(source: &SourceFigures) -> Option<String> {
+    let SourceFigures { name, kind, state, message } = source;
+    let why = message.as_ref()?;
+    (!matches!(*state, "opening" | "live")).then(|| format!("{kind} {name} {state}: {why}"))
 }
 
 /// An output's state in words.

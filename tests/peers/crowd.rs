@@ -19,8 +19,8 @@ const LOSS_PERCENT: u64 = 5;
 /// How long they come and go, usually and in a long run.
 const SECONDS: u64 = 35;
 const SECONDS_IN_SOAK: u64 = 120;
-/// Kills of a node under one crowd. More would have seconds named unplayed beyond what a node forgives in ten minutes:
-/// viewers would be barred, and there would be no load.
+/// Kills of a node under one crowd. With more, most viewers would have named as many seconds as they paid, which is more
+/// than a node forgives: there would be no load.
 const KILLS: usize = 3;
 const CROWDS_IN_SOAK: u64 = 7;
 /// Seconds that a crowd pays for before a kill: three of each viewer, so that most are watching.

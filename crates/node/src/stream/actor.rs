@@ -329,10 +329,8 @@ impl Actor {
         self.tell();
     }
 
-    /// Tells players what renditions take in fact, where that is more than an eighth off what they know: viewers choose
-    /// anew each time.
+    /// Tells players of LL-HLS what renditions take in fact, where that is more than an eighth off what they know.
     pub(super) fn measure(&mut self) {
-        let mut changed = false;
         for (lane, open) in &self.lanes {
             let (Some(name), Some(kbps)) = (lane.rendition(), open.meter.measured_kbps()) else { continue };
             if self.rates.get(&name).is_some_and(|told| kbps.abs_diff(*told) <= told / 8) {
@@ -340,10 +338,6 @@ impl Actor {
             }
             self.rates.insert(name, kbps);
             self.hls.set_rate(name, kbps);
-            changed = true;
-        }
-        if changed {
-            self.tell_layers();
         }
     }
 
@@ -536,17 +530,8 @@ impl Actor {
 
     /// What WebRTC viewers can choose from.
     pub(super) fn tell_layers(&self) {
-        self.order(self.sfu.set_layers(self.media_id, self.rated_layers()));
-    }
-
-    /// With what each takes: never less than a lower one, which the media plane would take for the better.
-    pub(super) fn rated_layers(&self) -> Vec<sfu::Layer> {
-        let mut least = 0;
-        let rated = |name: RenditionName| {
-            least = self.rates.get(&name).copied().unwrap_or(name.default_kbps()).max(least);
-            sfu::Layer { name, kbps: least }
-        };
-        self.layers().into_iter().map(rated).collect()
+        let layers = self.layers().into_iter().map(|name| sfu::Layer { name, kbps: name.default_kbps() });
+        self.order(self.sfu.set_layers(self.media_id, layers.collect()));
     }
 
     /// A media plane that is too busy for a command is asked again by what comes next: key frames, layers

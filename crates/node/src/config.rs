@@ -32,6 +32,7 @@ pub struct NodeConfig {
     pub public_url: String,
     /// Given to peers in `Link` headers (RFC 9725 §4.6), such as `stun:stun.example.org`.
     pub ice_servers: Vec<String>,
+    /// Viewers by WebRTC; publishers find room beyond them.
     pub max_peers: usize,
     pub max_streams: usize,
     pub transcode: TranscodeConfig,

@@ -101,8 +101,8 @@ fn take_extensions(rest: &mut Bytes) -> Result<Vec<Extension>, RtpError> {
     let block = rest.split_to(length);
     if profile == ONE_BYTE_PROFILE {
         parse_elements(block, |head, _| {
-            // Id 15 ends the block (§4.2); it is not to be read further.
-            (head >> 4 != 15).then_some((head >> 4, usize::from(head & 0x0f) + 1))
+            // Id 15 ends the block, and so does id 0 with a length (§4.2); it is not to be read further.
+            (!matches!(head >> 4, 0 | 15)).then_some((head >> 4, usize::from(head & 0x0f) + 1))
         })
     } else if profile & TWO_BYTE_MASK == TWO_BYTE_PROFILE {
         parse_elements(block, |head, block| block.try_get_u8().ok().map(|length| (head, length.into())))
@@ -218,6 +218,18 @@ mod tests {
         assert_eq!(packet.header.extension(2).unwrap()[..], [8, 9]);
         assert_eq!(packet.header.extension(3).unwrap()[..], [1, 2, 3, 4]);
         assert_eq!(packet.payload[..], *b"p");
+    }
+
+    #[test]
+    fn an_element_without_an_id_ends_the_block() {
+        // RFC 8285 §4.2: such ones are not elements, and what is behind them is not read.
+        for end in [0x05, 0xf1] {
+            let packet =
+                [0x90, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 2, 0x10, 7, end, 9, 9, 9, 0x20, 8];
+            let read = RtpPacket::parse(packet.to_vec().into()).unwrap();
+            assert_eq!(read.header.extensions, [Extension { id: 1, data: vec![7].into() }]);
+            assert_eq!(RtpPacket::parse(read.to_bytes().unwrap().into()).unwrap(), read);
+        }
     }
 
     #[test]

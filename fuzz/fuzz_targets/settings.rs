@@ -7,11 +7,11 @@ mod broadcast;
 #[path = "../../crates/node/src/config.rs"]
 mod config;
 
-mod billing {
-    #[path = "../../../crates/node/src/billing/chain_config.rs"]
-    mod chain_config;
+#[path = "../../crates/node/src/billing/chain_config.rs"]
+mod chain_config;
 
-    pub use chain_config::ChainConfig;
+mod billing {
+    pub use crate::chain_config::ChainConfig;
 }
 
 /// As the studio has it, in a file that needs a graphics device.

@@ -181,36 +181,32 @@ impl Crowd {
     }
 }
 
-#[test]
-fn fifty_viewers_on_a_bad_network_pay_for_each_second_that_played_and_for_no_other() {
+/// A crowd of so many lives for so long and goes home; in a long run a second one does, on a chain that is as slow as
+/// public ones are. What each of them may owe, on either chain, is in `windows_s`.
+fn evenings(people: u8, seconds: u64, windows_s: [Option<u64>; 2], seed: u64) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        // In a long run a second crowd pays on a chain that is as slow as public ones are.
-        for is_slow in soak(&[false][..], &[false, true][..]) {
-            let crowd = Crowd::gather(VIEWERS, None, 1).await;
-            if *is_slow {
+        for (is_slow, window_s) in [false, true].into_iter().zip(windows_s).take(soak(1, 2)) {
+            let crowd = Crowd::gather(people, window_s, seed).await;
+            if is_slow {
                 crowd.show.market.slow_down();
             }
-            crowd.evening(soak(SECONDS, SECONDS_IN_SOAK)).await;
+            crowd.evening(seconds).await;
             crowd.go_home().await;
         }
     });
 }
 
 #[test]
+fn fifty_viewers_on_a_bad_network_pay_for_each_second_that_played_and_for_no_other() {
+    evenings(VIEWERS, soak(SECONDS, SECONDS_IN_SOAK), [None; 2], 1);
+}
+
+#[test]
 fn a_crowd_that_pays_by_transfers_pays_for_each_second_that_played_and_owes_no_more_than_its_windows() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        for is_slow in soak(&[false][..], &[false, true][..]) {
-            let window_s = if *is_slow { WINDOW_S_ON_A_SLOW_CHAIN } else { WINDOW_S };
-            let crowd = Crowd::gather(soak(ON_CREDIT, ON_CREDIT_IN_SOAK), Some(window_s), 2).await;
-            if *is_slow {
-                crowd.show.market.slow_down();
-            }
-            crowd.evening(soak(SECONDS_ON_CREDIT, SECONDS_IN_SOAK)).await;
-            crowd.go_home().await;
-        }
-    });
+    let windows_s = [WINDOW_S, WINDOW_S_ON_A_SLOW_CHAIN].map(Some);
+    let (people, seconds) = (soak(ON_CREDIT, ON_CREDIT_IN_SOAK), soak(SECONDS_ON_CREDIT, SECONDS_IN_SOAK));
+    evenings(people, seconds, windows_s, 2);
 }
 
 #[test]

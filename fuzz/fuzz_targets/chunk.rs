@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits {
     chunk_streams: 8,
     message_bytes: 1 << 14,
     buffered_bytes: 1 << 15,
+    setup_bytes: 1 << 15,
     output_bytes: 0,
     events: 0,
     handshake_time: std::time::Duration::ZERO,

@@ -154,14 +154,23 @@ fn messages(all: &Samples) -> Result<Vec<Value>, Failed> {
     unplayed.push(Tick(41), 1)?;
     let (voucher, close) = (Signed::sign(all.voucher, &signer)?, Signed::sign(all.close, &signer)?);
     let message = |kind: &str, fields: Value, message: ToNode| json!({ "type": kind, "fields": fields, "bytes": hex(&message.to_bytes()) });
-    let pay = Pay { voucher, unplayed: unplayed.clone() };
+    let pay = Pay { voucher, unplayed: unplayed.clone(), in_advance: false };
     Ok(vec![
         message(
             "start",
             json!({ "channel": channel, "offer": offer }),
             ToNode::Start(Start { channel, offer }),
         ),
-        message("pay", json!({ "voucher": voucher, "unplayed": unplayed }), ToNode::Pay(pay)),
+        message(
+            "pay",
+            json!({ "voucher": voucher, "unplayed": unplayed, "in_advance": false }),
+            ToNode::Pay(pay.clone()),
+        ),
+        message(
+            "pay",
+            json!({ "voucher": voucher, "unplayed": unplayed, "in_advance": true }),
+            ToNode::Pay(Pay { in_advance: true, ..pay }),
+        ),
         message(
             "report",
             json!({ "channel": channel, "unplayed": unplayed }),

@@ -349,8 +349,8 @@ impl Ledger {
         let pay = verified.into_pay();
         let (offer, paid) = self.terms_of(&pay, book, now)?;
         let mut next = self.books.clone();
-        let is_ahead = pay.voucher.body.tick.0 >= self.begun;
-        let step = Step { voucher: pay.voucher, unplayed: &pay.unplayed, offer, paid, is_ahead };
+        let step =
+            Step { voucher: pay.voucher, unplayed: &pay.unplayed, offer, paid, is_ahead: pay.in_advance };
         next.take(&step, now, &self.config);
         let receipt = self.receipt_due(&next, signer, now)?;
         next.receipt = receipt.or(next.receipt);

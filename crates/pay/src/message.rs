@@ -27,6 +27,9 @@ pub struct Start {
 pub struct Pay {
     pub voucher: Signed<Voucher>,
     pub unplayed: Unplayed,
+    /// The voucher's own second did not play yet, and may still be named unplayed. Only the viewer knows: whether the
+    /// second was sent before the voucher came depends on the way.
+    pub in_advance: bool,
 }
 
 /// Names seconds that did not play while there is none to pay: so that a gate does not close for them.
@@ -147,6 +150,7 @@ impl Wire for ToNode {
                 out.push(1);
                 pay.voucher.write(out);
                 pay.unplayed.write(out);
+                out.push(pay.in_advance.into());
             }
             Self::Report(report) => {
                 out.push(2);
@@ -168,7 +172,11 @@ impl Wire for ToNode {
         reader.version()?;
         Ok(match reader.u8()? {
             0 => Self::Start(Start { channel: ChannelId::read(reader)?, offer: OfferHash::read(reader)? }),
-            1 => Self::Pay(Pay { voucher: Signed::read(reader)?, unplayed: Unplayed::read(reader)? }),
+            1 => Self::Pay(Pay {
+                voucher: Signed::read(reader)?,
+                unplayed: Unplayed::read(reader)?,
+                in_advance: reader.flag()?,
+            }),
             2 => {
                 Self::Report(Report { channel: ChannelId::read(reader)?, unplayed: Unplayed::read(reader)? })
             }

@@ -281,7 +281,7 @@ impl Tab {
 
     /// The first second that plays from `next` on is paid, with all that is owed.
     fn prepay(&mut self, next: Tick, signer: &dyn Signer, now: UnixMillis) -> Result<Pay, TabError> {
-        let pay = self.sign(self.owed + 1, next, signer, now)?;
+        let pay = Pay { in_advance: true, ..self.sign(self.owed + 1, next, signer, now)? };
         (self.has_credit, self.ahead, self.pays_ahead, self.owed) = (true, Some(next), false, 0);
         Ok(pay)
     }
@@ -374,7 +374,11 @@ impl Tab {
             let count = u64::from(range.count).min(signed.body.tick.0 - range.first.0);
             unplayed.push(range.first, count as u32).ok()?;
         }
-        Some(Pay { voucher: signed, unplayed })
+        Some(Pay { voucher: signed, unplayed, in_advance: self.was_in_advance(signed.body.tick) })
+    }
+
+    fn was_in_advance(&self, tick: Tick) -> bool {
+        tick.0 == 0 || Some(tick) == self.ahead
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Total> {
@@ -438,8 +442,7 @@ impl Tab {
         if Some(tick) > self.acknowledged {
             self.acknowledged = Some(tick);
             // A second that was paid in advance is named by the voucher after it, if it did not play.
-            let is_ahead = tick.0 == 0 || Some(tick) == self.ahead;
-            self.unplayed.forget_before(tick.0 + u64::from(!is_ahead));
+            self.unplayed.forget_before(tick.0 + u64::from(!self.was_in_advance(tick)));
         }
     }
 

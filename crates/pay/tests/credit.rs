@@ -66,7 +66,8 @@ fn a_payer_that_transfers_nothing_is_served_the_window_and_not_a_second_more() {
     assert_eq!(ledger.accepted(), Amount::new(WINDOW));
     ledger.audit().unwrap();
     // A voucher beyond it would be a promise that nobody waits for.
-    assert_eq!(world.accept(&mut ledger, world.pay(7, 8 * PRICE)).unwrap_err(), Refusal::OverDeposit);
+    let beyond = message::Pay { in_advance: true, ..world.pay(7, 8 * PRICE) };
+    assert_eq!(world.accept(&mut ledger, beyond).unwrap_err(), Refusal::OverDeposit);
 }
 
 #[test]

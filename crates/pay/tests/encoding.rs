@@ -220,8 +220,8 @@ fn refusals_are_named() {
 #[test]
 fn a_tick_costs_these_bytes_on_the_wire() {
     let world = World::default();
-    // Two of the message, a voucher of 121, a signature of 65, an empty list.
-    assert_eq!(ToNode::Pay(world.pay(9, 10)).to_bytes().len(), 2 + 121 + 65 + 1);
+    // Two of the message, a voucher of 121, a signature of 65, an empty list, a flag.
+    assert_eq!(ToNode::Pay(world.pay(9, 10)).to_bytes().len(), 2 + 121 + 65 + 1 + 1);
 }
 
 proptest! {

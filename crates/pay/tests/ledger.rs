@@ -66,7 +66,8 @@ fn a_voucher_that_the_session_key_did_not_sign_is_refused_alone_and_in_a_batch()
         let mut flipped = world.pay(4, 5 * PRICE).voucher;
         flipped.signature.bytes[10] ^= 4;
         let forged = [by_another, bare, flipped];
-        let pays = forged.map(|voucher| message::Pay { voucher, unplayed: Unplayed::default() });
+        let pays =
+            forged.map(|voucher| message::Pay { voucher, unplayed: Unplayed::default(), in_advance: false });
         let examine = |pay: &message::Pay| ledger.examine(pay.clone(), &world.book, NOW).unwrap();
         for pay in &pays {
             assert_eq!(examine(pay).verify().unwrap_err(), Refusal::BadSignature);
@@ -87,7 +88,11 @@ fn a_signature_over_a_receipt_or_a_close_is_none_over_a_voucher() {
     let body = world.voucher(4, 5 * PRICE);
     let close = CloseTerms { genesis: body.genesis, channel: body.channel, cumulative: body.cumulative };
     let signature = Signed::sign(close, &world.session).unwrap().signature;
-    let pay = message::Pay { voucher: Signed { body, signature }, unplayed: Unplayed::default() };
+    let pay = message::Pay {
+        voucher: Signed { body, signature },
+        unplayed: Unplayed::default(),
+        in_advance: false,
+    };
     let examined = ledger.examine(pay, &world.book, NOW).unwrap();
     assert_eq!(examined.verify().unwrap_err(), Refusal::BadSignature);
 }
@@ -405,9 +410,16 @@ fn whoever_is_forgiven_no_more_goes_on_by_paying_the_next_second_in_advance() {
     assert_eq!(world.send(&mut ledger), Ok(Tick(6)));
     name(&mut ledger, 1, 6);
     assert_eq!(world.send(&mut ledger), Err(Hold::TooManyUnplayed));
-    let two_ahead = pay(8, 3 * PRICE, (1, 6));
-    assert_eq!(world.accept(&mut ledger, two_ahead).unwrap_err(), Refusal::NotServed);
-    world.accept(&mut ledger, pay(7, 2 * PRICE, (1, 6))).unwrap();
+    let ahead = |tick, total, named| Pay { in_advance: true, ..pay(tick, total, named) };
+    let refused = [ahead(8, 3 * PRICE, (1, 6)), pay(7, 2 * PRICE, (1, 6))];
+    for pay in refused {
+        assert_eq!(
+            world.accept(&mut ledger, pay).unwrap_err(),
+            Refusal::NotServed,
+            "two, or one that is said to have played"
+        );
+    }
+    world.accept(&mut ledger, ahead(7, 2 * PRICE, (1, 6))).unwrap();
     assert_eq!(ledger.unpaid_ticks(), 3, "of the five one more is forgiven, and one is paid in advance");
     // 7 did not play: the next one is paid by it, also after a restart.
     assert_eq!(world.send(&mut ledger), Ok(Tick(7)));
@@ -418,8 +430,26 @@ fn whoever_is_forgiven_no_more_goes_on_by_paying_the_next_second_in_advance() {
     let paid_by_it = pay(8, 3 * PRICE, (7, 1));
     assert_eq!(world.accept(&mut again, paid_by_it).unwrap_err(), Refusal::WrongStep);
     assert_eq!(world.send(&mut again), Err(Hold::TooManyUnplayed));
-    world.accept(&mut again, pay(9, 3 * PRICE, (7, 1))).unwrap();
+    world.accept(&mut again, ahead(9, 3 * PRICE, (7, 1))).unwrap();
     again.audit().unwrap();
+}
+
+#[test]
+fn a_second_that_was_sent_while_its_payment_in_advance_was_under_way_may_be_named_and_the_next_one_is_paid_by_it()
+ {
+    let world = World::default();
+    let mut ledger = at_tick_3(&world);
+    // For the viewer 4 was the next to be sent; for the node it was not, when the voucher came.
+    world.accept(&mut ledger, Pay { in_advance: true, ..world.pay(4, 5 * PRICE) }).unwrap();
+    assert_eq!(ledger.unpaid_ticks(), 4);
+    let named = |tick, total, first| Pay { unplayed: unplayed(&[(first, 1)]), ..world.pay(tick, total) };
+    assert_eq!(world.accept(&mut ledger, named(5, 6 * PRICE, 4)).unwrap_err(), Refusal::WrongStep);
+    world.accept(&mut ledger, named(6, 6 * PRICE, 4)).unwrap();
+    // This one was paid after it had played.
+    assert_eq!(world.accept(&mut ledger, named(8, 7 * PRICE, 6)).unwrap_err(), Refusal::WrongStep);
+    world.accept(&mut ledger, named(8, 8 * PRICE, 6)).unwrap();
+    assert_eq!(ledger.standing(), &Standing { paid: 8, forgiven: 1 });
+    ledger.audit().unwrap();
 }
 
 #[test]

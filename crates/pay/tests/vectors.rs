@@ -89,7 +89,7 @@ fn messages_are_the_published_ones() {
         })
         .collect();
     assert_eq!(kinds, all.iter().map(|one| one.r#type.as_str()).collect::<Vec<_>>());
-    assert_eq!(kinds.len(), 5);
+    assert_eq!(kinds.len(), 6);
 }
 
 #[derive(Deserialize)]

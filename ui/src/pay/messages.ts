@@ -10,7 +10,7 @@ export interface Range { first: number; count: number }
 
 export type ToNode =
   | { kind: "start"; channel: Hex; offer: Hex }
-  | { kind: "pay"; voucher: Signed<Voucher>; unplayed: Range[] }
+  | { kind: "pay"; voucher: Signed<Voucher>; unplayed: Range[]; in_advance: boolean }
   | { kind: "report"; channel: Hex; unplayed: Range[] }
   | { kind: "stop"; channel: Hex }
   | { kind: "close"; close: Signed<Close> };
@@ -70,6 +70,7 @@ export function encode(message: ToNode): Bytes {
     case "pay":
       writeSigned(out.u8(1), voucher, message.voucher);
       writeRanges(out, message.unplayed);
+      out.u8(message.in_advance ? 1 : 0);
       break;
     case "report": writeRanges(out.u8(2).hex(message.channel, 32), message.unplayed); break;
     case "stop": out.u8(3).hex(message.channel, 32); break;

@@ -140,7 +140,7 @@ export class Tab {
 
   /** The first second that plays from `next` on is paid, with all that is owed. */
   async #prepay(next: number, nowMs: number): Promise<Pay> {
-    const pay = await this.#sign(this.#owed + 1, next, nowMs);
+    const pay = { ...await this.#sign(this.#owed + 1, next, nowMs), in_advance: true };
     [this.#hasCredit, this.#ahead, this.#paysAhead, this.#owed] = [true, next, false, 0];
     return pay;
   }
@@ -190,7 +190,7 @@ export class Tab {
     const signed = this.#signed;
     if (!signed || signed.body.tick === this.#acknowledged) return null;
     const unplayed: Range[] = this.#unplayed.below(signed.body.tick);
-    return { kind: "pay", voucher: signed, unplayed };
+    return { kind: "pay", voucher: signed, unplayed, in_advance: this.#wasInAdvance(signed.body.tick) };
   }
 
   acknowledged({ channel, tick, cumulative }: Acknowledged): void {
@@ -285,7 +285,11 @@ export class Tab {
     this.totals.signed += ticks;
     this.#recent.push({ tick, cumulative, ticks });
     if (this.#recent.length > RECENT_MAX) this.#recent.shift();
-    return { kind: "pay", voucher: this.#signed, unplayed: this.#unplayed.below(tick) };
+    return { kind: "pay", voucher: this.#signed, unplayed: this.#unplayed.below(tick), in_advance: this.#wasInAdvance(tick) };
+  }
+
+  #wasInAdvance(tick: number): boolean {
+    return tick === 0 || tick === this.#ahead;
   }
 
   #hasSigned(tick: number, cumulative: bigint): boolean {
@@ -296,7 +300,7 @@ export class Tab {
     if (tick <= this.#acknowledged) return;
     this.#acknowledged = tick;
     // A second that was paid in advance is named by the voucher after it, if it did not play.
-    this.#unplayed.forgetBefore(tick === 0 || tick === this.#ahead ? tick : tick + 1);
+    this.#unplayed.forgetBefore(this.#wasInAdvance(tick) ? tick : tick + 1);
   }
 
   /** A voucher that the node has stored: our own signature, so it is believed before our memory. */

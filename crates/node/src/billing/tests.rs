@@ -265,7 +265,7 @@ async fn what_is_due_of_several_viewers_goes_in_one_transaction() {
         socket.say(&pay::ToNode::Stop(viewer.terms.id())).await;
         // Its answer comes after the stop was heard.
         let voucher = viewer.tab.last_voucher().copied().unwrap();
-        let again = pay::message::Pay { voucher, unplayed: pay::Unplayed::default() };
+        let again = pay::message::Pay { voucher, unplayed: pay::Unplayed::default(), in_advance: false };
         socket.say(&pay::ToNode::Pay(again)).await;
         let Some(ToViewer::Refused(refused)) = socket.read().await else { panic!("it was not refused") };
         assert_eq!(refused.reason, Refusal::NoSession);
@@ -317,7 +317,11 @@ async fn what_is_no_message_ends_the_socket_and_what_is_refused_does_not() {
     let (mut socket, _peer) = viewer.watch(&world).await;
     let last = viewer.tab.last_voucher().copied().unwrap();
     socket
-        .say(&pay::ToNode::Pay(pay::message::Pay { voucher: last, unplayed: pay::Unplayed::default() }))
+        .say(&pay::ToNode::Pay(pay::message::Pay {
+            voucher: last,
+            unplayed: pay::Unplayed::default(),
+            in_advance: false,
+        }))
         .await;
     let Some(ToViewer::Refused(refused)) = socket.read().await else { panic!("it was not refused") };
     assert_eq!((refused.reason, refused.last), (Refusal::Replayed, Some(last)));

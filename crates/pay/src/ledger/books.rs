@@ -61,7 +61,7 @@ pub(super) struct Books {
     /// When seconds were named unplayed, the newest last.
     pub named_at: Vec<UnixMillis>,
     pub account: Standing,
-    /// The last voucher's tick was paid before it was sent.
+    /// The last voucher's own tick was paid in advance.
     pub is_ahead: bool,
     pub unsettled_since: Option<UnixMillis>,
     /// Both signatures of a cooperative close: the viewer's, then ours.
@@ -76,7 +76,7 @@ pub(super) struct Step<'a> {
     pub offer: VerifiedOffer,
     /// Ticks that it pays.
     pub paid: u64,
-    /// The newest of them was not sent yet.
+    /// The newest of them is paid in advance.
     pub is_ahead: bool,
 }
 
@@ -112,7 +112,7 @@ impl Books {
         self.last.map_or(0, |last| last.body.tick.0 + 1)
     }
 
-    /// The first second that may still be named unplayed: one that was paid before it was sent may.
+    /// The first second that may still be named unplayed: one that was paid in advance may.
     pub fn first_open(&self) -> u64 {
         self.accounted() - u64::from(self.is_ahead)
     }

@@ -137,7 +137,8 @@ impl Ledger {
     fn paid_ticks(&self, pay: &Pay) -> Result<u64, Refusal> {
         let (tick, books) = (pay.voucher.body.tick.0, &self.books);
         // The first is paid in advance. Of the others one may be, where the gate would not open otherwise.
-        let served = if books.last.is_none() { tick == 0 } else { tick <= self.begun };
+        let newest = if books.last.is_none() { 0 } else { self.begun };
+        let served = tick < newest || (tick == newest && pay.in_advance);
         if !served {
             return Err(Refusal::NotServed);
         }

@@ -111,8 +111,11 @@ impl World {
         self.signed(self.voucher(tick, cumulative))
     }
 
+    /// In advance is the first.
     pub fn signed(&self, voucher: Voucher) -> Pay {
-        Pay { voucher: Signed::sign(voucher, &self.session).unwrap(), unplayed: Unplayed::default() }
+        let in_advance = voucher.tick.0 == 0;
+        let voucher = Signed::sign(voucher, &self.session).unwrap();
+        Pay { voucher, unplayed: Unplayed::default(), in_advance }
     }
 
     pub fn accept(&self, ledger: &mut Ledger, pay: Pay) -> Result<Committed, Refusal> {

@@ -100,7 +100,7 @@ const signed = (type, value) => u8aConcat(bodies[type](value.body), hexToU8a(val
 
 export const messages = {
   start: (f) => u8aConcat(version, u8(0), hexToU8a(f.channel), hexToU8a(f.offer)),
-  pay: (f) => u8aConcat(version, u8(1), signed('voucher', f.voucher), ranges(f.unplayed)),
+  pay: (f) => u8aConcat(version, u8(1), signed('voucher', f.voucher), ranges(f.unplayed), u8(f.in_advance ? 1 : 0)),
   report: (f) => u8aConcat(version, u8(2), hexToU8a(f.channel), ranges(f.unplayed)),
   stop: (f) => u8aConcat(version, u8(3), hexToU8a(f.channel)),
   close: (f) => u8aConcat(version, u8(4), signed('close', f.close)),

@@ -477,7 +477,7 @@ fn a_second_viewer_on_one_channel_takes_the_place_of_the_first() {
         cumulative: Amount::new(200),
     };
     let voucher = Signed::sign(voucher, &viewer.session).unwrap();
-    bench.pay(first, Some(Pay { voucher, unplayed: Unplayed::default() }));
+    bench.pay(first, Some(Pay { voucher, unplayed: Unplayed::default(), in_advance: false }));
     assert_eq!(refusals(&bench.heard(first)), [Refusal::NoSession]);
     assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(100));
 }
@@ -510,11 +510,11 @@ fn forged_replayed_and_foreign_vouchers_are_refused_by_name_and_move_nothing() {
     ];
     for (body, reason) in cases {
         let voucher = Signed::sign(body, &viewer.session).unwrap();
-        bench.pay(conn, Some(Pay { voucher, unplayed: Unplayed::default() }));
+        bench.pay(conn, Some(Pay { voucher, unplayed: Unplayed::default(), in_advance: false }));
         assert_eq!(refusals(&bench.heard(conn)), [reason]);
     }
     let forged = Signed::sign(right, &stranger.session).unwrap();
-    bench.pay(conn, Some(Pay { voucher: forged, unplayed: Unplayed::default() }));
+    bench.pay(conn, Some(Pay { voucher: forged, unplayed: Unplayed::default(), in_advance: false }));
     assert_eq!(refusals(&bench.heard(conn)), [Refusal::BadSignature]);
     assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(300));
     // The right one is taken after all of them; the next is more than the deposit.
@@ -523,7 +523,7 @@ fn forged_replayed_and_foreign_vouchers_are_refused_by_name_and_move_nothing() {
     bench.take_heard(&mut viewer, conn);
     let over = Voucher { tick: Tick(4), cumulative: Amount::new(500), ..right };
     let over = Signed::sign(over, &viewer.session).unwrap();
-    bench.pay(conn, Some(Pay { voucher: over, unplayed: Unplayed::default() }));
+    bench.pay(conn, Some(Pay { voucher: over, unplayed: Unplayed::default(), in_advance: false }));
     assert!(matches!(refusals(&bench.heard(conn))[..], [Refusal::OverDeposit | Refusal::NotServed]));
     assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(400));
 }

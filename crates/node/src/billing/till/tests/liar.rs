@@ -275,7 +275,7 @@ impl Liar {
                 cumulative: Amount::new(accepted + u128::from(pays) * PRICE),
             };
             let voucher = Signed::sign(voucher, &self.channel().session).unwrap();
-            self.say(ToNode::Pay(Pay { voucher, unplayed: named.clone() }));
+            self.say(ToNode::Pay(Pay { voucher, unplayed: named.clone(), in_advance: false }));
         }
     }
 

@@ -32,6 +32,11 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 const KEY_INTERVAL: Duration = Duration::from_millis(500);
 /// A primary publisher that left may come back within this and go on with the same broadcast.
 const RETURN_GRACE: Duration = Duration::from_secs(10);
+/// A publisher by WebRTC that was silent for so long may be replaced by who has its key. Sound alone comes fifty times a
+/// second.
+const SILENCE: Duration = Duration::from_secs(2);
+/// The same of one that has not connected yet.
+const CONNECTING: Duration = Duration::from_secs(5);
 /// So long after a broadcast's end its playlists and files are there for players that are behind. A playlist lists
 /// thirty seconds, and a player that stalls loses some more.
 const KEPT_AFTER_END: Duration = Duration::from_secs(60);
@@ -61,11 +66,20 @@ pub(super) struct Publisher {
     continuity: Continuity,
     /// When its first packet came.
     pub(super) begun: Option<Instant>,
+    /// When its last one came; until the first, when it was let in.
+    pub(super) heard: Instant,
     /// Of its only rendition; of several nothing is made.
     pub(super) gop: Gop,
 }
 
 impl Publisher {
+    /// Whether another one with the same key may take its place: a process that was killed says no goodbye by WebRTC, and
+    /// one that never connects has nothing to say. RTMP's connection ends with its process.
+    fn is_gone(&self) -> bool {
+        let silence = if self.peer.is_some() { SILENCE } else { CONNECTING };
+        self.kind == PublisherKind::Whip && self.heard.elapsed() > silence
+    }
+
     /// Whether it sends one rendition; not known of WebRTC before it is connected.
     pub(super) fn is_single(&self) -> bool {
         match self.kind {
@@ -250,14 +264,31 @@ impl Actor {
     }
 
     async fn publish(&mut self, kind: PublisherKind) -> Result<PublishGrant, PublishRefused> {
-        if self.publisher.is_some() {
-            tracing::warn!(stream = %self.row.playback_id, ?kind, "a second publisher used a live stream's key");
-            return Err(PublishRefused::AlreadyLive);
+        if let Some(publisher) = &self.publisher {
+            if !publisher.is_gone() {
+                tracing::warn!(stream = %self.row.playback_id, ?kind, "a second publisher used a live stream's key");
+                return Err(PublishRefused::AlreadyLive);
+            }
+            let (gone, peer) = (publisher.id, publisher.peer.as_ref().map(|(peer, _)| *peer));
+            tracing::info!(stream = %self.row.playback_id, "a publisher that fell silent is replaced");
+            if let Some(peer) = peer {
+                self.order(self.sfu.close(peer));
+            }
+            self.unpublish(gone, Departure::Lost).await;
         }
         let epoch = self.begin_or_resume().await;
         let id = self.new_publisher();
         let (assemblers, continuity, gop) = (BTreeMap::new(), Continuity::default(), Gop::default());
-        let publisher = Publisher { id, kind, peer: None, assemblers, continuity, begun: None, gop };
+        let publisher = Publisher {
+            id,
+            kind,
+            peer: None,
+            assemblers,
+            continuity,
+            begun: None,
+            heard: Instant::now(),
+            gop,
+        };
         self.publisher = Some(publisher);
         Ok(PublishGrant { publisher: id, epoch })
     }
@@ -411,6 +442,7 @@ impl Actor {
         }
         self.open_lane(lane, id);
         let Some(publisher) = self.publisher(id) else { return };
+        publisher.heard = Instant::now();
         let assembler = publisher.assemblers.entry(lane).or_insert_with(|| match lane {
             Lane::Video(_) => Assembler::video(),
             Lane::Audio(_) => Assembler::audio(),

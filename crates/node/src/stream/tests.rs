@@ -127,6 +127,27 @@ async fn a_transcoders_packet_that_is_over_a_minute_off_its_source_is_dropped() 
 }
 
 #[tokio::test]
+async fn a_publisher_by_webrtc_that_fell_silent_gives_way_to_who_has_its_key_and_to_nobody_before() {
+    let mut bench = Bench::new().await;
+    let publish = async |bench: &mut Bench| {
+        let (reply, granted) = oneshot::channel();
+        bench.actor.take(Message::Publish { kind: PublisherKind::Whip, reply }).await;
+        granted.await.unwrap().map(Offered::take)
+    };
+    let first = publish(&mut bench).await.unwrap();
+    assert_eq!(publish(&mut bench).await.unwrap_err(), PublishRefused::AlreadyLive);
+    let silent = bench.actor.publisher.as_mut().unwrap();
+    silent.heard = silent.heard.checked_sub(std::time::Duration::from_secs(6)).unwrap();
+    let second = publish(&mut bench).await.unwrap();
+    assert_ne!(second.publisher, first.publisher);
+    assert_eq!(second.epoch, first.epoch, "the broadcast goes on");
+    // Its late goodbye ends nothing.
+    let (publisher, departure) = (first.publisher, Departure::Ended);
+    bench.actor.take(Message::Unpublish { publisher, departure }).await;
+    assert_eq!(publish(&mut bench).await.unwrap_err(), PublishRefused::AlreadyLive);
+}
+
+#[tokio::test]
 async fn a_publisher_that_went_before_it_read_its_grant_does_not_keep_others_out() {
     let mut bench = Bench::new().await;
     let (reply, granted) = oneshot::channel();

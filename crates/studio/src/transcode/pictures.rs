@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use codec::{CodecError, Latency, Scaler, VideoDecoder, VideoDecoderConfig};
-use media::{FrameRate, KeyPlacement, Ladder, Packet, Picture, Rendition};
+use media::{FrameRate, KeyPlacement, Ladder, Packet, Picture, Rendition, Timestamp};
 use mux::h264::AvcConfig;
 use tokio::sync::mpsc;
 
@@ -38,6 +38,12 @@ pub struct PictureStage {
     hub: Hub,
     begun: bool,
     left_out: u64,
+    /// Of the last picture that was encoded.
+    last: Option<Timestamp>,
+    /// A key frame was due at a picture that was left out.
+    owes_key: bool,
+    /// Pictures that were not later than the one before.
+    stale: u64,
 }
 
 impl PictureStage {
@@ -56,7 +62,21 @@ impl PictureStage {
         let decoder =
             VideoDecoder::open(VideoDecoderConfig { latency: Latency::Reorder, ..Default::default() })?;
         let (keys, encoders) = (KeyPlan::new(keys), Vec::new());
-        Ok(Self { decoder, keys, wishes, steps, ladder, encoders, hub, begun: false, left_out: 0 })
+        let (begun, left_out, last, owes_key, stale) = (false, 0, None, false, 0);
+        Ok(Self {
+            decoder,
+            keys,
+            wishes,
+            steps,
+            ladder,
+            encoders,
+            hub,
+            begun,
+            left_out,
+            last,
+            owes_key,
+            stale,
+        })
     }
 
     pub fn run(mut self, mut packets: mpsc::Receiver<SourcePacket>) -> Result<(), TranscodeError> {
@@ -107,6 +127,20 @@ impl PictureStage {
             }
             return Ok(());
         }
+        // Encoders take later pictures alone: one that steps back is left out, not the whole stream.
+        if self.last.is_some_and(|last| picture.timestamp() <= last) {
+            self.owes_key |= key;
+            self.stale += 1;
+            if self.stale.is_power_of_two() {
+                tracing::warn!(
+                    count = self.stale,
+                    "pictures that are not later than the one before are left out"
+                );
+            }
+            return Ok(());
+        }
+        let key = key | std::mem::take(&mut self.owes_key);
+        self.last = Some(picture.timestamp());
         self.begun = true;
         let mut larger = picture;
         for (step, encoder) in self.steps.iter_mut().zip(&self.encoders) {

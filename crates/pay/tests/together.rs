@@ -452,8 +452,9 @@ impl Both {
 
 #[test]
 fn viewer_and_node_agree_whatever_happens_between_them() {
+    let cases = if std::env::var_os("TICKCAST_SOAK").is_some() { 16 * CASES } else { CASES };
     let mut runner = TestRunner::new(Config {
-        cases: CASES,
+        cases,
         max_shrink_iters: 200,
         failure_persistence: None,
         ..Config::default()
@@ -477,7 +478,7 @@ fn viewer_and_node_agree_whatever_happens_between_them() {
         })
         .unwrap();
     let (sent, played, paid) = totals.get();
-    println!("{} events: {sent} seconds sent, {played} played, {paid} paid", CASES as usize * EVENTS);
+    println!("{} events: {sent} seconds sent, {played} played, {paid} paid", cases as usize * EVENTS);
     // Otherwise nothing was tried.
-    assert!(paid > 20_000 && played <= paid + 1_000, "{sent} sent, {played} played, {paid} paid");
+    assert!(paid > 20_000 && played <= paid + 10 * u64::from(cases), "{sent} sent, {played} played, {paid} paid");
 }

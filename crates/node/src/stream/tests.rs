@@ -10,7 +10,7 @@ use sfu::{Sfu, SfuConfig};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::actor::Actor;
-use super::{Departure, Lane, Message, Offered, PublishGrant, PublisherKind, StreamHandle, Unit};
+use super::{Departure, Lane, Message, Offered, PublishGrant, PublishRefused, PublisherKind, StreamHandle, Unit};
 use crate::store::Store;
 use crate::transcode::{Job, TranscodeConfig, Transcoding};
 

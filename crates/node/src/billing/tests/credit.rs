@@ -2,7 +2,7 @@
 
 use api::ClientError;
 use devchain::{Config, Devchain};
-use pay::message::{ToNode, ToViewer};
+use pay::message::{Pay, ToNode, ToViewer};
 use pay::{AccountId, Amount, Refusal, Signer, Tick, UnixMillis};
 
 use super::code;
@@ -22,13 +22,13 @@ async fn viewer(world: &World, at: usize) -> Viewer {
     viewer
 }
 
-/// Signs for a second, whatever the node says to it.
+/// Signs for a second in advance, whatever the node says to it.
 async fn pay(viewer: &mut Viewer, socket: &mut Socket, tick: u64) -> ToViewer {
     let pay = match viewer.tab.unacknowledged() {
         Some(again) => again,
         None => viewer.tab.played(Tick(tick), &viewer.session, UnixMillis(0)).unwrap().unwrap(),
     };
-    socket.say(&ToNode::Pay(pay)).await;
+    socket.say(&ToNode::Pay(Pay { in_advance: true, ..pay })).await;
     socket.read().await.unwrap()
 }
 

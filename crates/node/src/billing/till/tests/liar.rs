@@ -275,7 +275,8 @@ impl Liar {
                 cumulative: Amount::new(accepted + u128::from(pays) * PRICE),
             };
             let voucher = Signed::sign(voucher, &self.channel().session).unwrap();
-            self.say(ToNode::Pay(Pay { voucher, unplayed: named.clone(), in_advance: false }));
+            let in_advance = self.dice.happens(50);
+            self.say(ToNode::Pay(Pay { voucher, unplayed: named.clone(), in_advance }));
         }
     }
 

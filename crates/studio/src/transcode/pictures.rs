@@ -159,3 +159,83 @@ fn rate_of(packet: &Packet) -> FrameRate {
     let stated = timing.and_then(|timing| timing.frame_rate());
     stated.filter(|rate| (1.0..=FASTEST).contains(&rate.as_f64())).unwrap_or(FrameRate::FPS_30)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use codec::{EncoderChoice, KeyRequest, VideoEncoder, VideoEncoderConfig};
+    use media::{RenditionName, Size, Timescale};
+
+    use super::*;
+    use crate::hub::{Lane, Subscription};
+
+    const SIZE: Size = Size::new(64, 64);
+    /// So long one picture may take here.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// Packets that say `times`, in milliseconds, and whether they are key frames.
+    fn source(times: impl IntoIterator<Item = (i64, bool)>) -> Vec<Packet> {
+        let name = RenditionName::High;
+        let config = VideoEncoderConfig {
+            choice: EncoderChoice::x264(),
+            ..VideoEncoderConfig::new(name, SIZE, FrameRate::FPS_30, 500)
+        };
+        let mut encoder = VideoEncoder::open(&config).unwrap();
+        let encoded = times.into_iter().zip(0..).map(|((ms, key), number)| {
+            let picture = Picture::nv12(
+                SIZE,
+                vec![100 + number as u8; 64 * 96].into(),
+                Timestamp::new(number * 3000, Timescale::VIDEO),
+            );
+            let request = if key { KeyRequest::Yes } else { KeyRequest::No };
+            let packet = encoder.encode(&picture.unwrap(), request).unwrap().remove(0);
+            assert_eq!(packet.key, key);
+            let at = Timestamp::new(ms * 90, Timescale::VIDEO);
+            Packet { pts: at, dts: at, ..packet }
+        });
+        encoded.collect()
+    }
+
+    /// The time in milliseconds of what was made, and whether it is a key frame.
+    fn made(output: &Subscription, limit: Duration) -> Option<(i64, bool)> {
+        let (_, packet) = output.next_within(limit).unwrap()?;
+        Some((packet.pts.ticks() / 90, packet.key))
+    }
+
+    #[test]
+    fn a_picture_that_steps_back_in_time_is_left_out_and_later_ones_go_on() {
+        // What comes, and whether anything is made of it: the time and being a key frame.
+        let table = [
+            ((0, true), Some(true)),
+            ((33, false), Some(false)),
+            ((67, false), Some(false)),
+            ((40, false), None),
+            ((100, false), Some(false)),
+            ((133, true), Some(true)),
+            // The key frame that it should have been is the next picture.
+            ((106, true), None),
+            ((167, false), Some(true)),
+            ((167, false), None),
+            ((200, false), Some(false)),
+            // A key frame is where an encoder that failed ends the transcode.
+            ((233, true), Some(true)),
+        ];
+        let hub = Hub::default();
+        let output = hub.subscribe(|lane| lane == Lane::Video(RenditionName::Low));
+        let step = Rendition { name: RenditionName::Low, size: Size::new(32, 32), bitrate_kbps: 100 };
+        let wishes = Arc::new(KeyWishes::default());
+        let mut stage = PictureStage::open(vec![step], KeyPlacement::Source, hub, wishes).unwrap();
+        for (packet, (came, makes)) in source(table.map(|(came, _)| came)).iter().zip(table) {
+            stage.take(packet, 0).unwrap();
+            // One after the other: an encoder's queue is short, and what is too much for it is dropped.
+            if let Some(key) = makes {
+                assert_eq!(made(&output, LIMIT), Some((came.0, key)));
+            }
+        }
+        assert_eq!(stage.stale, 3);
+        // With its encoders, which finish what they have.
+        drop(stage);
+        assert_eq!(made(&output, Duration::ZERO), None);
+    }
+}

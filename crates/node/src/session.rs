@@ -55,13 +55,33 @@ const CONNECTING_SHARE: usize = 8;
 pub struct Sessions(Mutex<Tables>);
 
 impl Sessions {
-    /// Enters a session and makes its token.
-    pub fn enter(&self, peer: sfu::PeerId, stream: StreamHandle, role: Role, etag: String) -> Session {
+    /// Enters a session, makes its token, and lets its peer connect; returns the answer, too. `waiting` is where a viewer
+    /// comes from that may lose its room until it connects. The media plane says nothing of a peer that it does not
+    /// know: so nobody can be gone before it is entered, and stay here for ever.
+    pub fn enter(
+        &self,
+        newcomer: sfu::Newcomer,
+        stream: StreamHandle,
+        role: Role,
+        etag: String,
+        waiting: Option<IpAddr>,
+    ) -> Result<(Session, String), sfu::Refused> {
+        let peer = newcomer.accepted().peer;
         let session = Session { token: session_token(), peer, stream, role, etag };
         let mut tables = self.tables();
         tables.peer_of.insert(session.token.clone(), peer);
         tables.by_peer.insert(peer, session.clone());
-        session
+        if let Some(address) = waiting {
+            tables.connecting.insert(peer, network(address));
+        }
+        drop(tables);
+        match newcomer.admit() {
+            Ok(accepted) => Ok((session, accepted.answer_sdp)),
+            Err(err) => {
+                self.leave(peer);
+                Err(err)
+            }
+        }
     }
 
     /// Room for one more viewer that comes from `address`, where the node has `limit` peers. Anyone may ask for a
@@ -106,7 +126,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Until it connects, the viewer may lose its room.
+    /// Where a viewer that has not connected came from, in fact.
+    #[cfg(test)]
     pub fn expect(&self, peer: sfu::PeerId, address: IpAddr) {
         self.tables().connecting.insert(peer, network(address));
     }

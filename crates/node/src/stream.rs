@@ -93,6 +93,10 @@ pub struct Offered {
 }
 
 impl Offered {
+    pub fn publisher(&self) -> PublisherId {
+        self.grant.publisher
+    }
+
     pub fn take(mut self) -> PublishGrant {
         self.stream = None;
         self.grant
@@ -231,10 +235,15 @@ pub struct StreamHandle {
 
 impl StreamHandle {
     pub async fn publish(&self, kind: PublisherKind) -> Result<PublishGrant, PublishRefused> {
+        self.offer_grant(kind).await.map(Offered::take)
+    }
+
+    /// The same for whoever may still fail before it publishes.
+    pub async fn offer_grant(&self, kind: PublisherKind) -> Result<Offered, PublishRefused> {
         let (reply, answer) = oneshot::channel();
         let sent = self.messages.send(Message::Publish { kind, reply }).await;
         sent.map_err(|_| PublishRefused::Gone)?;
-        answer.await.map_err(|_| PublishRefused::Gone)?.map(Offered::take)
+        answer.await.map_err(|_| PublishRefused::Gone)?
     }
 
     /// Adds a transcoder's lane to the broadcast.

@@ -46,6 +46,46 @@ pub struct Accepted {
     pub pwd: String,
 }
 
+/// A peer that has its answer and that the media thread does not know yet, so that no event names it. Dropped, it never
+/// was.
+#[must_use = "without `admit` the peer cannot connect"]
+pub struct Newcomer {
+    accepted: Accepted,
+    order: Order,
+    room: Room,
+}
+
+impl Newcomer {
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// From here on it may connect, and [`Event::Closed`] will be its last event.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`] and [`Refused::Stopped`]: then there is no such peer, and no event of it.
+    pub fn admit(self) -> Result<Accepted, Refused> {
+        let Self { accepted, order, mut room } = self;
+        if let Some(sfu) = &room.0 {
+            sfu.order(order)?;
+        }
+        // It is the media thread's now, which gives it back.
+        room.0 = None;
+        Ok(accepted)
+    }
+}
+
+/// A peer's room among all; free again when this is dropped.
+struct Room(Option<SfuHandle>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(sfu) = &self.0 {
+            sfu.0.shared.peers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Why a command was not taken.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Refused {
@@ -180,21 +220,31 @@ impl SfuHandle {
     /// Answers a WHIP offer (RFC 9725). Every rid of a simulcast offer is in the answer. Costs one to two
     /// milliseconds on the caller's thread.
     pub fn accept_publisher(&self, offer_sdp: &str) -> Result<Accepted, Refused> {
-        self.accept(offer_sdp, Role::Publisher, |peer, session| Order::AddPublisher { peer, session })
+        self.answer_publisher(offer_sdp)?.admit()
     }
 
     /// Answers a WHEP offer. The viewer gets packets from the next key frame after its DTLS handshake.
     pub fn accept_viewer(&self, offer_sdp: &str, config: ViewerConfig) -> Result<Accepted, Refused> {
-        let role = if config.metered { Role::MeteredViewer } else { Role::Viewer };
-        self.accept(offer_sdp, role, |peer, session| Order::AddViewer { peer, session, config })
+        self.answer_viewer(offer_sdp, config)?.admit()
     }
 
-    fn accept(
+    /// As [`SfuHandle::accept_publisher`], for whoever must know a peer before anything is said of it.
+    pub fn answer_publisher(&self, offer_sdp: &str) -> Result<Newcomer, Refused> {
+        self.answer(offer_sdp, Role::Publisher, |peer, session| Order::AddPublisher { peer, session })
+    }
+
+    /// As [`SfuHandle::accept_viewer`], for whoever must know a peer before anything is said of it.
+    pub fn answer_viewer(&self, offer_sdp: &str, config: ViewerConfig) -> Result<Newcomer, Refused> {
+        let role = if config.metered { Role::MeteredViewer } else { Role::Viewer };
+        self.answer(offer_sdp, role, |peer, session| Order::AddViewer { peer, session, config })
+    }
+
+    fn answer(
         &self,
         offer: &str,
         role: Role,
         order: impl FnOnce(PeerId, Box<Session>) -> Order,
-    ) -> Result<Accepted, Refused> {
+    ) -> Result<Newcomer, Refused> {
         let inner = &self.0;
         if inner.shared.backlog.load(Ordering::Relaxed) {
             return Err(Refused::Busy);
@@ -203,22 +253,16 @@ impl SfuHandle {
             (peers < inner.max_peers).then_some(peers + 1)
         });
         reserved.map_err(|_| Refused::Full)?;
-        let accepted =
-            inner.factory.make(Instant::now(), offer, role).map_err(Refused::Sdp).and_then(|mut session| {
-                let peer = PeerId(inner.next_peer.fetch_add(1, Ordering::Relaxed));
-                let accepted = Accepted {
-                    peer,
-                    answer_sdp: std::mem::take(&mut session.answer),
-                    ufrag: session.creds.ufrag.clone(),
-                    pwd: session.creds.pass.clone(),
-                };
-                self.order(order(peer, Box::new(session)))?;
-                Ok(accepted)
-            });
-        if accepted.is_err() {
-            inner.shared.peers.fetch_sub(1, Ordering::Relaxed);
-        }
-        accepted
+        let room = Room(Some(self.clone()));
+        let mut session = inner.factory.make(Instant::now(), offer, role)?;
+        let peer = PeerId(inner.next_peer.fetch_add(1, Ordering::Relaxed));
+        let accepted = Accepted {
+            peer,
+            answer_sdp: std::mem::take(&mut session.answer),
+            ufrag: session.creds.ufrag.clone(),
+            pwd: session.creds.pass.clone(),
+        };
+        Ok(Newcomer { accepted, order: order(peer, Box::new(session)), room })
     }
 
     /// Takes trickled candidates (RFC 8840). One with credentials that differ is an ICE restart: see

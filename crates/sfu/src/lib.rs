@@ -33,7 +33,7 @@ pub use config::{Clock, SfuConfig, StartError};
 pub use demux::{Datagram, classify};
 pub use event::{CloseReason, Event, MeteredLine, Metering, ViewerStats};
 pub use h264::nal_units;
-pub use handle::{Accepted, Refused, Sfu, SfuCounters, SfuHandle, ViewerConfig};
+pub use handle::{Accepted, Newcomer, Refused, Sfu, SfuCounters, SfuHandle, ViewerConfig};
 pub use ids::{PeerId, StreamId};
 pub use layer_choice::{Layer, LayerChoice};
 pub use outbox::{Outbox, Run};

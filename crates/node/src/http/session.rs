@@ -39,20 +39,17 @@ pub async fn whip(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) 
     let row = app.store().stream_by_key(&key).await?.ok_or_else(unauthorized)?;
     let stream = app.stream(row).map_err(|_| too_many("streams"))?;
     // The offer is read first: one that cannot be used must not make the stream live.
-    let accepted = app.sfu().accept_publisher(&offer).map_err(refused)?;
-    let grant = match stream.publish(PublisherKind::Whip).await {
-        Ok(grant) => grant,
-        Err(err) => {
-            // Should the media plane be too busy for it, the peer times out.
-            let _ = app.sfu().close(accepted.peer);
-            return Err(not_published(err));
-        }
-    };
+    let newcomer = app.sfu().answer_publisher(&offer).map_err(refused)?;
+    // Given back where anything goes wrong from here on.
+    let offered = stream.offer_grant(PublisherKind::Whip).await.map_err(not_published)?;
     let rids = sfu::sdp::Offer::inspect(&offer).ok().and_then(|offer| offer.video).map(|video| video.rids);
     let layers = Arc::new(layers(&rids.unwrap_or_default()));
-    let role = Role::Publisher { publisher: grant.publisher, layers };
-    let session = app.sessions().enter(accepted.peer, stream, role, etag(&accepted.ufrag));
-    Ok(created(&app, &session, accepted.answer_sdp))
+    let role = Role::Publisher { publisher: offered.publisher(), layers };
+    let etag = etag(&newcomer.accepted().ufrag);
+    let entered = app.sessions().enter(newcomer, stream, role, etag, None);
+    let (session, answer) = entered.map_err(refused)?;
+    offered.take();
+    Ok(created(&app, &session, answer))
 }
 
 /// Plays.
@@ -87,14 +84,14 @@ pub async fn whep(
     };
     let (limit, sessions) = (app.config().max_peers, app.sessions());
     sessions.make_room(from.ip(), limit, |peer| app.sfu().close(peer)).map_err(refused)?;
-    let accepted = app.sfu().accept_viewer(&offer, viewer).map_err(refused)?;
-    let peer = accepted.peer;
-    sessions.expect(peer, from.ip());
-    let session = app.sessions().enter(peer, stream, Role::Viewer, etag(&accepted.ufrag));
+    let newcomer = app.sfu().answer_viewer(&offer, viewer).map_err(refused)?;
+    let (peer, etag) = (newcomer.accepted().peer, etag(&newcomer.accepted().ufrag));
+    let entered = sessions.enter(newcomer, stream, Role::Viewer, etag, Some(from.ip()));
+    let (session, answer) = entered.map_err(refused)?;
     if let (Some((ticket, priced)), Some(paid)) = (payer, app.billing().paid()) {
         paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
     }
-    Ok(created(&app, &session, accepted.answer_sdp))
+    Ok(created(&app, &session, answer))
 }
 
 /// Whose viewer token came, and what the stream costs.

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::id::PlaybackId;
+use crate::session::Role;
 use crate::store::StreamRow;
 use crate::stream::{PublisherKind, StreamHandle};
 
@@ -126,6 +127,62 @@ async fn a_network_has_an_eighth_of_the_room_for_those_that_do_not_connect() {
     // It has one place fewer now, which the next takes.
     assert_eq!(lost(at(1)), Ok(None));
     world.node.stop().await;
+}
+
+/// Waits until `done`; a test that would wait for ever fails.
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let seen = async {
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), seen).await.expect(what);
+}
+
+#[tokio::test]
+async fn a_viewer_whose_stream_closes_while_it_is_let_in_leaves_no_session_behind() {
+    let world = World::new(10, 10).await;
+    let (app, sfu) = (&world.node.app, world.node.app.sfu());
+    let (_stream, handle) = world.live("closes").await;
+    let viewer = |stream| sfu::ViewerConfig {
+        stream,
+        max_layer: media::RenditionName::Ultra,
+        choice: sfu::LayerChoice::Auto,
+        metered: false,
+    };
+    let enter = |newcomer: sfu::Newcomer, handle| {
+        app.sessions().enter(newcomer, handle, Role::Viewer, String::new(), None).unwrap().0.peer
+    };
+    let newcomer = sfu.answer_viewer(WATCHES, viewer(handle.media_id)).unwrap();
+    sfu.close_stream(handle.media_id).unwrap();
+    // Its end is heard after what there is to hear of the other.
+    let (other, elsewhere) = world.live("goes on").await;
+    let heard = world.watch(&other).await.unwrap();
+    sfu.close(heard).unwrap();
+    until("the end of a viewer", || app.sessions().by_peer(heard).is_none()).await;
+    drop(elsewhere);
+    let peer = enter(newcomer, handle);
+    assert_eq!(app.sessions().peers(), [peer]);
+    sfu.close(peer).unwrap();
+    until("the viewer's end", || app.sessions().peers().is_empty()).await;
+    world.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_publisher_that_the_media_plane_cannot_take_leaves_neither_session_nor_broadcast() {
+    let world = World::new(10, 10).await;
+    let row = world.row(&world.create("refused").await).await;
+    let Node { app, _sfu: media_plane, .. } = world.node;
+    let handle = app.stream(row).unwrap();
+    let newcomer = app.sfu().answer_publisher(PUBLISHES).unwrap();
+    let offered = handle.offer_grant(PublisherKind::Whip).await.unwrap();
+    drop(media_plane);
+    let role = Role::Publisher { publisher: offered.publisher(), layers: Arc::default() };
+    let entered = app.sessions().enter(newcomer, handle.clone(), role, String::new(), None);
+    assert_eq!(entered.err(), Some(sfu::Refused::Stopped));
+    assert_eq!((app.sessions().len(), app.sfu().counters().peers), (0, 0));
+    drop(offered);
+    assert!(handle.publish(PublisherKind::Rtmp).await.is_ok(), "nobody else publishes");
 }
 
 #[tokio::test]

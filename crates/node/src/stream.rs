@@ -7,7 +7,7 @@ mod lane;
 mod meter;
 mod presence;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
 mod transcoded;
 
@@ -182,14 +182,8 @@ pub enum Message {
     KeyframeNeeded {
         layer: RenditionName,
     },
-    /// A WebRTC viewer is connected.
-    ViewerJoined {
-        peer: sfu::PeerId,
-    },
-    /// A WebRTC viewer is gone, which perhaps never was connected.
-    ViewerLeft {
-        peer: sfu::PeerId,
-    },
+    /// Other WebRTC viewers are present. Where there is no room for this, the task sees it by itself within half a second.
+    ViewersChanged,
 }
 
 /// What a transcoder is fed with.
@@ -297,6 +291,39 @@ impl StreamHandle {
     /// Never waits: for media. `false` where there was no room.
     pub fn offer(&self, message: Message) -> bool {
         self.messages.try_send(message).is_ok()
+    }
+
+    /// Never waits: what must not get lost comes back where there is no room.
+    pub fn try_tell(&self, message: Message) -> Result<(), Message> {
+        match self.messages.try_send(message) {
+            Err(TrySendError::Full(message)) => Err(message),
+            // A task that has ended needs no news.
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+
+    /// A packet of a WebRTC publisher. A task that is too slow loses it, as on a network: the sequence number tells, and a
+    /// key frame is asked for.
+    pub fn offer_rtp(&self, publisher: PublisherId, lane: Lane, packet: sfu::RtpPacket) {
+        if self.offer(Message::Rtp { publisher, lane, packet }) {
+            return;
+        }
+        let count = self.presence.lose();
+        if count.is_power_of_two() {
+            tracing::warn!(stream = %self.row.playback_id, count, "packets of a publisher are dropped: its stream is stuck");
+        }
+    }
+
+    /// A WebRTC viewer is connected. Never waits.
+    pub fn viewer_joined(&self, peer: sfu::PeerId) {
+        self.presence.viewer_joined(peer);
+        self.offer(Message::ViewersChanged);
+    }
+
+    /// A WebRTC viewer is gone, which perhaps never was connected. Never waits.
+    pub fn viewer_left(&self, peer: sfu::PeerId) {
+        self.presence.viewer_left(peer);
+        self.offer(Message::ViewersChanged);
     }
 
     pub fn live(&self) -> Live {

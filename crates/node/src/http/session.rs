@@ -14,10 +14,9 @@ use super::refusal::Refusal;
 use crate::app::App;
 use crate::billing::{Input, Priced, Ticket};
 use crate::id::{PlaybackId, StreamKey};
-use crate::media_events::left;
 use crate::session::{Role, Session, layers};
 use crate::store::StreamRow;
-use crate::stream::{Departure, PublishRefused, PublisherKind};
+use crate::stream::{Departure, Message, PublishRefused, PublisherKind};
 
 const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -172,8 +171,8 @@ pub async fn end(State(app): State<Arc<App>>, Path(token): Path<String>) -> Resu
     app.sessions().retire(&token);
     // A publisher may come again as soon as it has its answer. Viewers come and go with the media plane's events
     // alone: told here, a viewer could leave before it joined.
-    if matches!(session.role, Role::Publisher { .. }) {
-        left(session, Departure::Ended).await;
+    if let Role::Publisher { publisher, .. } = session.role {
+        session.stream.tell(Message::Unpublish { publisher, departure: Departure::Ended }).await;
     }
     Ok(StatusCode::OK)
 }

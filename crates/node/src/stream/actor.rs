@@ -1,7 +1,7 @@
 //! The task that owns a stream.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -129,8 +129,6 @@ pub(super) struct Actor {
     next_publisher: u64,
     /// The way into its own mailbox, which does not keep it running.
     messages: mpsc::WeakSender<Message>,
-    /// The WebRTC viewers that are connected.
-    pub(super) viewers: BTreeSet<sfu::PeerId>,
     pub(super) broadcast: Option<Broadcast>,
     /// When the last broadcast ended, while its files are kept.
     ended: Option<Instant>,
@@ -181,7 +179,6 @@ impl Actor {
             splitters: BTreeMap::new(),
             next_publisher: 0,
             messages: handle.messages.downgrade(),
-            viewers: BTreeSet::new(),
             broadcast: None,
             ended: None,
             aac_config: None,
@@ -252,14 +249,7 @@ impl Actor {
                 let _ = done.send(());
             }
             Message::KeyframeNeeded { layer } => self.ask_keyframe(layer),
-            Message::ViewerJoined { peer } => {
-                self.viewers.insert(peer);
-                self.review();
-            }
-            Message::ViewerLeft { peer } => {
-                self.viewers.remove(&peer);
-                self.review();
-            }
+            Message::ViewersChanged => self.review(),
         }
     }
 
@@ -387,10 +377,6 @@ impl Actor {
         }
     }
 
-    pub(super) fn webrtc_viewers(&self) -> u32 {
-        u32::try_from(self.viewers.len()).unwrap_or(u32::MAX)
-    }
-
     pub(super) fn tell(&self) {
         let renditions = self.lanes.iter().filter_map(|(lane, OpenLane { meter, .. })| match lane {
             Lane::Video(name) => {
@@ -405,7 +391,7 @@ impl Actor {
             Lane::Audio(_) => None,
         });
         self.report.send_replace(Live {
-            viewers: self.webrtc_viewers(),
+            viewers: self.presence.viewers(),
             renditions: renditions.collect(),
             lanes: self.lanes.keys().copied().collect(),
             epoch: self.broadcast.as_ref().map(|b| b.epoch),

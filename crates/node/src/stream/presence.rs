@@ -1,7 +1,8 @@
-//! Who plays a stream without being in its task: RTMP players and LL-HLS requests. Read by the task.
+//! Who plays a stream without being in its task: WebRTC viewers, RTMP players and LL-HLS requests. Read by the task.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// An LL-HLS player asks several times a second, others each two to six; after so long without one there is
@@ -11,14 +12,48 @@ const HLS_PRESENT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Presence {
     begun: Instant,
+    /// The WebRTC viewers that are connected.
+    viewers: Mutex<BTreeSet<sfu::PeerId>>,
     players: AtomicU32,
     /// Milliseconds since `begun`, plus one; 0 for never.
     hls_asked: AtomicU64,
+    /// Packets of WebRTC publishers for which the task had no room.
+    lost: AtomicU64,
 }
 
 impl Presence {
     pub fn new() -> Self {
-        Self { begun: Instant::now(), players: AtomicU32::new(0), hls_asked: AtomicU64::new(0) }
+        Self {
+            begun: Instant::now(),
+            viewers: Mutex::default(),
+            players: AtomicU32::new(0),
+            hls_asked: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn viewer_joined(&self, peer: sfu::PeerId) {
+        self.open().insert(peer);
+    }
+
+    /// Which perhaps never was connected.
+    pub(super) fn viewer_left(&self, peer: sfu::PeerId) {
+        self.open().remove(&peer);
+    }
+
+    /// How many WebRTC viewers there are.
+    pub fn viewers(&self) -> u32 {
+        u32::try_from(self.open().len()).unwrap_or(u32::MAX)
+    }
+
+    /// A publisher's packet found no room: how many that makes.
+    pub(super) fn lose(&self) -> u64 {
+        self.lost.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeSet<sfu::PeerId>> {
+        // The set is whole between any two of its operations, also when a holder panicked.
+        self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody asked for a playlist or a file of LL-HLS.

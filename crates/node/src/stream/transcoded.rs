@@ -326,7 +326,7 @@ impl Actor {
     pub(super) fn review(&mut self) {
         let Some(supervisor) = &self.transcoded.supervisor else { return };
         let subscribers = Subscribers {
-            webrtc: self.webrtc_viewers(),
+            webrtc: self.presence.viewers(),
             rtmp: self.presence.players(),
             hls: self.presence.has_hls(Instant::now()),
         };

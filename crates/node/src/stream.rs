@@ -75,6 +75,8 @@ pub enum PublishRefused {
     AlreadyLive,
     /// The stream's task has ended.
     Gone,
+    /// The beginning of the broadcast could not be stored.
+    NotStored,
 }
 
 /// What a publisher is told: the zero of the stream's media time.

@@ -21,6 +21,9 @@ use crate::stream::{Departure, Message, PublishRefused, PublisherKind};
 const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
+/// A database that is busy is waited for five seconds; one that fails may take longer to be mended.
+const STORE_RETRY_S: u32 = 5;
+
 /// `OPTIONS`, without authentication: which offers are taken here (RFC 9725 §4.2).
 pub async fn describe() -> Response {
     ([("accept-post", SDP), ("accept-patch", SDP_FRAGMENT)], StatusCode::NO_CONTENT).into_response()
@@ -249,6 +252,13 @@ fn not_published(err: PublishRefused) -> Refusal {
         PublishRefused::Gone => {
             Refusal::new(StatusCode::CONFLICT, "not_live", "There is no broadcast to add to.")
         }
+        PublishRefused::NotStored => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_stored",
+            "The node cannot store the broadcast, so it does not begin.",
+        )
+        .with_detail("Its disk may be full. Try again in a moment.")
+        .with_retry_after(STORE_RETRY_S),
     }
 }
 

@@ -169,6 +169,9 @@ impl Connection {
             Ok(grant) => Ok(Publishing::new(stream, grant)),
             Err(PublishRefused::AlreadyLive) => Err(bad_name("The stream is live from another publisher")),
             Err(PublishRefused::Gone) => Err(bad_name("The stream has ended")),
+            Err(PublishRefused::NotStored) => {
+                Err(bad_name("The node cannot store the broadcast: its disk may be full"))
+            }
         }
     }
 

@@ -106,7 +106,7 @@ impl OpenLane {
 /// From a publisher's coming until it stayed away.
 pub(super) struct Broadcast {
     pub(super) epoch: StudioEpoch,
-    session: Option<Uuid>,
+    session: Uuid,
     /// When the publisher left; `None` while there is one.
     alone_since: Option<Instant>,
 }
@@ -266,7 +266,7 @@ impl Actor {
             }
             self.unpublish(gone, Departure::Lost).await;
         }
-        let epoch = self.begin_or_resume().await;
+        let epoch = self.begin_or_resume().await?;
         let id = self.new_publisher();
         let (assemblers, continuity, gop) = (BTreeMap::new(), Continuity::default(), Gop::default());
         let publisher = Publisher {
@@ -296,23 +296,28 @@ impl Actor {
         self.publisher.as_mut().filter(|publisher| publisher.id == id)
     }
 
-    async fn begin_or_resume(&mut self) -> StudioEpoch {
+    /// A broadcast that cannot be stored does not begin: it would play while everybody is told that it does not. Whoever
+    /// publishes is told so, and comes again by itself.
+    async fn begin_or_resume(&mut self) -> Result<StudioEpoch, PublishRefused> {
         if let Some(broadcast) = &mut self.broadcast {
             broadcast.alone_since = None;
             let epoch = broadcast.epoch;
             self.splitters.clear();
             self.order(self.sfu.restart_stream(self.media_id));
             self.hls.mark_discontinuity();
-            return epoch;
+            return Ok(epoch);
         }
+        let stored = self.store.begin_broadcast(self.row.id, "embedded", "embedded").await;
+        let session = stored.map_err(|err| {
+            tracing::error!(stream = %self.row.playback_id, "a broadcast is refused, as it cannot be stored: {err}");
+            PublishRefused::NotStored
+        })?;
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
-        let session = self.store.begin_broadcast(self.row.id, "embedded", "embedded").await;
-        let session = session.inspect_err(|err| tracing::error!("a broadcast was not stored: {err}")).ok();
         self.broadcast = Some(Broadcast { epoch, session, alone_since: None });
         self.ended = None;
         self.hls.begin(epoch);
         tracing::info!(stream = %self.row.playback_id, "live");
-        epoch
+        Ok(epoch)
     }
 
     async fn unpublish(&mut self, publisher: PublisherId, departure: Departure) {
@@ -412,9 +417,7 @@ impl Actor {
         self.order(self.sfu.close_stream(self.media_id));
         self.ended = Some(Instant::now());
         self.hls.end();
-        if let Some(session) = broadcast.session
-            && let Err(err) = self.store.end_broadcast(self.row.id, session).await
-        {
+        if let Err(err) = self.store.end_broadcast(self.row.id, broadcast.session).await {
             tracing::error!("a broadcast's end was not stored: {err}");
         }
         tracing::info!(stream = %self.row.playback_id, "ended");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use media::{Codec, Packet, RenditionName, Timescale, Timestamp};
 use mux::hls::ReloadRequest;
 use sfu::{Sfu, SfuConfig};
+use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::actor::Actor;
@@ -26,7 +27,8 @@ pub(crate) struct Bench {
     pub(crate) mailbox: mpsc::Receiver<Message>,
     sfu: Sfu,
     _events: mpsc::Receiver<sfu::Event>,
-    _folder: tempfile::TempDir,
+    store: Store,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -39,8 +41,9 @@ impl Bench {
         // Transcodes are wanted, and wait for room that there never is.
         let config = TranscodeConfig { max_children: 0, ..TranscodeConfig::default() };
         let transcoding = Transcoding::new(&config, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))).map(Arc::new);
-        let (actor, handle, mailbox) = Actor::new(row, sfu::StreamId(1), sfu.handle(), store, transcoding);
-        Self { actor, handle, mailbox, sfu, _events: events, _folder: folder }
+        let (actor, handle, mailbox) =
+            Actor::new(row, sfu::StreamId(1), sfu.handle(), store.clone(), transcoding);
+        Self { actor, handle, mailbox, sfu, _events: events, store, folder }
     }
 
     /// Takes one message.
@@ -156,6 +159,31 @@ async fn a_publisher_by_webrtc_that_fell_silent_gives_way_to_who_has_its_key_and
     let (publisher, departure) = (first.publisher, Departure::Ended);
     bench.actor.take(Message::Unpublish { publisher, departure }).await;
     assert_eq!(publish(&mut bench).await.unwrap_err(), PublishRefused::AlreadyLive);
+}
+
+#[tokio::test]
+async fn a_broadcast_whose_beginning_cannot_be_stored_is_refused_until_it_can() {
+    let mut bench = Bench::new().await;
+    let publish = async |bench: &mut Bench| {
+        let (reply, granted) = oneshot::channel();
+        bench.actor.take(Message::Publish { kind: PublisherKind::Rtmp, reply }).await;
+        bench.actor.tell();
+        granted.await.unwrap().map(Offered::take)
+    };
+    let options = crate::store::options(bench.folder.path()).unwrap();
+    let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let rename = async |database: &mut sqlx::SqliteConnection, from, to| {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        sqlx::query(AssertSqlSafe(sql)).execute(database).await.unwrap();
+    };
+    rename(&mut database, "stream_sessions", "elsewhere").await;
+    assert_eq!(publish(&mut bench).await.unwrap_err(), PublishRefused::NotStored);
+    assert!(bench.handle.live().epoch.is_none() && !bench.handle.hls.has_begun());
+    rename(&mut database, "elsewhere", "stream_sessions").await;
+    publish(&mut bench).await.unwrap();
+    assert!(bench.handle.live().epoch.is_some());
+    let stored = bench.store.stream_by_playback_id(&bench.handle.row.playback_id).await.unwrap().unwrap();
+    assert_eq!(stored.status, api::StreamStatus::Live);
 }
 
 #[tokio::test]

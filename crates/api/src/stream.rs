@@ -108,6 +108,9 @@ pub struct StreamInfo {
     /// Of a paid stream: the content id of what it says of itself, which the node serves under `/ipfs/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
+    /// What its viewers lack now, and why, in words for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 #[cfg(test)]

@@ -207,6 +207,8 @@ pub struct Live {
     pub epoch: Option<StudioEpoch>,
     /// The AudioSpecificConfig of the AAC lane.
     pub aac_config: Option<Bytes>,
+    /// What subscribers lack, and why, in words for people.
+    pub notices: Vec<String>,
 }
 
 impl Live {

@@ -4,6 +4,7 @@
 //! transcode.
 
 mod child;
+mod hindrance;
 pub mod need;
 mod supervisor;
 mod ticket;
@@ -11,10 +12,12 @@ mod ticket;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+pub use hindrance::Hindrance;
 pub use need::{Job, Work};
 pub use supervisor::{Supervisor, Wanted};
 pub use ticket::{Purpose, Ticket};
@@ -38,6 +41,17 @@ impl Default for TranscodeConfig {
     }
 }
 
+/// How long is waited for what may come by itself.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// After the first child that failed; each further one doubles it.
+    pause: Duration,
+    /// A transcode goes on so long after its last subscriber: pages are reloaded, and players come back.
+    linger: Duration,
+}
+
+const PATIENCE: Patience = Patience { pause: Duration::from_millis(500), linger: Duration::from_secs(5) };
+
 /// What all streams' supervisors share.
 pub struct Transcoding {
     executable: PathBuf,
@@ -45,6 +59,7 @@ pub struct Transcoding {
     node: SocketAddr,
     room: Arc<Semaphore>,
     tickets: Tickets,
+    patience: Patience,
 }
 
 impl Transcoding {
@@ -65,7 +80,25 @@ impl Transcoding {
             config.executable.clone()
         };
         let room = Arc::new(Semaphore::new(config.max_children.min(Semaphore::MAX_PERMITS)));
-        Some(Self { executable, node: api::reachable(rtmp), room, tickets: Tickets::default() })
+        Some(Self {
+            executable,
+            node: api::reachable(rtmp),
+            room,
+            tickets: Tickets::default(),
+            patience: PATIENCE,
+        })
+    }
+
+    /// The same without any pause.
+    #[cfg(test)]
+    pub fn impatient(self) -> Self {
+        Self { patience: Patience { pause: Duration::ZERO, linger: Duration::ZERO }, ..self }
+    }
+
+    /// Room for one more child.
+    #[cfg(test)]
+    pub fn make_room(&self) {
+        self.room.add_permits(1);
     }
 
     /// What a name that was played or published stands for, where it is a token of a child's. It works once.

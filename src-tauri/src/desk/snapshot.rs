@@ -185,6 +185,7 @@ mod tests {
             started_at: Some("2026-01-01T00:00:00Z".into()),
             offers: Vec::new(),
             metadata: None,
+            notices: Vec::new(),
         };
         Stream::new(info, "http://127.0.0.1:8080")
     }

@@ -148,5 +148,6 @@ async fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
         started_at: row.started_at,
         offers,
         metadata,
+        notices: live.notices,
     }
 }

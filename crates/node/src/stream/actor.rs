@@ -197,6 +197,10 @@ impl Actor {
                     Some(message) => self.take(message).await,
                     None => break,
                 },
+                () = self.transcoded.changed() => {
+                    self.review();
+                    self.tell();
+                }
                 _ = ticks.tick() => self.tick().await,
             }
         }
@@ -401,6 +405,7 @@ impl Actor {
             lanes: self.lanes.keys().copied().collect(),
             epoch: self.broadcast.as_ref().map(|b| b.epoch),
             aac_config: self.aac_config.clone(),
+            notices: self.transcoded.notices.iter().cloned().collect(),
         });
     }
 

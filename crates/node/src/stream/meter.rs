@@ -16,17 +16,18 @@ pub struct Meter {
     /// When, and how many bytes.
     arrived: VecDeque<(Instant, usize)>,
     bytes: usize,
-    size: Option<Size>,
+    /// What the last key frame said.
+    sps: Option<Sps>,
 }
 
 impl Meter {
     pub fn new() -> Self {
-        Self { arrived: VecDeque::new(), bytes: 0, size: None }
+        Self { arrived: VecDeque::new(), bytes: 0, sps: None }
     }
 
     pub fn push(&mut self, now: Instant, packet: &Packet) {
         if packet.key {
-            self.size = picture_size(&packet.payload).or(self.size);
+            self.sps = stated(&packet.payload).or(self.sps);
         }
         self.bytes += packet.payload.len();
         self.arrived.push_back((now, packet.payload.len()));
@@ -40,7 +41,12 @@ impl Meter {
     }
 
     pub fn size(&self) -> Option<Size> {
-        self.size
+        self.sps.map(|sps| sps.size)
+    }
+
+    /// What the pictures are.
+    pub fn sps(&self) -> Option<&Sps> {
+        self.sps.as_ref()
     }
 
     /// Over the last seconds; 0 before two packets came.
@@ -58,9 +64,9 @@ impl Meter {
     }
 }
 
-fn picture_size(annex_b: &[u8]) -> Option<Size> {
+fn stated(annex_b: &[u8]) -> Option<Sps> {
     let (sps, _) = mux::h264::parameter_sets(annex_b)?;
-    Some(Sps::parse(&sps).ok()?.size)
+    Sps::parse(&sps).ok()
 }
 
 #[cfg(test)]

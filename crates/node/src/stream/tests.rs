@@ -15,7 +15,7 @@ use super::{
     Departure, Lane, Message, Offered, PublishGrant, PublishRefused, PublisherKind, StreamHandle, Unit,
 };
 use crate::store::Store;
-use crate::transcode::{Job, TranscodeConfig, Transcoding};
+use crate::transcode::{Hindrance, Job, TranscodeConfig, Transcoding};
 
 /// Of a page that plays, as Chromium makes it.
 const OFFER: &str = include_str!("../../../../fuzz/corpus/offer/chromium-watch.sdp");
@@ -25,6 +25,7 @@ pub(crate) struct Bench {
     actor: Actor,
     pub(crate) handle: StreamHandle,
     pub(crate) mailbox: mpsc::Receiver<Message>,
+    transcoding: Arc<Transcoding>,
     sfu: Sfu,
     _events: mpsc::Receiver<sfu::Event>,
     store: Store,
@@ -33,17 +34,40 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // Transcodes are wanted, and wait for room that there never is.
+        let config = TranscodeConfig { max_children: 0, ..TranscodeConfig::default() };
+        Self::with(&config, tempfile::tempdir().unwrap()).await
+    }
+
+    /// Its transcodes do not pause.
+    async fn with(config: &TranscodeConfig, folder: tempfile::TempDir) -> Self {
         let store = Store::open(folder.path()).await.unwrap();
         let request = CreateStream { title: "bench".into(), ..CreateStream::default() };
         let row = store.create_stream("local", &request).await.unwrap();
         let (sfu, events) = Sfu::start(SfuConfig::default()).unwrap();
-        // Transcodes are wanted, and wait for room that there never is.
-        let config = TranscodeConfig { max_children: 0, ..TranscodeConfig::default() };
-        let transcoding = Transcoding::new(&config, SocketAddr::from((Ipv4Addr::LOCALHOST, 1))).map(Arc::new);
+        let transcoding = Transcoding::new(config, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let transcoding = Arc::new(transcoding.unwrap().impatient());
         let (actor, handle, mailbox) =
-            Actor::new(row, sfu::StreamId(1), sfu.handle(), store.clone(), transcoding);
-        Self { actor, handle, mailbox, sfu, _events: events, store, folder }
+            Actor::new(row, sfu::StreamId(1), sfu.handle(), store.clone(), Some(Arc::clone(&transcoding)));
+        Self { actor, handle, mailbox, transcoding, sfu, _events: events, store, folder }
+    }
+
+    /// As if the publisher's first packet had come some seconds ago.
+    fn settle(&mut self) {
+        let publisher = self.actor.publisher.as_mut().unwrap();
+        publisher.begun = publisher.begun.unwrap().checked_sub(Duration::from_secs(5));
+    }
+
+    /// Follows what hinders the ladder until it is this.
+    async fn ladder_is(&mut self, hindrance: Option<Hindrance>) {
+        let seen = async {
+            while self.actor.transcoded.hindrance(Job::Ladder) != hindrance {
+                self.actor.transcoded.changed().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), seen).await.expect("the ladder goes on");
+        self.actor.review();
+        self.actor.tell();
     }
 
     /// Takes one message.
@@ -299,11 +323,22 @@ const KEY: &[u8] = &[
     0, 0, 1, 0x65, 0x88, 0x84,
 ];
 
+/// As KEY, in 4:4:4: what x264 makes of it (High 4:4:4 Predictive).
+const KEY_IN_444: &[u8] = &[
+    0, 0, 0, 1, 0x67, 0xf4, 0x00, 0x1f, 0x91, 0x9b, 0x28, 0x0a, 0x00, 0xb7, 0x60, 0x22, 0x00, 0x00, 0x03,
+    0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x78, 0x1e, 0x30, 0x63, 0x2c, 0, 0, 0, 1, 0x68, 0xeb, 0xe3, 0xc4,
+    0x48, 0x44, 0, 0, 0, 1, 0x65, 0x88, 0x84,
+];
+
 /// Nine seconds at 30 fps, with a key frame each two.
 async fn show(bench: &mut Bench, grant: PublishGrant, name: RenditionName) {
+    show_with(bench, grant, name, KEY).await;
+}
+
+async fn show_with(bench: &mut Bench, grant: PublishGrant, name: RenditionName, key_frame: &'static [u8]) {
     for index in 0..270 {
         let (pts, key) = (Timestamp::new(index * 3000, Timescale::VIDEO), index % 60 == 0);
-        let payload = Bytes::from_static(if key { KEY } else { &[0, 0, 0, 1, 0x41, 0x9a, 0x24] });
+        let payload = Bytes::from_static(if key { key_frame } else { &[0, 0, 0, 1, 0x41, 0x9a, 0x24] });
         let packet = Packet { pts, dts: pts, duration_ticks: 3000, key, payload };
         let (publisher, lane) = (grant.publisher, Lane::Video(name));
         bench.actor.take(Message::Packet { publisher, lane, packet }).await;
@@ -342,4 +377,96 @@ async fn players_are_told_what_a_rendition_takes_in_fact_once_it_was_measured() 
     assert_eq!(told(&bench), 800_000);
     measured(&mut bench, RenditionName::High, 30, 0);
     assert_eq!(told(&bench), 1_000, "a rate is never nothing");
+}
+
+/// An executable that is run as a transcoder, and does this.
+#[cfg(unix)]
+fn script(folder: &std::path::Path, does: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join("transcoder");
+    std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn players_do_not_wait_for_a_transcode_that_waits_for_room_and_do_once_it_has_some() {
+    let folder = tempfile::tempdir().unwrap();
+    // Runs, and brings nothing yet.
+    let executable = script(folder.path(), "exec cat > /dev/null");
+    let config = TranscodeConfig { enabled: true, executable, max_children: 0 };
+    let mut bench = Bench::with(&config, folder).await;
+    let grant = bench.publish().await;
+    show(&mut bench, grant, RenditionName::High).await;
+    bench.settle();
+    bench.handle.presence.hls_asked();
+    bench.actor.review();
+    assert_eq!(bench.jobs(), [Job::Ladder]);
+    bench.ladder_is(Some(Hindrance::Queued)).await;
+    let text = bench.handle.hls.master("").expect("what there is can be played");
+    assert_eq!(text.matches("#EXT-X-STREAM-INF").count(), 1, "{text}");
+    let notices = bench.handle.live().notices;
+    assert!(notices.len() == 1 && notices[0].contains("when it has room"), "{notices:?}");
+    bench.transcoding.make_room();
+    bench.ladder_is(None).await;
+    assert_eq!(bench.handle.hls.master(""), None);
+    assert!(bench.handle.live().notices.is_empty());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_transcode_whose_children_all_fail_is_given_up_and_tried_again_for_another_publisher() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = folder.path().join("children");
+    let executable = script(folder.path(), &format!("echo >> '{}'; exit 1", count.display()));
+    let mut bench = Bench::with(&TranscodeConfig { executable, ..TranscodeConfig::default() }, folder).await;
+    let children = || std::fs::read_to_string(&count).unwrap_or_default().len();
+    let viewer = bench.viewer();
+    for publisher in 1..=2 {
+        let grant = bench.publish().await;
+        show(&mut bench, grant, RenditionName::High).await;
+        bench.settle();
+        // The second comes when the first's ladder was given up.
+        bench.handle.viewer_joined(viewer);
+        bench.take_news().await;
+        assert_eq!(bench.jobs(), [Job::Ladder]);
+        if publisher > 1 {
+            bench.ladder_is(None).await;
+        }
+        bench.ladder_is(Some(Hindrance::GivenUp)).await;
+        assert_eq!(children(), 10 * publisher);
+        let notices = bench.handle.live().notices;
+        assert!(notices.len() == 1 && notices[0].contains("failed too often"), "{notices:?}");
+        // Viewers that go and come again change nothing.
+        bench.handle.viewer_left(viewer);
+        bench.take_news().await;
+        assert!(bench.jobs().is_empty());
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        bench.handle.viewer_joined(viewer);
+        bench.take_news().await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(bench.actor.transcoded.hindrance(Job::Ladder), Some(Hindrance::GivenUp));
+        let (publisher, departure) = (grant.publisher, Departure::Lost);
+        bench.actor.take(Message::Unpublish { publisher, departure }).await;
+    }
+}
+
+#[tokio::test]
+async fn pictures_that_no_transcoder_takes_start_none_and_the_stream_says_why() {
+    let mut bench = Bench::new().await;
+    let grant = bench.publish().await;
+    show_with(&mut bench, grant, RenditionName::High, KEY_IN_444).await;
+    bench.settle();
+    let viewer = bench.viewer();
+    bench.handle.viewer_joined(viewer);
+    bench.take_news().await;
+    bench.actor.tell();
+    assert_eq!(bench.jobs(), []);
+    let notices = bench.handle.live().notices;
+    assert!(notices.len() == 1 && notices[0].contains("4:2:0"), "{notices:?}");
 }

@@ -7,8 +7,8 @@ use media::{Codec, KeyPlacement, Packet, RenditionName, StudioEpoch, Timescale, 
 
 use super::actor::Actor;
 use super::{Feed, Lane, PublishGrant, PublishRefused, PublisherId, PublisherKind};
-use crate::transcode::need::{Source, SourcePicture, Subscribers, needs};
-use crate::transcode::{Job, Supervisor, Wanted, Work};
+use crate::transcode::need::{NOT_TAKEN, Source, SourcePicture, Subscribers, is_taken, needs};
+use crate::transcode::{Hindrance, Job, Supervisor, Wanted, Work};
 
 /// A publisher's lanes are all there so long after its first packet, and its bitrate is known.
 const SETTLED: Duration = Duration::from_millis(1500);
@@ -66,6 +66,10 @@ pub struct Transcoded {
     runs: BTreeMap<Lane, Run>,
     /// When a job that is running was last seen to do something.
     seen: BTreeMap<Job, Instant>,
+    /// What subscribers lack now, and why, in words for people.
+    pub(super) notices: BTreeSet<String>,
+    /// Those that the log has.
+    logged: BTreeSet<String>,
 }
 
 impl Transcoded {
@@ -79,11 +83,25 @@ impl Transcoded {
             forwarded: BTreeMap::new(),
             runs: BTreeMap::new(),
             seen: BTreeMap::new(),
+            notices: BTreeSet::new(),
+            logged: BTreeSet::new(),
         }
     }
 
     pub fn is_possible(&self) -> bool {
         self.supervisor.is_some()
+    }
+
+    pub(super) fn hindrance(&self, job: Job) -> Option<Hindrance> {
+        self.supervisor.as_ref()?.hindrance(job)
+    }
+
+    /// Returns when something else may hinder a transcode, or nothing.
+    pub async fn changed(&mut self) {
+        match &mut self.supervisor {
+            Some(supervisor) => supervisor.changed().await,
+            None => std::future::pending().await,
+        }
     }
 
     pub fn ask_keyframe(&self, name: RenditionName) {
@@ -306,6 +324,7 @@ impl Actor {
         Some(SourcePicture {
             name: lane.rendition()?,
             size: open.meter.size()?,
+            is_taken: open.meter.sps().is_some_and(is_taken),
             kbps: open.meter.kbps(),
             reordered: publisher.gop.is_reordered(),
             sparse_keys: publisher.gop.has_sparse_keys(),
@@ -330,20 +349,38 @@ impl Actor {
             rtmp: self.presence.players(),
             hls: self.presence.has_hls(Instant::now()),
         };
-        let mut jobs = needs(&self.source(), subscribers);
+        let source = self.source();
+        let mut jobs = needs(&source, subscribers);
         for (job, work) in &mut jobs {
             if let Some(before) = self.transcoded.jobs.get(job).filter(|before| before.serves(work)) {
                 work.clone_from(before);
             }
         }
-        supervisor.want(Wanted { live: self.broadcast.is_some(), jobs: jobs.clone() });
+        let publisher = self.publisher.as_ref().map(|publisher| publisher.id);
+        supervisor.want(Wanted { live: self.broadcast.is_some(), publisher, jobs: jobs.clone() });
         let settled = self.publisher.as_ref().and_then(|publisher| publisher.begun);
         let settled = settled.is_some_and(|begun| begun.elapsed() >= SETTLED) || self.publisher.is_none();
-        let coming = jobs.iter().filter(|(job, _)| !supervisor.is_failing(**job));
+        let coming = jobs.iter().filter(|(job, _)| supervisor.hindrance(**job).is_none());
         let coming =
             coming.flat_map(|(_, work)| work.lanes()).filter(|lane| *lane != Lane::Audio(Codec::Opus));
         self.hls.expect(settled.then(|| coming.collect()));
         self.transcoded.jobs = jobs;
+        let refused = source.picture.is_some_and(|picture| !picture.is_taken) && subscribers.watch();
+        self.notice(refused.then(|| NOT_TAKEN.to_owned()));
+    }
+
+    /// Notes what subscribers lack. The log has each once for a broadcast.
+    fn notice(&mut self, refused: Option<String>) {
+        let lacks = |work: &Work| !work.lanes().all(|lane| self.lanes.contains_key(&lane));
+        let jobs = self.transcoded.jobs.iter().filter(|(_, work)| lacks(work));
+        let hindered = jobs.filter_map(|(job, _)| Some(self.transcoded.hindrance(*job)?.words(*job)));
+        let notices: BTreeSet<_> = hindered.chain(refused).collect();
+        for notice in &notices {
+            if self.transcoded.logged.insert(notice.clone()) {
+                tracing::warn!(stream = %self.row.playback_id, "{notice}");
+            }
+        }
+        self.transcoded.notices = notices;
     }
 
     /// Begins transcodes anew whose child runs and does nothing: it may hang in foreign bytes.
@@ -364,7 +401,11 @@ impl Actor {
 
     /// The lanes that are there, or will be as long as somebody wants them.
     pub(super) fn lanes_to_come(&self) -> BTreeSet<Lane> {
-        let made = self.transcoded.jobs.values().flat_map(Work::lanes);
+        let comes = |job: &Job| {
+            !matches!(self.transcoded.hindrance(*job), Some(Hindrance::Queued | Hindrance::GivenUp))
+        };
+        let made = self.transcoded.jobs.iter().filter(|(job, _)| comes(job));
+        let made = made.flat_map(|(_, work)| work.lanes());
         self.lanes.keys().copied().chain(made).collect()
     }
 }

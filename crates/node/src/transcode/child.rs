@@ -14,20 +14,30 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Of a longer line the rest counts as the next.
 const LINE_MAX: u64 = 2048;
 
+/// What is said to whoever runs a child.
+pub enum Word {
+    /// For the child.
+    Command(TranscodeCommand),
+    /// It does nothing any more, and has to go.
+    Hangs,
+}
+
 /// How a child ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
     /// It was told to.
     Dismissed,
+    /// It was told to, as it did nothing.
+    Hung,
     /// By itself, which it should not.
     ByItself(Option<ExitStatus>),
 }
 
-/// Runs one child until `commands` closes or it ends by itself. Dropping the future kills it.
+/// Runs one child until `words` closes, it hangs or it ends by itself. Dropping the future kills it.
 pub async fn run(
     executable: &Path,
     order: &TranscodeOrder,
-    commands: &mut mpsc::Receiver<TranscodeCommand>,
+    words: &mut mpsc::Receiver<Word>,
 ) -> std::io::Result<End> {
     let mut child = Command::new(executable)
         .args(["--log", "warn", "engine", "--transcode"])
@@ -48,15 +58,17 @@ pub async fn run(
     let end = loop {
         tokio::select! {
             ended = child.wait() => break End::ByItself(ended.ok()),
-            command = commands.recv() => match (command, &mut input) {
-                (Some(command), Some(pipe)) => say(pipe, &command.to_text()).await?,
+            word = words.recv() => match (word, &mut input) {
+                (Some(Word::Command(command)), Some(pipe)) => say(pipe, &command.to_text()).await?,
+                (Some(Word::Hangs), _) => break End::Hung,
                 _ => break End::Dismissed,
             },
         }
     };
     // The end of its input is its word to go.
     drop(input);
-    if end == End::Dismissed && tokio::time::timeout(GOODBYE, child.wait()).await.is_err() {
+    let is_told = matches!(end, End::Dismissed | End::Hung);
+    if is_told && tokio::time::timeout(GOODBYE, child.wait()).await.is_err() {
         tracing::warn!(process, "a transcoder did not end and is killed");
         child.kill().await?;
     }

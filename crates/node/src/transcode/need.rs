@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use media::{Codec, KeyPlacement, Ladder, Made, Rendition, RenditionName, Size};
+use mux::h264::Sps;
 
 use crate::stream::Lane;
 
@@ -13,6 +14,19 @@ const AAC_KBPS: u32 = 128;
 const LEAST_KBPS: u32 = 64;
 /// Below this H.264 here has no encoder, and nobody a use.
 const LEAST_SIDE: u32 = 32;
+
+/// The most pixels that a transcoder decodes: those of UHD.
+const MOST_PIXELS: u64 = 3840 * 2160;
+
+/// Whether a transcoder takes such pictures: it knows 4:2:0 (and pictures without colour) in eight bits. Of others it would
+/// make nothing, however often it was begun.
+pub fn is_taken(sps: &Sps) -> bool {
+    sps.chroma_format_idc <= 1 && sps.bit_depth == 8 && sps.size.pixels() <= MOST_PIXELS
+}
+
+/// What people are told of pictures that are not.
+pub const NOT_TAKEN: &str = "There are no smaller renditions for viewers with slow lines: the node makes them of H.264 in \
+                             4:2:0 with 8 bits up to 3840 × 2160 alone. Set the encoder to that (\"yuv420p\", \"NV12\").";
 
 /// One transcode: a child process of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -63,6 +77,8 @@ pub fn lane_of(made: Made) -> Lane {
 pub struct SourcePicture {
     pub name: RenditionName,
     pub size: Size,
+    /// See [`is_taken`].
+    pub is_taken: bool,
     pub kbps: f64,
     /// Pictures come in another order than they are shown: B-frames.
     pub reordered: bool,
@@ -95,11 +111,18 @@ pub struct Subscribers {
     pub hls: bool,
 }
 
+impl Subscribers {
+    /// Whether somebody is there for whom there are several renditions.
+    pub fn watch(&self) -> bool {
+        self.webrtc > 0 || self.hls
+    }
+}
+
 /// The transcodes that must run.
 pub fn needs(source: &Source, subscribers: Subscribers) -> BTreeMap<Job, Work> {
     let mut jobs = BTreeMap::new();
     let Subscribers { webrtc, rtmp, hls } = subscribers;
-    if let Some(picture) = source.picture.filter(|_| webrtc > 0 || hls) {
+    if let Some(picture) = source.picture.filter(|picture| picture.is_taken && subscribers.watch()) {
         let work = ladder(picture);
         if !work.outputs.is_empty() {
             jobs.insert(Job::Ladder, work);
@@ -155,6 +178,7 @@ mod tests {
         SourcePicture {
             name: RenditionName::High,
             size: Size::new(1280, 720),
+            is_taken: true,
             kbps: 6000.0,
             reordered: false,
             sparse_keys: false,
@@ -197,6 +221,13 @@ mod tests {
         assert_eq!(jobs(&whip(), VIEWER), []);
         assert_eq!(jobs(&whip(), HLS), [Job::Aac]);
         assert_eq!(jobs(&whip(), PLAYER), [Job::Aac]);
+    }
+
+    #[test]
+    fn of_pictures_that_no_transcoder_takes_no_ladder_is_made_and_their_sound_is_made_all_the_same() {
+        let source = Source { picture: Some(SourcePicture { is_taken: false, ..picture() }), ..rtmp() };
+        assert_eq!(jobs(&source, VIEWER), [Job::Opus]);
+        assert_eq!(jobs(&source, HLS), []);
     }
 
     #[test]

@@ -1,35 +1,38 @@
-//! Keeps one stream's transcodes running: started when they are needed, started again with growing pauses
-//! when they fail, ended some seconds after the last subscriber.
+//! Keeps one stream's transcodes running: started when they are needed, some times again with growing pauses where they
+//! fail, ended some seconds after the last subscriber.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::{LaneToken, Made, RenditionName, TranscodeCommand, TranscodeOrder};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use super::child::{self, End};
+use super::child::{self, End, Word};
+use super::hindrance::{Attempt, Board, Hindrance, Hindrances, Pen};
 use super::need::lane_of;
 use super::ticket::Issued;
 use super::{Job, Purpose, Transcoding, Work};
-use crate::stream::WeakStream;
+use crate::stream::{PublisherId, WeakStream};
 
-/// A transcode goes on so long after its last subscriber: pages are reloaded, and players come back.
-const LINGER: Duration = Duration::from_secs(5);
-const PAUSE_FIRST: Duration = Duration::from_millis(500);
-const PAUSE_LAST: Duration = Duration::from_secs(15);
 /// A child that ran for this long was well; its end is the first failure again.
 const WELL: Duration = Duration::from_secs(30);
-/// Failures one after the other from which nobody waits for the transcode any more.
+/// Children that fail one after the other: from so many on nobody waits for the transcode any more.
 const FAILING: u32 = 2;
-/// Commands that wait for a child. Full: the command is dropped, for key frames are asked for again.
-const COMMANDS: usize = 16;
+/// And after so many, three minutes after the first, no other is tried: what makes them fail will not go by itself.
+const HOPELESS: u32 = 10;
+/// The longest pause between two of them is the first, doubled so often.
+const DOUBLINGS: u32 = 7;
+/// Words that wait for a child. Full: key frames are dropped, for they are asked for again.
+const WORDS: usize = 16;
 
 /// What a stream wants of its supervisor.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Wanted {
     /// Without a broadcast nothing lingers.
     pub live: bool,
+    /// Whose lanes they are made of. What was given up is tried again for another.
+    pub publisher: Option<PublisherId>,
     pub jobs: BTreeMap<Job, Work>,
 }
 
@@ -44,18 +47,17 @@ enum Order {
 pub struct Supervisor {
     wanted: watch::Sender<Wanted>,
     orders: mpsc::Sender<Order>,
-    failing: watch::Receiver<BTreeSet<Job>>,
+    hindrances: Hindrances,
 }
 
 impl Supervisor {
     pub fn start(shared: Arc<Transcoding>, stream: WeakStream) -> Self {
         let (wanted, wishes) = watch::channel(Wanted::default());
-        let (orders, taken) = mpsc::channel(COMMANDS);
-        let (failures, failing) = watch::channel(BTreeSet::new());
-        let supervising =
-            Supervising { shared, stream, failures: Arc::new(failures), running: BTreeMap::new() };
+        let (orders, taken) = mpsc::channel(WORDS);
+        let (board, hindrances) = Board::new();
+        let supervising = Supervising { shared, stream, board, publisher: None, running: BTreeMap::new() };
         tokio::spawn(supervising.run(wishes, taken));
-        Self { wanted, orders, failing }
+        Self { wanted, orders, hindrances }
     }
 
     pub fn want(&self, wanted: Wanted) {
@@ -72,36 +74,46 @@ impl Supervisor {
         let _ = self.orders.try_send(Order::KeyFrame(name));
     }
 
-    /// Begins a transcode anew whose child runs and carries nothing. `false` where it was not told.
+    /// Replaces the child of a transcode, which runs and carries nothing: it has failed. `false` where nobody was told.
     pub fn restart(&self, job: Job) -> bool {
         self.orders.try_send(Order::Restart(job)).is_ok()
     }
 
-    /// Whether a transcode failed so often that nobody should wait for it.
-    pub fn is_failing(&self, job: Job) -> bool {
-        self.failing.borrow().contains(&job)
+    /// Why nobody should wait for a transcode that is wanted.
+    pub fn hindrance(&self, job: Job) -> Option<Hindrance> {
+        self.hindrances.of(job)
+    }
+
+    /// Returns when another may be hindered, or another may not.
+    pub async fn changed(&mut self) {
+        self.hindrances.changed().await;
     }
 }
 
 /// A transcode that is kept running; dropping it ends the child.
 struct Running {
     work: Work,
-    commands: mpsc::Sender<TranscodeCommand>,
+    words: mpsc::Sender<Word>,
     unneeded_since: Option<Instant>,
+    attempt: Attempt,
 }
 
 struct Supervising {
     shared: Arc<Transcoding>,
     stream: WeakStream,
-    failures: Arc<watch::Sender<BTreeSet<Job>>>,
+    board: Arc<Board>,
+    publisher: Option<PublisherId>,
+    /// Also what was given up, which does nothing any more, so that it is not begun again.
     running: BTreeMap<Job, Running>,
 }
 
 impl Supervising {
     async fn run(mut self, mut wishes: watch::Receiver<Wanted>, mut orders: mpsc::Receiver<Order>) {
         loop {
-            let until = self.running.values().filter_map(|running| running.unneeded_since).min();
-            let until = until.map(|since| tokio::time::Instant::from_std(since + LINGER));
+            let ending = self.running.values().filter(|running| !running.attempt.is_given_up());
+            let until = ending.filter_map(|running| running.unneeded_since).min();
+            let until =
+                until.map(|since| tokio::time::Instant::from_std(since + self.shared.patience.linger));
             tokio::select! {
                 changed = wishes.changed() => match changed {
                     Ok(()) => {
@@ -120,16 +132,17 @@ impl Supervising {
     fn obey(&mut self, order: &Order) {
         match order {
             Order::KeyFrame(name) => {
-                if let Some(ladder) = self.running.get(&Job::Ladder) {
-                    // Full: it is asked for again.
-                    let _ = ladder.commands.try_send(TranscodeCommand::KeyFrame(*name));
+                // The last place is for what is said once.
+                if let Some(ladder) = self.running.get(&Job::Ladder)
+                    && ladder.words.capacity() > 1
+                {
+                    let _ = ladder.words.try_send(Word::Command(TranscodeCommand::KeyFrame(*name)));
                 }
             }
             Order::Restart(job) => {
-                // What is dropped here is told to go, and killed where it does not.
-                if let Some(Running { work, unneeded_since, .. }) = self.running.remove(job) {
-                    let started = Running { unneeded_since, ..self.start(*job, work) };
-                    self.running.insert(*job, started);
+                if let Some(running) = self.running.get(job) {
+                    // Full: it was said already.
+                    let _ = running.words.try_send(Word::Hangs);
                 }
             }
         }
@@ -137,6 +150,10 @@ impl Supervising {
 
     fn follow(&mut self, wanted: Wanted) {
         let now = Instant::now();
+        if wanted.publisher.is_some() && wanted.publisher != self.publisher {
+            self.publisher = wanted.publisher;
+            self.running.retain(|_, running| !running.attempt.is_given_up());
+        }
         for (job, running) in &mut self.running {
             if !wanted.jobs.contains_key(job) {
                 running.unneeded_since.get_or_insert(now);
@@ -157,21 +174,25 @@ impl Supervising {
     }
 
     fn end_unneeded(&mut self) {
-        let over = |running: &Running| running.unneeded_since.is_some_and(|since| since.elapsed() >= LINGER);
-        self.running.retain(|_, running| !over(running));
+        let linger = self.shared.patience.linger;
+        self.running.retain(|_, running| {
+            let is_over = running.unneeded_since.is_some_and(|since| since.elapsed() >= linger);
+            !is_over || running.attempt.is_given_up()
+        });
     }
 
     fn start(&self, job: Job, work: Work) -> Running {
-        let (commands, orders) = mpsc::channel(COMMANDS);
+        let (words, heard) = mpsc::channel(WORDS);
+        let attempt = self.board.attempt(job);
         let keeping = Keeping {
             shared: Arc::clone(&self.shared),
             stream: self.stream.clone(),
-            failures: Arc::clone(&self.failures),
+            pen: attempt.pen(),
             job,
             work: work.clone(),
         };
-        tokio::spawn(keeping.run(orders));
-        Running { work, commands, unneeded_since: None }
+        tokio::spawn(keeping.run(heard));
+        Running { work, words, unneeded_since: None, attempt }
     }
 }
 
@@ -183,72 +204,85 @@ async fn at(moment: Option<tokio::time::Instant>) {
     }
 }
 
+/// How many children of a transcode failed, one after the other.
+#[derive(Default)]
+struct Failures(u32);
+
+impl Failures {
+    /// One more, that ran for so long: the pause before the next, where there is one. The first pause is `first`.
+    fn note(&mut self, ran: Duration, first: Duration) -> Option<Duration> {
+        self.0 = if ran >= WELL { 1 } else { self.0 + 1 };
+        (self.0 < HOPELESS).then(|| first * (1 << (self.0 - 1).min(DOUBLINGS)))
+    }
+
+    fn hindrance(&self) -> Option<Hindrance> {
+        (self.0 >= FAILING).then_some(Hindrance::Failing)
+    }
+}
+
 /// Runs children for one job, one after the other.
 struct Keeping {
     shared: Arc<Transcoding>,
     stream: WeakStream,
-    failures: Arc<watch::Sender<BTreeSet<Job>>>,
+    pen: Pen,
     job: Job,
     work: Work,
 }
 
 impl Keeping {
-    async fn run(self, mut commands: mpsc::Receiver<TranscodeCommand>) {
-        let (mut pause, mut failures) = (PAUSE_FIRST, 0);
+    async fn run(self, mut words: mpsc::Receiver<Word>) {
+        let mut failures = Failures::default();
         loop {
+            let Some(room) = self.room(&mut words).await else { return };
+            self.pen.say(failures.hindrance());
             let begun = Instant::now();
-            match self.once(&mut commands).await {
-                Ok(End::Dismissed) => break,
+            match self.once(&mut words).await {
+                Ok(End::Dismissed) => return,
                 Ok(End::ByItself(status)) => {
                     tracing::warn!(job = ?self.job, ?status, "a transcoder ended by itself");
                 }
+                // It was said by whoever noticed.
+                Ok(End::Hung) => {}
                 Err(err) => tracing::error!(job = ?self.job, "a transcoder could not be run: {err}"),
             }
-            if begun.elapsed() >= WELL {
-                (pause, failures) = (PAUSE_FIRST, 0);
-            }
-            failures += 1;
-            if failures >= FAILING {
-                self.failures.send_modify(|failing| {
-                    failing.insert(self.job);
-                });
-            }
+            drop(room);
+            let Some(pause) = failures.note(begun.elapsed(), self.shared.patience.pause) else { break };
+            self.pen.say(failures.hindrance());
             let again = tokio::time::sleep(pause);
             tokio::pin!(again);
             loop {
                 tokio::select! {
                     () = &mut again => break,
                     // Key frames are asked for again; only the end counts.
-                    command = commands.recv() => if command.is_none() { return self.forgive() },
+                    word = words.recv() => if word.is_none() { return },
                 }
             }
-            pause = (pause * 2).min(PAUSE_LAST);
         }
-        self.forgive();
+        self.pen.say(Some(Hindrance::GivenUp));
     }
 
-    /// Whoever needs the transcode next waits for it again.
-    fn forgive(&self) {
-        self.failures.send_modify(|failing| {
-            failing.remove(&self.job);
-        });
-    }
-
-    async fn once(&self, commands: &mut mpsc::Receiver<TranscodeCommand>) -> std::io::Result<End> {
+    /// Room for a child; `None` where it is not wanted any more.
+    async fn room(&self, words: &mut mpsc::Receiver<Word>) -> Option<OwnedSemaphorePermit> {
         let room = Arc::clone(&self.shared.room);
-        if room.available_permits() == 0 {
-            tracing::warn!(job = ?self.job, "a transcode waits: there are as many as there may be");
+        if let Ok(room) = Arc::clone(&room).try_acquire_owned() {
+            return Some(room);
         }
-        let _permit = loop {
+        self.pen.say(Some(Hindrance::Queued));
+        let turn = room.acquire_owned();
+        tokio::pin!(turn);
+        loop {
             tokio::select! {
                 // It is never closed.
-                permit = Arc::clone(&room).acquire_owned() => break permit,
-                command = commands.recv() => if command.is_none() { return Ok(End::Dismissed) },
+                room = &mut turn => return room.ok(),
+                word = words.recv() => if word.is_none() { return None },
             }
-        };
+        }
+    }
+
+    async fn once(&self, words: &mut mpsc::Receiver<Word>) -> std::io::Result<End> {
         let mut issued = Issued::new(&self.shared.tickets);
         let Some(order) = self.order(&mut issued) else { return Ok(End::Dismissed) };
-        child::run(&self.shared.executable, &order, commands).await
+        child::run(&self.shared.executable, &order, words).await
     }
 
     /// `None` once the stream's task has ended.
@@ -260,5 +294,24 @@ impl Keeping {
         };
         let outputs = self.work.outputs.iter().map(&mut token).collect();
         Some(TranscodeOrder { node: self.shared.node, play, keys: self.work.keys, outputs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_between_children_that_fail_double_up_to_a_minute_and_after_ten_children_there_is_no_other() {
+        let mut failures = Failures::default();
+        let mut note = |ran_s| {
+            let pause = failures.note(Duration::from_secs(ran_s), Duration::from_millis(500));
+            pause.map(|pause| pause.as_millis())
+        };
+        // The last of these had been well for half a minute: it counts as the first.
+        assert_eq!([note(0), note(29), note(1), note(30)], [500, 1000, 2000, 500].map(Some));
+        let rest: Vec<_> = (0..9).map(|_| note(1)).collect();
+        let pauses = [1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 64_000].map(Some);
+        assert_eq!(rest, [&pauses[..], &[None]].concat());
     }
 }

@@ -18,6 +18,7 @@ mod watching;
 
 pub use connect::connect;
 pub use escrow::EscrowRail;
+pub use link::is_endpoint;
 pub use shared::Settings;
 pub use transfer::TransferRail;
 

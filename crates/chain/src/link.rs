@@ -44,6 +44,13 @@ pub(crate) struct Link {
     failure: Notify,
 }
 
+/// Whether an address may be asked about money: whoever is between could tell of deposits that are not there, so it is
+/// one of TLS, or this machine's own.
+pub fn is_endpoint(url: &str) -> bool {
+    let is_socket = url.starts_with("ws://") || url.starts_with("wss://");
+    is_socket && subxt::rpcs::utils::url_is_secure(url).unwrap_or(false)
+}
+
 impl Link {
     /// Connects, and makes sure that it is the right chain; any, where none is expected.
     pub async fn open(
@@ -52,10 +59,7 @@ impl Link {
         patience: Duration,
     ) -> Result<Arc<Self>, RailError> {
         let unreachable = |reason: String| RailError::Unreachable(format!("{url}: {reason}"));
-        // Whoever is between could tell of deposits that are not there.
-        let secure =
-            subxt::rpcs::utils::url_is_secure(url).map_err(|error| unreachable(error.to_string()))?;
-        if !secure {
+        if !is_endpoint(url) {
             return Err(unreachable("only wss:// is taken, but for this machine's own addresses".into()));
         }
         let connect = async {

@@ -22,7 +22,7 @@ mod till;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chain::{Rail, RailError, Settings};
@@ -65,6 +65,8 @@ pub enum BillingError {
         "the data folder's payments are of another chain than the one that is set: give that chain a folder of its own"
     )]
     OtherChain,
+    #[error("the node is paid already")]
+    Begun,
     #[error("the chain does not say what a transfer costs: {0}")]
     Fee(#[source] chain::RailError),
     #[error(
@@ -88,8 +90,8 @@ pub struct Billing {
     pub join_throttle: Throttle,
     /// This machine's own addresses.
     own: Vec<IpAddr>,
-    /// `None`: everything is free.
-    paid: Option<Paid>,
+    /// Empty: everything is free, or no endpoint of the chain has answered yet.
+    paid: OnceLock<Paid>,
 }
 
 /// Where there is a chain to be paid on.
@@ -103,37 +105,39 @@ pub struct Paid {
 }
 
 impl Billing {
-    /// The cashier is to be run by whoever starts this; there is none without a rail.
-    pub async fn start(
-        folder: &Path,
-        rail: Option<(Arc<dyn Rail>, ChainConfig)>,
-        store: Store,
-        sfu: SfuHandle,
-    ) -> Result<(Self, Option<Cashier>), BillingError> {
-        let (key, clock) = (Arc::new(hot_key::load_or_create(folder)?), PayClock::default());
-        let (paid, cashier) = match rail {
-            Some((rail, config)) => {
-                let (paid, cashier) = Paid::start(folder, rail, config, store, sfu, &key, &clock).await?;
-                (Some(paid), Some(cashier))
-            }
-            None => (None, None),
-        };
+    /// Nothing is paid before [`Billing::begin`].
+    pub fn new(folder: &Path) -> Result<Self, BillingError> {
         let own = if_addrs::get_if_addrs().unwrap_or_default();
-        let billing = Self {
-            key,
-            clock,
+        Ok(Self {
+            key: Arc::new(hot_key::load_or_create(folder)?),
+            clock: PayClock::default(),
             logins: Logins::default(),
             tickets: Tickets::default(),
             login_throttle: Throttle::new(LOGINS_A_MINUTE),
             join_throttle: Throttle::new(JOINS_A_MINUTE),
             own: own.into_iter().map(|interface| interface.ip()).collect(),
-            paid,
-        };
-        Ok((billing, cashier))
+            paid: OnceLock::new(),
+        })
+    }
+
+    /// Is paid on `rail` from now on, once in its life. The cashier is to be run by whoever asks.
+    pub async fn begin(
+        &self,
+        folder: &Path,
+        rail: Arc<dyn Rail>,
+        config: ChainConfig,
+        store: Store,
+        sfu: SfuHandle,
+    ) -> Result<Cashier, BillingError> {
+        let (paid, cashier) = Paid::start(folder, rail, config, store, sfu, &self.key, &self.clock).await?;
+        match self.paid.set(paid) {
+            Ok(()) => Ok(cashier),
+            Err(_) => Err(BillingError::Begun),
+        }
     }
 
     pub fn paid(&self) -> Option<&Paid> {
-        self.paid.as_ref()
+        self.paid.get()
     }
 
     /// Whether `host`, without a port, means this machine to whoever asks from `peer`. A name that somebody else could

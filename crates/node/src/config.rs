@@ -160,6 +160,8 @@ mod tests {
             ("public_url = \"ftp://live.example.org\"", "public_url"),
             ("ice_servers = [\"stun:x\\nLink: y\"]", "ice_servers"),
             ("[chain]\nendpoints = []", "chain.endpoints"),
+            ("[chain]\nendpoints = [\"ws://chain.example.org:9944\"]", "chain.endpoints"),
+            ("[chain]\nendpoints = [\"ftp://127.0.0.1\"]", "chain.endpoints"),
             ("[chain]\nlogin_host = \"a b\"", "chain.login_host"),
             ("[chain]\noffer_s = 1", "chain.offer_s"),
         ] {

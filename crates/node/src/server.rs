@@ -5,6 +5,7 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::ipfs::Ipfs;
 use thiserror::Error;
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::billing::{Billing, BillingError};
+use crate::billing::{Billing, BillingError, Cashier};
 use crate::config::NodeConfig;
 use crate::descriptors::{self, Shares};
 use crate::door::Door;
@@ -21,6 +22,10 @@ use crate::records::Records;
 use crate::session::DISPLACED_MAX;
 use crate::store::{Store, StoreError};
 use crate::{http, media_events, rtmp_server};
+
+/// After so long a chain that did not answer is asked again, and after twice as long each further time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Error)]
 pub enum NodeError {
@@ -73,12 +78,21 @@ pub struct Node {
 impl Node {
     /// Opens every port or none. The database is touched only once nothing else can be refused: what another node
     /// has live is not ended.
+    ///
+    /// Where the chain does not answer, what is free plays meanwhile, and the node is paid once it does.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
-        let rail = match &config.chain {
-            Some(chain) => Some(chain.connect().await?),
-            None => None,
-        };
-        Self::start_on(config, rail).await
+        let Some(chain) = &config.chain else { return Self::start_on(config, None).await };
+        match chain.connect().await {
+            Ok(rail) => Self::start_on(config, Some(rail)).await,
+            Err(chain::RailError::Unreachable(why)) => {
+                tracing::warn!("the chain does not answer: only what is free plays until it does ({why})");
+                let mut node = Self::start_on(config, None).await?;
+                let app = Arc::clone(&node.app);
+                node.tasks.spawn(begin_later(app));
+                Ok(node)
+            }
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// The same, paid on `rail` by what the settings' `[chain]` says.
@@ -102,9 +116,12 @@ impl Node {
             rtmp: local(&rtmp, config.rtmp),
             media: sfu.handle().local_addr(),
         };
-        let rail = rail.map(|rail| (rail, config.chain.clone().unwrap_or_default()));
-        let (billing, cashier) = Billing::start(&config.data_dir, rail, store.clone(), sfu.handle()).await?;
+        let billing = Billing::new(&config.data_dir)?;
         let app = Arc::new(App::new(config, addresses, store, sfu.handle(), billing));
+        let cashier = match rail {
+            Some(rail) => Some(begin(&app, rail).await?),
+            None => None,
+        };
         let shares = Shares::of(descriptors::raise());
         // Viewers behind one address are many, and proxies stand before most of them; yet none may have it all.
         let http = Door::new(http, Places::new("HTTP", shares.http, most(shares.http)));
@@ -116,9 +133,7 @@ impl Node {
         tasks.spawn(rtmp_server::serve(Arc::clone(&app), rtmp));
         tasks.spawn(media_events::pump(Arc::clone(&app), events));
         if let Some(cashier) = cashier {
-            tasks.spawn(cashier.run());
-            tasks.spawn(renew(Arc::clone(&app)));
-            tasks.spawn(record(Arc::clone(&app)));
+            be_paid(&mut tasks, &app, cashier);
         }
         Ok(Self { app, addresses, tasks, _sfu: sfu, _lock: lock })
     }
@@ -157,6 +172,39 @@ impl Node {
 /// Of so many places, those that one network may have.
 fn most(places: usize) -> usize {
     (places - places / 4).max(1)
+}
+
+async fn begin(app: &App, rail: Arc<dyn chain::Rail>) -> Result<Cashier, BillingError> {
+    let (config, store, sfu) = (app.config(), app.store().clone(), app.sfu().clone());
+    app.billing().begin(&config.data_dir, rail, config.chain.clone().unwrap_or_default(), store, sfu).await
+}
+
+fn be_paid(tasks: &mut JoinSet<()>, app: &Arc<App>, cashier: Cashier) {
+    tasks.spawn(cashier.run());
+    tasks.spawn(renew(Arc::clone(app)));
+    tasks.spawn(record(Arc::clone(app)));
+}
+
+/// Asks the chain until it answers, and is paid from then on.
+async fn begin_later(app: Arc<App>) {
+    let Some(chain) = app.config().chain.clone() else { return };
+    let mut pause = FIRST_PAUSE;
+    let cashier = loop {
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LAST_PAUSE);
+        let begun = match chain.connect().await {
+            Ok(rail) => begin(&app, rail).await.map_err(NodeError::from),
+            Err(err) => Err(err.into()),
+        };
+        match begun {
+            Ok(cashier) => break cashier,
+            Err(err) => tracing::warn!("the node cannot be paid yet: {err}"),
+        }
+    };
+    tracing::info!("the chain answers: the node is paid");
+    let mut tasks = JoinSet::new();
+    be_paid(&mut tasks, &app, cashier);
+    while tasks.join_next().await.is_some() {}
 }
 
 /// Renews the offers of what is watched.

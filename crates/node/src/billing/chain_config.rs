@@ -60,13 +60,13 @@ impl Default for ChainConfig {
 
 impl ChainConfig {
     pub(crate) fn mistake(&self) -> Option<&'static str> {
-        let is_endpoint =
-            |url: &String| (url.starts_with("ws://") || url.starts_with("wss://")) && url.is_ascii();
         let is_host = self.login_host.is_empty() || pay::login::Host::new(&self.login_host).is_ok();
         let is_ipfs = self.ipfs_api.is_empty() || api::ipfs::Ipfs::new(&self.ipfs_api).is_ok();
         let days = |seconds: u64| seconds <= 365 * 86_400;
-        if self.endpoints.is_empty() || !self.endpoints.iter().all(is_endpoint) {
-            Some("chain.endpoints are addresses that begin with ws:// or wss://, at least one")
+        if self.endpoints.is_empty() || !self.endpoints.iter().all(|url| chain::is_endpoint(url)) {
+            Some(
+                "chain.endpoints are addresses that begin with wss:// (ws:// of this machine alone), at least one",
+            )
         } else if !is_host {
             Some("chain.login_host is a host and a port in lower case, as in live.example.org:443")
         } else if !is_ipfs {

@@ -96,9 +96,9 @@ impl PaidNode {
         };
         let rail = Arc::new(QuietChain { info, updates: Mutex::new(Some(updates)) });
         let config = ChainConfig { settle_idle_s: 86_400, ..ChainConfig::default() };
-        let (billing, cashier) =
-            Billing::start(folder, Some((rail, config)), store.clone(), sfu.handle()).await?;
-        tokio::spawn(cashier.expect("it is paid").run());
+        let billing = Billing::new(folder)?;
+        let cashier = billing.begin(folder, rail, config, store.clone(), sfu.handle()).await?;
+        tokio::spawn(cashier.run());
         let (row, priced) = Self::price(&billing, &store).await?;
         Ok(Self { billing, sfu, store, row, priced, chain })
     }

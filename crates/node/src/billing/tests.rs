@@ -15,7 +15,7 @@ use super::journal::{ChannelRow, Journal, LedgerRow, Unit};
 use super::log::Act;
 use crate::config::NodeConfig;
 use crate::server::Node;
-use world::{CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Viewer, World, config, get, person, prices};
+use world::{CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Viewer, World, config, get, person, prices, until};
 
 fn code(err: &ClientError) -> &str {
     match err {
@@ -405,6 +405,44 @@ async fn what_cannot_be_stored_of_one_payer_is_stored_of_the_others() {
     assert_eq!(journal.commit(&[bad, good], now).await, [false, true]);
     let loaded = journal.load().await.unwrap();
     assert_eq!((loaded.channels.len(), loaded.ledgers.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_node_that_starts_while_its_chain_is_away_plays_what_is_free_and_is_paid_once_it_is_back() {
+    let mut world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    let (mut socket, peer) = viewer.watch(&world).await;
+    for second in 0..3 {
+        world.reach(peer, 1, second);
+        viewer.play(&mut socket, second).await;
+    }
+    drop(socket);
+    world.stop().await;
+    let endpoint = world.devchain.serve(0).await.unwrap();
+    let port = endpoint.address().port();
+    world.set_endpoint(endpoint.url());
+    endpoint.close().await;
+    world.start_again().await;
+    viewer.log_in(&world).await;
+    let refused = viewer.join(&world, Some(viewer.terms.id())).await.unwrap_err();
+    assert!(matches!(&refused, ClientError::Refused(problem) if problem.status == 503), "{refused}");
+    assert_eq!(code(&refused), "chain_unreachable");
+    assert_eq!(code(&world.client.pay_info().await.unwrap_err()), "chain_unreachable");
+    let free = CreateStream { title: "free".into(), ..CreateStream::default() };
+    let free = world.client.create_stream(&free).await.unwrap();
+    let request = JoinRequest { viewer_id: "somebody".into(), channel: None };
+    world.client.join(None, &free.playback_id, &request).await.unwrap();
+    let _back = world.devchain.serve(port).await.unwrap();
+    until(async || world.client.pay_info().await.is_ok()).await;
+    let (mut socket, peer) = viewer.connect_again(&world).await;
+    let started = viewer.start(&mut socket).await;
+    world.reach(peer, 1, 0);
+    viewer.play(&mut socket, started.next.0).await;
+    assert_eq!(viewer.tab.spent(), Amount::new(4 * PRICE));
+    drop(socket);
+    world.settled(&viewer, 4 * PRICE).await;
+    world.stop().await;
 }
 
 #[tokio::test]

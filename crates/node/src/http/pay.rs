@@ -42,7 +42,10 @@ pub async fn info(
     headers: HeaderMap,
 ) -> Result<Json<PayInfo>, Refusal> {
     let billing = app.billing();
-    let paid = billing.paid();
+    let paid = match app.config().chain {
+        Some(_) => Some(paid(&app)?),
+        None => None,
+    };
     Ok(Json(PayInfo {
         rail: paid.map(|paid| paid.rail.info().clone()),
         node_key: billing.key.public(),
@@ -328,9 +331,15 @@ pub async fn creator(app: &App, headers: &HeaderMap) -> Result<Person, Refusal> 
 }
 
 pub fn paid(app: &App) -> Result<&Paid, Refusal> {
-    app.billing().paid().ok_or_else(|| {
-        Refusal::new(StatusCode::CONFLICT, "no_chain", "This node is not paid: no chain is set.")
-            .with_detail("Streams without prices are free and need no wallet.")
+    app.billing().paid().ok_or_else(|| match app.config().chain {
+        Some(_) => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "chain_unreachable",
+            "The chain has not answered since this node was started: nothing can be paid yet.",
+        )
+        .with_detail("Streams without prices play. The others will as soon as the chain answers."),
+        None => Refusal::new(StatusCode::CONFLICT, "no_chain", "This node is not paid: no chain is set.")
+            .with_detail("Streams without prices are free and need no wallet."),
     })
 }
 

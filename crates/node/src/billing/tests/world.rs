@@ -59,7 +59,7 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(HANGS, what).await.expect("it comes to an end")
 }
 
-async fn until(mut done: impl AsyncFnMut() -> bool) {
+pub async fn until(mut done: impl AsyncFnMut() -> bool) {
     in_time(async {
         while !done().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -160,6 +160,11 @@ impl World {
         let node = Node::start(self.config.clone()).await.expect("it starts again");
         self.client = Client::new(format!("http://{}", node.addresses().http)).expect("an address");
         self.node = Some(node);
+    }
+
+    /// The node asks the chain here from its next start on.
+    pub fn set_endpoint(&mut self, url: String) {
+        self.config.chain.as_mut().expect("it has a chain").endpoints = vec![url];
     }
 
     pub async fn create(&self, title: &str, price: u128) -> CreatedStream {

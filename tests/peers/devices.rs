@@ -12,11 +12,15 @@ use testkit::{AudioServer, CameraState, FakeCamera, LoggedChild, Xvfb, wait_unti
 use watch::{HttpSignalling, Player, PlayerConfig};
 
 use crate::broadcasts::{LIMIT, TICKCAST, create, node, wait_for_renditions};
+use crate::viewer::{Received, Viewer};
 
 /// What is played into the microphone.
 const HERTZ: f32 = 440.0;
 const LEVEL: f32 = 0.5;
 const SECONDS_PLAYED: usize = 600;
+/// Of a second's power, at the tone's own pitch. The rest is what the mixer's bending spreads on a busy machine; silence,
+/// noise and a wrong rate have next to nothing there.
+const TONE_SHARE: f64 = 0.5;
 
 /// Starts the engine with devices in its environment, and waits until it is live.
 fn engine(
@@ -32,9 +36,12 @@ fn engine(
 
 /// The strip in the picture that the viewer shows now.
 fn shown_stamp(player: &Player) -> Option<Option<Stamp>> {
-    let picture = player.pictures().take()?.picture;
+    Some(stamp_of(&player.pictures().take()?.picture))
+}
+
+fn stamp_of(picture: &Picture) -> Option<Stamp> {
     let (luma, plane) = picture.plane(0);
-    Some(burn_in::read_luma(luma, plane.stride, picture.size()))
+    burn_in::read_luma(luma, plane.stride, picture.size())
 }
 
 #[test]
@@ -77,6 +84,15 @@ fn a_camera_and_a_microphone_reach_the_viewer_and_the_camera_comes_back() {
         wait_until("the camera's pictures move on", LIMIT, later).expect("the camera's pictures move on");
     };
     moves_on(frame_of("the camera's first picture"), 1);
+    let heard = runtime.block_on(async {
+        let mut viewer = Viewer::join(&stream);
+        let is_tone =
+            |received: &Received| received.samples.len() > 48_000 && received.tone(HERTZ.into()) > TONE_SHARE;
+        let heard = viewer.watch(is_tone).await;
+        viewer.leave().await;
+        heard
+    });
+    assert!(heard, "no viewer hears the microphone\nthe engine: {}", engine_log(&engine));
 
     camera.unplug().expect("unplugged");
     wait_until("a slate", LIMIT, || shown_stamp(&player).filter(Option::is_none)).expect("a slate");
@@ -101,42 +117,105 @@ fn engine_log(engine: &LoggedChild) -> String {
 }
 
 #[test]
-fn a_screen_reaches_the_recording_in_its_colours() {
+fn a_screen_reaches_the_viewer_and_the_recording_in_its_colours() {
     let screen = Xvfb::start(640, 360).expect("a display");
     screen.fill("#2040c0").expect("a colour");
-    let folder = tempfile::tempdir().expect("a folder");
+    let (node, folder) = (node(), tempfile::tempdir().expect("a folder"));
+    let stream = create(&node, "A screen");
     let (file, recording) = (folder.path().join("broadcast.toml"), folder.path().join("recording.mp4"));
     let text = format!(
         "version = 1\nprogramme = {{ width = 640, height = 360 }}\n\
          sources = [{{ kind = \"screen\", name = \"screen\" }}]\n\
          sounds = [{{ kind = \"synthetic\", name = \"beep\" }}]\nlayers = [{{ source = \"screen\" }}]\n\
          ladder = [{{ name = \"low\", width = 640, height = 360, kbps = 1000 }}]\n\
-         recording = {{ path = {recording:?} }}\n"
+         outputs = [{{ kind = \"whip\", url = \"{}\", token = \"{}\" }}]\n\
+         recording = {{ path = {recording:?} }}\n",
+        stream.whip_url, stream.stream_key
     );
     std::fs::write(&file, text).expect("a broadcast file");
     let mut engine = engine(&file, screen.environment());
-    let size = || std::fs::metadata(&recording).map_or(0, |found| found.len());
-    // The slate is written first; the screen has come when the fragments of a still picture go on for a while.
-    let begun =
-        wait_until("a recording", LIMIT, || Some(size()).filter(|bytes| *bytes > 0)).expect("a recording");
-    wait_until("a longer recording", LIMIT, || Some(()).filter(|()| size() > begun + 60_000))
-        .expect("it grows");
+    wait_for_renditions(&node, &stream, 1);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let config = PlayerConfig { network: Network::Loopback, ..PlayerConfig::default() };
+    let signalling = Arc::new(HttpSignalling::new(&stream.whep_url, None).expect("an address"));
+    let player = Player::start(config, signalling, runtime.handle()).expect("a player");
+    // The slate comes first.
+    wait_until("the screen at the viewer", LIMIT, || {
+        player.pictures().take().filter(|shown| off_blue(&shown.picture) <= CODES_OFF).map(drop)
+    })
+    .unwrap_or_else(|err| panic!("{err}\nthe engine: {}", engine.errors()));
+    runtime.block_on(player.close());
+    // What a viewer saw was composed a moment ago, and so is recorded.
     let status = engine.terminate(LIMIT).expect("the engine ends");
     assert!(status.success(), "{}", engine.errors());
     let last = pictures_of(&recording).pop().expect("a picture");
+    assert!(off_blue(&last) <= CODES_OFF, "{} codes off", off_blue(&last));
+}
+
+/// What encoding may change in a plain area.
+const CODES_OFF: f32 = 3.0;
+
+/// How far the middle of a picture of 640 by 360 is from #2040c0, in codes of its worst plane.
+fn off_blue(picture: &Picture) -> f32 {
     // #2040c0 in BT.709, limited range: Y = 16 + 219·(0.2126·32 + 0.7152·64 + 0.0722·192)/255 = 73.1,
     // Cb = 128 + 224·(192 − 66.4)/255/1.8556 = 187.5, Cr = 128 + 224·(32 − 66.4)/255/1.5748 = 108.8.
-    let middle = |plane: usize, x: usize, y: usize| {
-        let (bytes, layout) = last.plane(plane);
-        f32::from(bytes[y * layout.stride + x])
+    let off = |plane: usize, x: usize, y: usize, expected: f32| {
+        let (bytes, layout) = picture.plane(plane);
+        (f32::from(bytes[y * layout.stride + x]) - expected).abs()
     };
-    for (name, code, expected) in [
-        ("Y", middle(0, 320, 180), 73.1),
-        ("Cb", middle(1, 160, 90), 187.5),
-        ("Cr", middle(2, 160, 90), 108.8),
-    ] {
-        assert!((code - expected).abs() <= 3.0, "{name} is {code}, expected {expected}");
-    }
+    off(0, 320, 180, 73.1).max(off(1, 160, 90, 187.5)).max(off(2, 160, 90, 108.8))
+}
+
+/// A broadcast of whatever camera and microphone there is, recorded.
+fn default_devices(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    let (file, recording) = (folder.join("broadcast.toml"), folder.join("recording.mp4"));
+    let text = format!(
+        "version = 1\nprogramme = {{ width = 640, height = 360 }}\n\
+         sources = [{{ kind = \"camera\", name = \"camera\", or_synthetic = true }}]\n\
+         sounds = [{{ kind = \"microphone\", name = \"voice\", or_synthetic = true }}]\n\
+         layers = [{{ source = \"camera\" }}]\n\
+         ladder = [{{ name = \"low\", width = 640, height = 360, kbps = 1000 }}]\n\
+         recording = {{ path = {recording:?} }}\n"
+    );
+    std::fs::write(&file, text).expect("a broadcast file");
+    (file, recording)
+}
+
+#[test]
+fn a_camera_that_comes_after_the_start_is_told_and_not_filmed_with() {
+    let camera = FakeCamera::plug_in().expect("a camera");
+    camera.unplug().expect("unplugged");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, recording) = default_devices(folder.path());
+    let mut engine = engine(&file, camera.environment());
+    wait_until("a recording", LIMIT, || recording.metadata().ok().filter(|file| file.len() > 0))
+        .expect("a recording");
+    camera.set(CameraState::Working).expect("plugged in");
+    let told = engine.wait_for_line("synthetic camera stand_in: ", LIMIT);
+    let told = told.unwrap_or_else(|err| panic!("{err}\n{}", engine.errors()));
+    assert!(told.contains("is there now, and is not used"), "{told}");
+    assert!(engine.terminate(LIMIT).expect("the engine ends").success(), "{}", engine.errors());
+    // The fake camera's pictures carry a strip; the test pattern in its place carries none.
+    let filmed = pictures_of(&recording).iter().filter(|picture| stamp_of(picture).is_some()).count();
+    assert_eq!(filmed, 0, "pictures of the camera were recorded");
+}
+
+#[test]
+fn a_sound_server_that_does_not_answer_holds_up_neither_the_picture_nor_the_sound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("native");
+    // Whoever connects waits for ever: nobody accepts, and nobody answers.
+    let _server = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    let (file, recording) = default_devices(folder.path());
+    let address = format!("unix:{}", socket.display());
+    let mut engine = engine(&file, [("PULSE_SERVER".into(), address.into())]);
+    wait_until("a recording", LIMIT, || recording.metadata().ok().filter(|file| file.len() > 400_000))
+        .unwrap_or_else(|err| panic!("{err}\n{}", engine.errors()));
+    assert!(engine.terminate(LIMIT).expect("the engine ends").success(), "{}", engine.errors());
+    let (pictures, samples) = (pictures_of(&recording).len(), sound_of(&recording).len());
+    println!("{pictures} pictures, {samples} samples");
+    // A picture at 30 a second is 1 600 samples; the sound begins up to a second after the first key frame.
+    assert!(pictures > 30 && samples + 48_000 > pictures * 1_600, "{pictures} pictures, {samples} samples");
 }
 
 fn pieces_of(recording: &Path) -> Vec<FilePiece> {

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,8 @@ pub enum Failure {
     Silent,
     /// The driver does not return; nothing can be done until it does.
     Hangs,
+    /// One of this name came after the studio had started without any: it is not opened.
+    Unused(String),
     /// The device or its server says something else.
     Other(String),
 }
@@ -69,6 +71,7 @@ impl Failure {
     /// What happened, what it means, what to do.
     pub fn message(&self, kind: Kind, name: &str) -> String {
         let word = kind.word();
+        let name = if let Self::Unused(found) = self { found } else { name };
         let (happened, to_do) = match self {
             Self::Missing => (
                 format!("The {word} “{name}” is not there."),
@@ -95,6 +98,10 @@ impl Failure {
                 format!("The driver of the {word} “{name}” does not answer."),
                 "Reconnect the device, or restart the program.",
             ),
+            Self::Unused(_) => (
+                format!("The {word} “{name}” is there now, and is not used."),
+                "Close the studio and open it again to use it.",
+            ),
             Self::Other(detail) => (
                 format!("The {word} “{name}” could not be used: {detail}."),
                 "It is tried again; choose another one if that does not help.",
@@ -114,7 +121,7 @@ pub trait Driver: Send + Sync + 'static {
 pub struct Session<'a> {
     stop: &'a StopSignal,
     delivered: &'a AtomicU64,
-    status: &'a Mutex<SourceStatus>,
+    health: &'a Health,
 }
 
 impl Session<'_> {
@@ -126,20 +133,43 @@ impl Session<'_> {
     pub fn delivered(&self) {
         // A driver that was given up and comes to itself has no say any more.
         if !self.stop.is_set() && self.delivered.fetch_add(1, Ordering::Relaxed) == 0 {
-            set(self.status, SourceStatus::Live);
+            self.health.set(State::Live);
         }
     }
 }
 
-fn set(status: &Mutex<SourceStatus>, value: SourceStatus) {
-    *status.lock().unwrap_or_else(PoisonError::into_inner) = value;
+/// How a device is doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    Opening,
+    Live,
+    Lost(Failure),
+}
+
+/// Its state, and whoever waits for its first word.
+#[derive(Debug)]
+struct Health {
+    state: Mutex<State>,
+    told: Condvar,
+}
+
+impl Health {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, state: State) {
+        *self.state() = state;
+        self.told.notify_all();
+    }
 }
 
 /// A device that is kept open as long as this lives.
 #[derive(Debug)]
 pub struct Device {
+    kind: Kind,
     name: String,
-    status: Arc<Mutex<SourceStatus>>,
+    health: Arc<Health>,
     /// Ends within `STOP_LIMIT` of being dropped, even when the driver hangs.
     _watch: Option<Worker>,
 }
@@ -153,18 +183,32 @@ impl Device {
         lost: impl Fn() + Send + 'static,
     ) -> Self {
         let name = name.into();
-        let status = Arc::new(Mutex::new(SourceStatus::Opening));
-        let watch = Watch { kind, name: name.clone(), status: Arc::clone(&status), driver: Arc::new(driver) };
+        let health = Arc::new(Health { state: Mutex::new(State::Opening), told: Condvar::new() });
+        let watch = Watch { kind, health: Arc::clone(&health), driver: Arc::new(driver) };
         let worker = Worker::spawn(format!("{} watch", kind.word()), move |stop| watch.run(stop, &lost));
         let worker = worker.inspect_err(|error| {
-            let failure = Failure::Other(format!("no thread could be started ({error})"));
-            set(&status, SourceStatus::Lost { message: failure.message(kind, &name) });
+            health.set(State::Lost(Failure::Other(format!("no thread could be started ({error})"))));
         });
-        Self { name, status, _watch: worker.ok() }
+        Self { kind, name, health, _watch: worker.ok() }
     }
 
     pub fn status(&self) -> SourceStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.health.state() {
+            State::Opening => SourceStatus::Opening,
+            State::Live => SourceStatus::Live,
+            State::Lost(failure) => SourceStatus::Lost { message: failure.message(self.kind, &self.name) },
+        }
+    }
+
+    pub fn state(&self) -> State {
+        self.health.state().clone()
+    }
+
+    /// Waits until it delivered or failed for the first time, for at most `limit`.
+    pub fn first_word(&self, limit: Duration) -> State {
+        let opening = |state: &mut State| *state == State::Opening;
+        let waited = self.health.told.wait_timeout_while(self.health.state(), limit, opening);
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     pub fn name(&self) -> &str {
@@ -174,8 +218,7 @@ impl Device {
 
 struct Watch<D> {
     kind: Kind,
-    name: String,
-    status: Arc<Mutex<SourceStatus>>,
+    health: Arc<Health>,
     driver: Arc<D>,
 }
 
@@ -211,19 +254,21 @@ impl<D: Driver> Watch<D> {
     }
 
     fn report(&self, failure: &Failure) {
-        let message = failure.message(self.kind, &self.name);
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = SourceStatus::Lost { message };
-        if *status != lost {
-            match (&*status, failure) {
-                // Nobody lost anything: whoever needs it is told by its status.
-                (SourceStatus::Opening, Failure::Missing) => {
-                    tracing::info!(kind = self.kind.word(), "a device is not there");
-                }
-                _ => tracing::warn!(kind = self.kind.word(), ?failure, "a device was lost"),
-            }
-            *status = lost;
+        let mut state = self.health.state();
+        let lost = State::Lost(failure.clone());
+        if *state == lost {
+            return;
         }
+        match (&*state, failure) {
+            // Nobody lost anything: whoever needs it is told by its status.
+            (State::Opening | State::Lost(Failure::Unused(_)), Failure::Missing) => {
+                tracing::info!(kind = self.kind.word(), "a device is not there");
+            }
+            (_, Failure::Unused(_)) => tracing::info!(kind = self.kind.word(), "there is a device"),
+            _ => tracing::warn!(kind = self.kind.word(), ?failure, "a device was lost"),
+        }
+        *state = lost;
+        self.health.told.notify_all();
     }
 
     fn start(&self) -> std::io::Result<Run> {
@@ -231,10 +276,10 @@ impl<D: Driver> Watch<D> {
         let ended = Arc::new(Mutex::new(None));
         let worker = {
             let (delivered, ended) = (Arc::clone(&delivered), Arc::clone(&ended));
-            let (driver, status) = (Arc::clone(&self.driver), Arc::clone(&self.status));
+            let (driver, health) = (Arc::clone(&self.driver), Arc::clone(&self.health));
             let watch: Thread = thread::current();
             Worker::spawn(self.kind.word(), move |stop| {
-                let session = Session { stop, delivered: &delivered, status: &status };
+                let session = Session { stop, delivered: &delivered, health: &health };
                 // Device libraries panic where a device misbehaves; that must cost one device, not the show.
                 let result = catch_unwind(AssertUnwindSafe(|| driver.run(&session)));
                 let failure = match result {

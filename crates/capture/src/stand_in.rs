@@ -1,8 +1,11 @@
 //! A synthetic source in the place of a device that cannot be used: listed is not yet working.
 
+use std::sync::Arc;
+
 use media::{AudioBlock, Picture, Timestamp};
 
 use crate::device::Kind;
+use crate::lookout::Lookout;
 use crate::source::{PictureSource, SoundSource, SourceStatus};
 
 /// What the synthetic source means for viewers.
@@ -103,14 +106,64 @@ impl SoundSource for SoundStandIn {
     }
 }
 
+/// A synthetic source where there was no device when the studio started. It stays when one comes, since a broadcast
+/// must not change by itself, and a camera must not begin to film whoever did not expect it: that there is one is told.
+pub struct Instead<S: ?Sized> {
+    synthetic: Box<S>,
+    lookout: Arc<Lookout>,
+}
+
+impl<S: ?Sized> Instead<S> {
+    pub fn new(synthetic: Box<S>, lookout: Arc<Lookout>) -> Self {
+        Self { synthetic, lookout }
+    }
+
+    fn status(&self, kind: Kind, meaning: &str) -> SourceStatus {
+        Use::Synthetic.status(self.lookout.status(), kind, meaning)
+    }
+}
+
+impl PictureSource for Instead<dyn PictureSource> {
+    fn picture_at(&mut self, now: Timestamp) -> Option<Picture> {
+        self.synthetic.picture_at(now)
+    }
+
+    fn status(&self) -> SourceStatus {
+        self.status(Kind::Camera, PICTURE_MEANING)
+    }
+
+    fn name(&self) -> &str {
+        self.synthetic.name()
+    }
+}
+
+impl SoundSource for Instead<dyn SoundSource> {
+    fn read(&mut self, until: Timestamp, out: &mut Vec<AudioBlock>) {
+        self.synthetic.read(until, out);
+    }
+
+    fn status(&self) -> SourceStatus {
+        self.status(Kind::Microphone, SOUND_MEANING)
+    }
+
+    fn name(&self) -> &str {
+        self.synthetic.name()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
+    use std::time::{Duration, Instant};
 
     use media::Timescale;
 
     use super::*;
+    use crate::lookout::Found;
     use crate::synthetic_sound::{Bed, TestTone};
+
+    /// Far beyond what a look takes here.
+    const LIMIT: Duration = Duration::from_secs(20);
 
     /// A microphone as its driver would leave it: it delivers nothing, and its status is the test's.
     struct Silent(Arc<Mutex<SourceStatus>>);
@@ -162,5 +215,38 @@ mod tests {
         assert!(counts[0] > 0);
         assert_eq!(counts[1..], [0, 0, 0]);
         assert_eq!(status, lost());
+    }
+
+    #[test]
+    fn a_microphone_that_comes_after_the_start_is_told_and_not_taken() {
+        let plugged = Arc::new(Mutex::new(None));
+        let found = Arc::clone(&plugged);
+        let lookout = Arc::new(Lookout::start(Kind::Microphone, move || found.lock().unwrap().clone()));
+        assert_eq!(lookout.first_look(LIMIT), Found::Nothing);
+        let tone: Box<dyn SoundSource> = Box::new(TestTone::new(Bed::Silence));
+        let mut sound = Instead::new(tone, lookout);
+        assert_eq!(SoundSource::status(&sound), SourceStatus::Live, "as it was chosen");
+        *plugged.lock().unwrap() = Some("USB".to_owned());
+        let end = Instant::now() + LIMIT;
+        let message = loop {
+            if let SourceStatus::StandIn { message } = SoundSource::status(&sound) {
+                break message;
+            }
+            assert!(Instant::now() < end, "it is not told");
+            std::thread::yield_now();
+        };
+        assert_eq!(
+            message,
+            "The microphone “USB” is there now, and is not used. Viewers hear a test tone instead. \
+             Close the studio and open it again to use it."
+        );
+        let mut out = Vec::new();
+        sound.read(Timestamp::new(100, Timescale::MILLIS), &mut out);
+        assert!(!out.is_empty(), "the tone goes on");
+        *plugged.lock().unwrap() = None;
+        while SoundSource::status(&sound) != SourceStatus::Live {
+            assert!(Instant::now() < end, "its going is not told");
+            std::thread::yield_now();
+        }
     }
 }

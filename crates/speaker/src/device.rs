@@ -69,6 +69,16 @@ pub fn inputs() -> Result<Vec<DeviceInfo>, DeviceError> {
     Ok(list(host.default_input_device(), host.input_devices()?))
 }
 
+/// The microphone that the system uses where nobody chooses one. It can be [`DeviceError::Missing`] while there are
+/// [`inputs`]: ALSA lists what stands for a sound card and its plug-ins also where there is no card.
+///
+/// May take as long as the sound server does; not for a thread that draws.
+pub fn default_input() -> Result<DeviceInfo, DeviceError> {
+    let device = find(None, host().default_input_device(), std::iter::empty())?;
+    device.default_input_config()?;
+    info(&device).ok_or(DeviceError::Missing)
+}
+
 /// Loudspeakers and other outputs, the system's default first.
 pub fn outputs() -> Result<Vec<DeviceInfo>, DeviceError> {
     let host = host();

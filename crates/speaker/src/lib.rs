@@ -7,6 +7,6 @@ mod device;
 mod input;
 mod output;
 
-pub use device::{DeviceError, DeviceInfo, inputs, outputs};
+pub use device::{DeviceError, DeviceInfo, default_input, inputs, outputs};
 pub use input::{Chunk, InputStream};
 pub use output::OutputStream;

@@ -119,7 +119,8 @@ pub enum Source {
         /// Empty: the first one found.
         #[serde(default)]
         device: String,
-        /// Show the test pattern until a camera delivers.
+        /// Show the test pattern where there is no camera at the start, and until one that is there delivers. One that
+        /// comes later is told, and not taken: a broadcast does not change by itself.
         #[serde(default)]
         or_synthetic: bool,
     },

@@ -25,7 +25,7 @@ use crate::programme::{ProgrammeCommand, ProgrammeParts, ProgrammeThread};
 use crate::simulation::{AnySimulation, SimulationStage, SimulationThread, Touch};
 use crate::snapshot::{OnAir, OutputFigures, Snapshot};
 use crate::sound::{SoundError, SoundThread};
-use crate::sources::{open_picture, open_sound};
+use crate::sources::{Around, open_picture, open_sound};
 
 /// Outputs get this long to say goodbye at the end.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -171,6 +171,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let ladder = file.ladder()?;
         let (size, rate) = (file.size(), file.programme.fps.0);
+        let around = Around::look(&file.sources, &file.sounds);
         let hub = Hub::default();
         let encoders = Arc::new(ladder::start(&ladder, rate, &hub)?);
         let config = CompositorConfig {
@@ -179,10 +180,11 @@ impl Engine {
         };
         let Programme { compositor, backend } = graphics.compositor(config)?;
         let simulation = simulation(file, graphics)?.map(SimulationThread::start).transpose()?;
+        let missing = around.missing();
         // Everything slow is behind: media time starts here.
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
-        let sounds = file.sounds.clone();
-        let open = move || sounds.iter().map(|sound| open_sound(sound, epoch)).collect();
+        let (sounds, no_sounds) = (file.sounds.clone(), missing.clone());
+        let open = move || sounds.iter().map(|sound| open_sound(sound, epoch, &no_sounds)).collect();
         let sound = SoundThread::start(epoch, hub.clone(), &file.sounds, open)?;
         let sources = file.sources.clone();
         let programme = ProgrammeThread::start(
@@ -196,7 +198,10 @@ impl Engine {
                 compositor,
                 backend,
             },
-            move || sources.iter().filter_map(|source| open_picture(source, size, rate, epoch)).collect(),
+            move || {
+                let open = |source| open_picture(source, size, rate, epoch, &missing);
+                sources.iter().filter_map(open).collect()
+            },
         )?;
         Ok(Self {
             epoch,
@@ -380,23 +385,28 @@ impl Engine {
     }
 
     /// Ends in order: frames, encoders, outputs with a goodbye, the recording finalised. Returns the last
-    /// snapshot, in which outputs show the state they had while live.
+    /// snapshot: every picture is counted, the recording is what became of it, outputs show the state they had while
+    /// live.
     pub async fn stop(self) -> Snapshot {
-        let last = self.snapshot();
+        let mut last = self.snapshot();
         let Self { programme, sound, encoders, air, hub, .. } = self;
-        let Air { live, ending, recording, finalising, .. } =
+        let Air { live, ending, recording, recorded, finalising } =
             air.into_inner().unwrap_or_else(PoisonError::into_inner);
         let finished = tokio::task::spawn_blocking(move || {
             // The last clone of the programme lives in the outputs; stopping it is what counts here.
             programme.stop();
+            let counted = (programme.programme(), encoders.iter().map(Encoder::figures).collect());
             drop(sound);
             // Each encodes what is queued before it ends: only then is the last packet out.
             drop(encoders);
             hub.close();
             drop(recording);
+            counted
         });
         // Its panic would have been printed; there is nothing more to end.
-        let _ = finished.await;
+        if let Ok(counted) = finished.await {
+            (last.programme, last.renditions) = counted;
+        }
         if let Some(live) = live {
             live.end().await;
         }
@@ -404,6 +414,7 @@ impl Engine {
         for task in before {
             let _ = task.await;
         }
+        last.recording = recorded.as_ref().map(Told::get);
         last
     }
 }

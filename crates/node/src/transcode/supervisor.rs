@@ -274,7 +274,9 @@ impl Keeping {
             tokio::select! {
                 // It is never closed.
                 room = &mut turn => return room.ok(),
-                word = words.recv() => if word.is_none() { return None },
+                word = words.recv() => {
+                    word?;
+                }
             }
         }
     }

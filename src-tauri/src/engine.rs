@@ -43,6 +43,14 @@ pub fn run(path: &Path, limit: Option<Duration>, loopback: bool) -> anyhow::Resu
         let before = engine.snapshot();
         let last = engine.stop().await;
         say(&format!("ended after {:.1} s, {} frames", last.seconds, last.programme.frames));
+        for rendition in &last.renditions {
+            // Pictures that were due and not composed, or composed and not encoded.
+            let left_out = last.programme.dropped + rendition.dropped;
+            say(&format!("rendition {} lacks {left_out}", rendition.name));
+        }
+        if let Some(recording) = &last.recording {
+            say(&format!("recorded {} {}", recording.state, recording.path));
+        }
         let recording = last.recording.and_then(|recording| recording.message);
         // One that closed while the broadcast went on was refused for good.
         let closed = before.outputs.iter().filter(|output| output.state == "closed").map(told);

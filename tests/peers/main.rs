@@ -29,10 +29,12 @@ mod payer;
 mod paying;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod paying_page;
+mod recordings;
 mod refusals;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod rejoin;
 mod rtmp_and_hls;
+mod rtmps;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod secrets;
 #[cfg(all(feature = "engine", feature = "node"))]

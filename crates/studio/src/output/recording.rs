@@ -1,13 +1,14 @@
 //! The recording: a fragmented MP4 as it comes, which a kill leaves playable, and a plain one at the end.
 
+mod whole;
+
 use std::fs::{self, File};
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use media::{AudioTrack, Packet, RenditionName, Worker};
-use mux::fmp4::{FragmentedWriter, Mp4Error, TrackConfig, Tracks, finalise};
+use mux::fmp4::{FragmentedWriter, Mp4Error, TrackConfig, Tracks};
 use mux::h264::AvcConfig;
 use thiserror::Error;
 
@@ -103,6 +104,9 @@ impl Recording {
         // Opened here, so that a place that cannot be written is known before going live.
         let place = |reason| RecordingError::Place { path: path.to_owned(), reason };
         let (file, path) = free_file(path).map_err(place)?;
+        let folder = whole::folder_of(&path).to_owned();
+        // A recording goes on without it.
+        let leftovers = Worker::spawn("leftovers", move |_| whole::take_up_leftovers(&folder));
         let figures = RecordingFigures {
             path: path.display().to_string(),
             state: "recording",
@@ -112,14 +116,21 @@ impl Recording {
         let hub = hub.branch();
         let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
         let told = figures.clone();
-        let worker = Worker::spawn("record", move |_| match record(&path, file, sound, &packets, &told) {
-            Ok(()) => told.change(|figures| figures.state = "finished"),
-            Err(err) => {
-                tracing::error!("{err}");
-                told.change(|figures| {
-                    figures.state = "failed";
-                    figures.message = Some(err.to_string());
-                });
+        let worker = Worker::spawn("record", move |_| {
+            let made = record(&path, file, sound, &packets, &told).and_then(|()| {
+                // Nothing looks for leftovers while this one is in the making.
+                drop(leftovers);
+                whole::make(&path)
+            });
+            match made {
+                Ok(()) => told.change(|figures| figures.state = "finished"),
+                Err(err) => {
+                    tracing::error!("{err}");
+                    told.change(|figures| {
+                        figures.state = "failed";
+                        figures.message = Some(err.to_string());
+                    });
+                }
             }
         })
         .map_err(failed)?;
@@ -170,8 +181,7 @@ fn record(
         });
     }
     told.change(|figures| figures.state = "finalising");
-    writer.finish().map_err(failed)?;
-    make_plain(path)
+    writer.finish().map(drop).map_err(failed)
 }
 
 /// The writer hands over whole fragments: each goes to the system at once, so that a kill loses none.
@@ -201,21 +211,6 @@ fn wait_for_key(packets: &Subscription) -> Option<Packet> {
             Err(_) => return None,
         }
     }
-}
-
-/// Writes the plain file beside the fragmented one, then takes its place in one step.
-fn make_plain(path: &Path) -> Result<(), RecordingError> {
-    let failed = |reason| RecordingError::Io { path: path.to_owned(), reason };
-    let plain = path.with_extension("mp4.part");
-    let input = File::open(path).map_err(failed)?;
-    let output = BufWriter::new(File::create(&plain).map_err(failed)?);
-    let made = finalise(std::io::BufReader::new(input), output);
-    if let Err(source) = made {
-        // The fragmented file stays: it plays.
-        let _ = fs::remove_file(&plain);
-        return Err(RecordingError::Finalise { path: path.to_owned(), source });
-    }
-    fs::rename(&plain, path).map_err(failed)
 }
 
 #[cfg(test)]

@@ -1,0 +1,152 @@
+//! A fragmented recording is made whole: written anew as a plain file, which takes its place in one step that outlives a
+//! power cut. What a killed process had begun is taken up by the next one that records into the same folder.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufReader, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use codec::{FileOptions, FilePiece, FileReader};
+use mux::fmp4::{Mp4Error, finalise};
+
+use super::{RecordingError, free_file};
+
+/// What the plain file is called until it is whole: the recording's name and this. No other program uses it, as browsers
+/// and others do `.part`, so that what is found under it is ours.
+const ENDING: &str = ".finalising";
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ENDING);
+    name.into()
+}
+
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes the plain file beside the fragmented one, then takes its place in one step.
+pub fn make(path: &Path) -> Result<(), RecordingError> {
+    let failed = |reason| RecordingError::Io { path: path.to_owned(), reason };
+    let plain = beside(path);
+    let output = File::options().write(true).create(true).truncate(false).open(&plain).map_err(failed)?;
+    if !is_ours(&output) {
+        return Err(failed(io::ErrorKind::ResourceBusy.into()));
+    }
+    make_into(path, &plain, output).inspect_err(|_| {
+        // The fragmented file stays: it plays.
+        let _ = fs::remove_file(&plain);
+    })
+}
+
+/// Whether nobody else makes it whole: who does keeps it locked, and a killed process keeps nothing. Where the system
+/// knows no locks nobody can tell.
+fn is_ours(file: &File) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// Over what `output` holds already: nothing of that is touched before the fragmented file was read through.
+fn make_into(path: &Path, plain: &Path, output: File) -> Result<(), RecordingError> {
+    let failed = |reason| RecordingError::Io { path: path.to_owned(), reason };
+    let input = File::open(path).map_err(failed)?;
+    let mut output = BufWriter::new(output);
+    finalise(BufReader::new(input), &mut output)
+        .map_err(|source| RecordingError::Finalise { path: path.to_owned(), source })?;
+    take_place(output, plain, path).map_err(failed)
+}
+
+fn take_place(mut output: BufWriter<File>, plain: &Path, path: &Path) -> io::Result<()> {
+    output.flush()?;
+    let length = output.stream_position()?;
+    output.get_ref().set_len(length)?;
+    // Else a power cut could leave the new name with nothing behind it, and the old file gone.
+    output.get_ref().sync_all()?;
+    rename(plain, path)
+}
+
+/// So that it is still so after a power cut.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    // Elsewhere a folder is no file, and the system sees to it.
+    #[cfg(unix)]
+    File::open(folder_of(to))?.sync_all()?;
+    Ok(())
+}
+
+/// Takes up what killed processes left in `folder`. Nothing is thrown away: a recording that is still there is made whole;
+/// without it, what there is of the copy stays under a name that says so.
+pub fn take_up_leftovers(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let recording =
+            name.to_str().and_then(|name| name.strip_suffix(ENDING)).filter(|name| !name.is_empty());
+        let Some(path) = recording.map(|name| folder.join(name)) else { continue };
+        if let Err(err) = take_up(&entry.path(), &path) {
+            tracing::warn!("{} was left by another process and stays as it is: {err}", name.display());
+        }
+    }
+}
+
+fn take_up(leftover: &Path, path: &Path) -> Result<(), RecordingError> {
+    let failed = |reason| RecordingError::Io { path: leftover.to_owned(), reason };
+    let file = File::options().write(true).open(leftover).map_err(failed)?;
+    // Locked by who makes it whole now; gone where that was done a moment ago.
+    if !is_ours(&file) || !leftover.is_file() {
+        return Ok(());
+    }
+    if path.is_file() {
+        match make_into(path, leftover, file) {
+            Ok(()) => {
+                tracing::info!("{} was left unfinished by another process, and is whole now", path.display());
+                return Ok(());
+            }
+            // What has that name is not what the copy was made of.
+            Err(RecordingError::Finalise {
+                source: Mp4Error::NotFragmented(_) | Mp4Error::Empty, ..
+            }) => {}
+            Err(err) => return Err(err),
+        }
+    }
+    let state = if plays(leftover) { "recovered" } else { "damaged" };
+    let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let name = format!("{} {state}.{}", stem.display(), ending.display());
+    // Made empty first, so that two processes cannot choose one name.
+    let (_, kept) = free_file(&path.with_file_name(name.trim_end_matches('.'))).map_err(failed)?;
+    rename(leftover, &kept).map_err(failed)?;
+    tracing::warn!("{} lost its recording; what there is of it is {}", leftover.display(), kept.display());
+    Ok(())
+}
+
+/// Whether there is a picture in it.
+fn plays(path: &Path) -> bool {
+    let Ok(mut reader) = FileReader::open(path, FileOptions::default()) else { return false };
+    std::iter::from_fn(|| reader.read().ok().flatten()).any(|piece| matches!(piece, FilePiece::Picture(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_makes_whole_now_is_left_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let leftover = folder.path().join("show.mp4.finalising");
+        let held = File::create(&leftover).unwrap();
+        held.lock().unwrap();
+        take_up_leftovers(folder.path());
+        assert!(leftover.is_file());
+        drop(held);
+        take_up_leftovers(folder.path());
+        assert!(!leftover.exists() && folder.path().join("show damaged.mp4").is_file());
+    }
+
+    #[test]
+    fn files_of_other_programs_are_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = ["film.mp4.part", "film.mp4", "finalising"].map(|name| folder.path().join(name));
+        theirs.iter().for_each(|path| fs::write(path, b"theirs").unwrap());
+        take_up_leftovers(folder.path());
+        assert!(theirs.iter().all(|path| fs::read(path).unwrap() == b"theirs"));
+    }
+}

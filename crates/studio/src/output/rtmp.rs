@@ -50,6 +50,8 @@ pub enum OutputError {
     Late,
     #[error("the connection could not be encrypted: {0}")]
     Tls(String),
+    #[error("the server's certificate {0}")]
+    Certificate(String),
     #[error(transparent)]
     Session(#[from] rtmp::Error),
     #[error("the server closed the connection")]
@@ -131,16 +133,40 @@ async fn encrypt(
     host: &str,
     socket: TcpStream,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, OutputError> {
-    let tls = |err: rustls::Error| OutputError::Tls(err.to_string());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_platform_verifier())
-        .map_err(tls)?
-        .with_no_client_auth();
+    // Reads the system's certificates from the disk.
+    let config = tokio::task::spawn_blocking(trusting_as_the_system).await;
+    let config = config.map_err(std::io::Error::other)?.map_err(|err| OutputError::Tls(err.to_string()))?;
     let name = rustls_pki_types::ServerName::try_from(host.to_owned())
         .map_err(|err| OutputError::Tls(err.to_string()))?;
-    Ok(TlsConnector::from(Arc::new(config)).connect(name, socket).await?)
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
+    connecting.await.map_err(|err| not_encrypted(host, err))
+}
+
+fn trusting_as_the_system() -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?
+        .with_no_client_auth())
+}
+
+/// A server that answered and is not trusted is another thing than one that cannot be reached.
+fn not_encrypted(host: &str, err: std::io::Error) -> OutputError {
+    use rustls::CertificateError as Refused;
+    let refused = match err.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(refused)) => refused,
+        Some(other) => return OutputError::Tls(other.to_string()),
+        None => return err.into(),
+    };
+    OutputError::Certificate(match refused {
+        Refused::UnknownIssuer => "is not one that this system trusts".into(),
+        Refused::NotValidForName | Refused::NotValidForNameContext { .. } => format!("is not for {host}"),
+        Refused::Expired | Refused::ExpiredContext { .. } => "has expired".into(),
+        Refused::NotValidYet | Refused::NotValidYetContext { .. } => {
+            "is not valid yet: is this computer's clock right?".into()
+        }
+        other => format!("is refused: {other}"),
+    })
 }
 
 /// One connection.

@@ -16,7 +16,7 @@ function watched(answer = () => Promise.resolve(stream())) {
     answer,
     joins: 0, stops: 0, asked: 0, open: 0, mostOpen: 0, pictures: 0, moves: true,
     join: (player: Player): Promise<Player> => Promise.resolve(player),
-    lost: (_why: string) => {},
+    lost: (_why: string | null) => {},
     now: null as Session | null,
   };
   const player = { transport: "webrtc", stop: () => { world.stops += 1; } } as Player;
@@ -38,6 +38,16 @@ beforeEach(() => { vi.useFakeTimers(); });
 afterEach(() => { vi.useRealTimers(); vi.unstubAllGlobals(); });
 
 describe("a page that plays", () => {
+  it.each(["The node pays nobody.", null])("takes what ends while it still joins (%s)", async (why) => {
+    const { world } = watched();
+    world.join = (player) => { world.join = () => Promise.resolve(player); world.lost(why); return Promise.resolve(player); };
+    await pass(0);
+    expect(world.stops).toBe(1);
+    if (why !== null) expect(world.now?.phase).toMatchObject({ at: "failed", words: why });
+    await pass(2000);
+    expect([world.now?.phase.at, world.joins]).toEqual(["playing", 2]);
+  });
+
   it("says that the broadcast ended at the first answer that does, and joins the next one", async () => {
     const { world } = watched();
     await pass(0);

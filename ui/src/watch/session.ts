@@ -120,12 +120,17 @@ export function watch(ways: Ways, changed: (now: Session) => void): () => void {
     enter({ at: "loading", words: "Joining" });
     try {
       const note = (words: string) => { if (then === left) enter({ at: "loading", words }); };
-      const joined = await ways.join(info, note, (why) => {
-        if (player !== joined) return;
+      let joined: Player | null = null;
+      /** What ended before there was something to end. */
+      let early: { why: string | null } | null = null;
+      const ended = (why: string | null) => {
+        if (!joined) early ??= { why };
+        if (!joined || player !== joined) return;
         if (why !== null) return fail(why);
         leave();
         void ask();
-      });
+      };
+      joined = await ways.join(info, note, ended);
       if (then !== left) return joined.stop();
       player = joined;
       failures = 0;
@@ -133,6 +138,7 @@ export function watch(ways: Ways, changed: (now: Session) => void): () => void {
       const stillness = new Stillness(performance.now());
       looks = setInterval(() => look(stillness.look(ways.pictures(), performance.now())), LOOK_MS);
       next(ASK_MS);
+      if (early) ended((early as { why: string | null }).why);
     } catch (error) {
       if (then === left) fail(sentence(error));
     }

@@ -58,6 +58,8 @@ pub fn soak() -> Result {
     setup::install(true)?;
     build::tickcast()?;
     nextest()?;
+    say("soak: the fuzz targets, compiled");
+    run(cargo().args(["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--bins"]))?;
     let mut tests = cargo();
     tests.args(["nextest", "run", "--workspace", "--profile", "soak"]);
     // Each property is tried on sixteen times as many cases as usual.

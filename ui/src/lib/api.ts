@@ -25,6 +25,8 @@ export interface StreamInfo {
   started_at?: string;
   /** Of a paid stream, the lowest tier first; a free one has none. */
   offers?: OfferInfo[];
+  /** What viewers lack now, and why, in words. */
+  notices?: string[];
 }
 
 export class ApiError extends Error {

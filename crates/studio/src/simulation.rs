@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use media::{Picture, Size, Timescale, Timestamp, Worker};
 use sim::{Action, Backend, CpuBackend, Isa, SimError, Simulation};
 
-use crate::snapshot::SimulationFigures;
+use crate::snapshot::{ReplayFigures, SimulationFigures};
 use crate::statistics::Window;
 
 /// The step whose state is reported as a hash.
 const HASHED_STEP: u64 = 600;
+/// A report holds so many commands that came before it: it is no place for a hand's every move.
+const REPLAYED_MAX: usize = 64;
 /// More steps than this behind (a suspended machine), time is skipped instead of caught up with.
 const CATCH_UP_MAX_STEPS: u64 = 30;
 /// The share of a frame that drawing or composing may take before particles are shed.
@@ -171,8 +173,12 @@ pub struct SimulationStage {
     active: u32,
     /// The step that media time zero is at: rises where time was skipped.
     skipped: u64,
-    hash: Option<String>,
+    /// At [`HASHED_STEP`], whatever came before.
+    replay: Option<ReplayFigures>,
+    /// Something acted before [`HASHED_STEP`]: its state is not the seed's alone.
     touched: bool,
+    /// Particles went with a graphics device before it: no log brings them back.
+    broken: bool,
     step_ms: Window,
     render_ms: Window,
     first: Option<(Instant, u64)>,
@@ -198,8 +204,9 @@ impl SimulationStage {
             full_count,
             active: full_count,
             skipped: 0,
-            hash: None,
+            replay: None,
             touched: false,
+            broken: false,
             step_ms: Window::default(),
             render_ms: Window::default(),
             first: None,
@@ -260,7 +267,7 @@ impl SimulationStage {
             return Err(err);
         }
         tracing::error!("the graphics device failed, and the CPU simulates from here: {err}");
-        self.touched |= self.simulation.steps() < HASHED_STEP;
+        self.broken |= self.simulation.steps() < HASHED_STEP;
         self.simulation.replace_backend(Box::new(CpuBackend::new(0, Isa::best())?))
     }
 
@@ -275,15 +282,24 @@ impl SimulationStage {
         if from < HASHED_STEP && step >= HASHED_STEP {
             self.simulation.advance_to(HASHED_STEP)?;
             let hashing = Instant::now();
-            if !self.touched {
-                self.hash = Some(self.simulation.hash_hex()?);
-            }
+            self.replay = self.state()?;
             spent_on_hash = hashing.elapsed();
         }
         self.simulation.advance_to(step)?;
         let spent = begun.elapsed().saturating_sub(spent_on_hash);
         self.step_ms.push(spent.as_secs_f32() * 1e3 / (step - from) as f32);
         Ok(())
+    }
+
+    /// The present state with its history.
+    fn state(&mut self) -> Result<Option<ReplayFigures>, SimError> {
+        let step = self.simulation.steps();
+        let commands = self.simulation.log().commands().iter().take_while(|command| command.step < step);
+        let commands: Vec<_> = commands.take(REPLAYED_MAX + 1).copied().collect();
+        if self.broken || commands.len() > REPLAYED_MAX {
+            return Ok(None);
+        }
+        Ok(Some(ReplayFigures { step, hash: self.simulation.hash_hex()?, commands }))
     }
 
     /// Without the simulation the programme goes on: its layer shows a slate.
@@ -342,7 +358,12 @@ impl SimulationStage {
             capacity: u64::from(self.capacity),
             step_ms_p50: self.step_ms.percentile(0.5),
             render_ms_p50: self.render_ms.percentile(0.5),
-            hash_at_step_600: self.hash.clone(),
+            hash_at_step_600: self
+                .replay
+                .as_ref()
+                .filter(|_| !self.touched)
+                .map(|replay| replay.hash.clone()),
+            replay: self.replay.clone(),
         }
     }
 }

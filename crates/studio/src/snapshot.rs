@@ -49,9 +49,22 @@ pub struct SimulationFigures {
     pub render_ms_p50: Option<f64>,
     /// Hex, of the state at step 600; `None` before it, or when a command came first.
     pub hash_at_step_600: Option<String>,
+    /// What step 600 was come to by; `None` before it, where there were more commands than a report holds, and where
+    /// particles were lost with a graphics device.
+    pub replay: Option<ReplayFigures>,
     /// Each slider's present value.
     #[serde(skip)]
     pub settings: Vec<(sim::Parameter, f32)>,
+}
+
+/// A state, and all that it takes to come to it again from the seed.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReplayFigures {
+    pub step: u64,
+    /// Hex, of the state at that step.
+    pub hash: String,
+    /// Everything that acted before it, shedding included.
+    pub commands: Vec<sim::Command>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

@@ -136,6 +136,11 @@ impl Engine {
         self.0.errors()
     }
 
+    /// The rest of the line that begins so; waits for it.
+    pub fn said(&mut self, prefix: &str) -> Result<String, SetupError> {
+        self.0.wait_for_line(prefix, START_LIMIT)
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.0.has_ended()
     }

@@ -111,9 +111,11 @@ impl Desk {
             if own.as_ref().is_none_or(|(of, _)| *of != base) {
                 *own = Some((base.clone(), streams::create(&self.node, STAGE_TITLE.to_owned()).await?));
             }
-            // Not the address that it tells the world: the key need not leave this machine.
-            let key = own.iter().map(|(_, stream)| &*stream.stream_key);
-            lines.extend(key.map(|key| format!("whip {base}/whip {key}")));
+            if let Some((_, stream)) = own.as_ref() {
+                // Not the address that it tells the world: the key need not leave this machine.
+                lines.push(format!("whip {base}/whip {}", stream.stream_key));
+                lines.push(format!("watch {}", stream.watch_url));
+            }
             if streams::is_on_loopback(&self.node) {
                 lines.push("loopback".into());
             }

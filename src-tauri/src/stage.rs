@@ -28,7 +28,8 @@ pub struct Options {
     /// Ends with standard input, once nothing is live or recorded, or at once at its line "stop".
     #[arg(long)]
     pub supervised: bool,
-    /// More outputs come on standard input, `whip ADDRESS KEY` to a line, until the line `go`.
+    /// More outputs come on standard input, `whip ADDRESS KEY` to a line, and where to watch, `watch ADDRESS`, until the
+    /// line `go`.
     #[arg(long, requires = "supervised")]
     pub outputs_by_pipe: bool,
     /// The system's, where it is not given.
@@ -73,6 +74,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     listen(options, &runtime, &leave)?;
     let network =
         if options.loopback || outputs.on_loopback { Network::Loopback } else { Network::Interfaces };
+    let watch_url = outputs.watch_url.clone();
     let (file, handle) = (options.file.clone(), runtime.handle().clone());
     // The window draws on the same device; a file that cannot be read is told in the window.
     let choice = read(options.file.as_deref()).map(|broadcast| broadcast.graphics).unwrap_or_default();
@@ -88,6 +90,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .map_or_else(|| "Stage".to_owned(), |name| name.to_string_lossy().into_owned());
     let studio = Studio {
         title,
+        watch_url,
         open: Box::new(open),
         told: Box::new(teller()),
         runtime: runtime.handle().clone(),

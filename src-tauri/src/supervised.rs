@@ -22,6 +22,8 @@ pub enum Word {
 #[derive(Default)]
 pub struct Outputs {
     pub whip: Vec<WhipOutput>,
+    /// Where they can be watched.
+    pub watch_url: Option<String>,
     /// All of them are on this machine.
     pub on_loopback: bool,
 }
@@ -34,7 +36,7 @@ pub struct WhipOutput {
     pub key: String,
 }
 
-/// Reads outputs from standard input, `whip ADDRESS KEY` to a line, or `loopback`, until the line `go`; to be
+/// Reads outputs from standard input, `whip ADDRESS KEY` to a line, `watch ADDRESS`, or `loopback`, until the line `go`; to be
 /// called before [`listen`]. A supervisor that is gone leaves what it had named.
 #[cfg(feature = "windows")]
 pub fn outputs() -> Outputs {
@@ -48,6 +50,7 @@ fn outputs_of(pipe: impl BufRead) -> Outputs {
     for line in lines.take_while(|line| line != "go") {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["whip", url, key] => outputs.whip.push(WhipOutput { url: url.to_owned(), key: key.to_owned() }),
+            ["watch", url] => outputs.watch_url = Some(url.to_owned()),
             ["loopback"] => outputs.on_loopback = true,
             _ => {}
         }
@@ -91,9 +94,10 @@ mod tests {
     #[cfg(feature = "windows")]
     #[test]
     fn outputs_come_before_the_line_go_and_words_after_it() {
-        let mut pipe = &b"whip http://127.0.0.1:8080/whip key\nhello\nwhip http://alone\ngo\nstop\n"[..];
-        let Outputs { whip, on_loopback } = outputs_of(&mut pipe);
+        let mut pipe = &b"whip http://127.0.0.1:8080/whip key\nhello\nwhip http://alone\nwatch http://127.0.0.1:8080/watch/id\ngo\nstop\n"[..];
+        let Outputs { whip, watch_url, on_loopback } = outputs_of(&mut pipe);
         assert!(whip.len() == 1 && !on_loopback);
+        assert_eq!(watch_url.as_deref(), Some("http://127.0.0.1:8080/watch/id"));
         assert_eq!((whip[0].url.as_str(), whip[0].key.as_str()), ("http://127.0.0.1:8080/whip", "key"));
         assert_eq!(heard(pipe), [Word::Stop, Word::Gone]);
         let last = outputs_of(&b"loopback\nwhip http://never"[..]);

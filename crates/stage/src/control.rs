@@ -40,6 +40,8 @@ pub struct Opened {
 /// What the thread runs.
 pub struct Studio {
     pub title: String,
+    /// Where it can be watched, if whoever started it knows.
+    pub watch_url: Option<String>,
     /// Called on the thread, and again after a failure; what it says then is for a person.
     pub open: Box<dyn Fn() -> Result<Opened, String> + Send>,
     /// Told whether anything leaves the studio, at first and at each change.
@@ -88,7 +90,8 @@ impl Control {
     /// `renew` is called on the thread whenever there is something new to show.
     pub fn start(studio: Studio, renew: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let (orders, taken) = sync_channel(ORDERS);
-        let first = View { title: studio.title.clone(), ..View::default() };
+        let first =
+            View { title: studio.title.clone(), watch_url: studio.watch_url.clone(), ..View::default() };
         let view = Arc::new(Mutex::new(Arc::new(first.clone())));
         let frames = Slot::new();
         let (told, shown) = (Arc::clone(&view), frames.clone());

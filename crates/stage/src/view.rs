@@ -36,6 +36,8 @@ pub struct Summary {
 pub struct View {
     /// What is broadcast: a file's name.
     pub title: String,
+    /// Where it can be watched.
+    pub watch_url: Option<String>,
     pub phase: Phase,
     pub snapshot: Snapshot,
     pub rates: Rates,

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use studio::snapshot::{OutputFigures, RecordingFigures};
-use widgets::Palette;
 use widgets::egui::{self, RichText, TextStyle, Ui};
 use widgets::scroll::list;
 use widgets::text::{self, Tone, note, row, section, status, status_width};
+use widgets::{Palette, button};
 
 use crate::health::sentence;
 use crate::view::View;
@@ -29,6 +29,9 @@ pub fn show(ui: &mut Ui, view: &View) {
         let states = widths.fold(0.0, f32::max).ceil();
         for line in &lines {
             show_line(ui, line, states);
+        }
+        if let Some(url) = &view.watch_url {
+            show_link(ui, url);
         }
     });
 }
@@ -86,6 +89,26 @@ fn show_line(ui: &mut Ui, line: &Line, states: f32) {
     );
 }
 
+/// What viewers open, to be given to them.
+fn show_link(ui: &mut Ui, url: &str) {
+    row(
+        ui,
+        32.0,
+        |ui| {
+            text::name(ui, &format!("Watch · {}", bare(url)), url);
+        },
+        |ui| {
+            if button::quiet(ui, "Copy link").clicked() {
+                ui.ctx().copy_text(url.to_owned());
+            }
+        },
+    );
+}
+
+fn bare(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, place)| place)
+}
+
 /// A path as people write it: the home is `~`.
 pub fn place(path: &Path) -> String {
     shortened(path, std::env::home_dir().as_deref())
@@ -102,7 +125,7 @@ fn shortened(path: &Path, home: Option<&Path>) -> String {
 
 /// What it is and which server.
 fn name(output: &OutputFigures) -> String {
-    let place = output.url.split_once("://").map_or(output.url.as_str(), |(_, place)| place);
+    let place = bare(&output.url);
     let host = place.split('/').next().unwrap_or(place);
     format!("{} · {host}", output.kind.to_uppercase())
 }

@@ -7,7 +7,7 @@ use studio::snapshot::{
     SoundSourceFigures, SourceFigures,
 };
 use studio::{Action, Command, Parameter, Preset};
-use widgets::egui::{self, Key, Modifiers, vec2};
+use widgets::egui::{self, Key, Modifiers, OutputCommand, vec2};
 
 use super::Panels;
 use crate::view::{Order, Phase, Summary, View};
@@ -62,6 +62,18 @@ fn live() -> View {
     view.snapshot.live_seconds = Some(761.0);
     view.snapshot.outputs[0].state = "up";
     view
+}
+
+#[test]
+fn the_link_that_viewers_open_is_shown_and_copied_in_one_click() {
+    assert!(window(live()).query_by_label("Copy link").is_none(), "nobody knows where it is watched");
+    let url = "http://node.example:8080/watch/0123456789abcdef";
+    let mut window = window(View { watch_url: Some(url.into()), ..live() });
+    window.get_by_label_contains("node.example:8080/watch/0123");
+    window.get_by_label("Copy link").click();
+    window.run_steps(1);
+    let copied = |command: &OutputCommand| matches!(command, OutputCommand::CopyText(text) if text == url);
+    assert!(window.output().platform_output.commands.iter().any(copied));
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub enum Input {
     Gone {
         conn: ConnId,
     },
+    /// A viewer was let in. Who tells it says that it is gone where it went before this.
     Peer {
         peer: sfu::PeerId,
         ticket: Arc<Ticket>,
@@ -164,6 +165,8 @@ pub struct Cashier {
     sfu: SfuHandle,
     inputs: mpsc::Receiver<Input>,
     meters: Arc<MeterInbox>,
+    /// Peers that are gone, while what was said before may still name them.
+    gone: Vec<(sfu::PeerId, bool)>,
     chain: Option<mpsc::Receiver<Update>>,
     /// The chain does not answer.
     is_cut_off: bool,
@@ -196,6 +199,7 @@ impl Cashier {
             sfu,
             inputs,
             meters,
+            gone: Vec::new(),
             chain: Some(chain),
             says: BTreeMap::new(),
             orders: VecDeque::new(),
@@ -241,7 +245,10 @@ impl Cashier {
                 match first.take().or_else(|| self.inputs.try_recv().ok()) {
                     Some(Input::End { done }) => return self.end(done).await,
                     Some(input) => self.take(input),
-                    None => break,
+                    None => {
+                        self.forget_gone();
+                        break;
+                    }
                 }
             }
             if is_tick {
@@ -312,6 +319,15 @@ impl Cashier {
             self.till.metered(peer, session, news, now);
         }
         for (peer, is_over) in mail.gone {
+            if !self.till.peer_gone(peer, is_over) {
+                self.gone.push((peer, is_over));
+            }
+        }
+    }
+
+    /// Those that were not known yet when they were gone. Nothing that is still to come names them: see [`Input::Peer`].
+    fn forget_gone(&mut self) {
+        for (peer, is_over) in self.gone.drain(..) {
             self.till.peer_gone(peer, is_over);
         }
     }

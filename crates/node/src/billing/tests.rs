@@ -8,12 +8,13 @@ use api::pay::PAY_SUBPROTOCOL;
 use api::{ClientError, CreateStream, JoinRequest, SessionClient};
 use devchain::{Config, Devchain, Sealing};
 use pay::message::ToViewer;
-use pay::{Amount, Refusal, Wire};
+use pay::{Amount, Refusal, Tick, Wire};
 
-use super::audit;
 use super::journal::{ChannelRow, Journal, LedgerRow, Unit};
 use super::log::Act;
+use super::{Input, audit};
 use crate::config::NodeConfig;
+use crate::id::PlaybackId;
 use crate::server::Node;
 use world::{CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Viewer, World, config, get, person, prices, until};
 
@@ -443,6 +444,45 @@ async fn a_node_that_starts_while_its_chain_is_away_plays_what_is_free_and_is_pa
     drop(socket);
     world.settled(&viewer, 4 * PRICE).await;
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_gone_before_it_is_told_of_is_sent_nothing_that_would_count() {
+    let world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    world.go_live(&world.stream).await;
+    let mut joined = None;
+    until(async || {
+        joined = viewer.join(&world, Some(viewer.terms.id())).await.ok();
+        joined.is_some()
+    })
+    .await;
+    let joined = joined.unwrap();
+    let token = joined.viewer_token.unwrap();
+    let app = world.node().app();
+    let (billing, id) = (app.billing(), PlaybackId::parse(&world.stream.playback_id).unwrap());
+    let row = app.store().stream_by_playback_id(&id).await.unwrap().unwrap();
+    let ticket = billing.tickets.redeem(&token, billing.clock.now()).unwrap();
+    let paid = billing.paid().unwrap();
+    let priced = paid.catalogue.offers(&row).await.unwrap();
+    let config = sfu::ViewerConfig {
+        stream: sfu::StreamId(1),
+        max_layer: media::RenditionName::VeryLow,
+        choice: sfu::LayerChoice::Auto,
+        metered: true,
+    };
+    // Never let in: nobody there.
+    let peer = app.sfu().answer_viewer(OFFER, config).unwrap().accepted().peer;
+    // Both wait when the cashier looks.
+    paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
+    paid.cashier.meters.gone(peer, false);
+    let mut socket = viewer.connect(&joined.pay_url.unwrap(), &token).await;
+    viewer.start(&mut socket).await;
+    drop(socket);
+    let (mut socket, _peer) = viewer.connect_again(&world).await;
+    let started = viewer.start(&mut socket).await;
+    assert_eq!(started.next, Tick(0), "the second that was paid in advance was not sent");
 }
 
 #[tokio::test]

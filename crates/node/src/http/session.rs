@@ -92,6 +92,10 @@ pub async fn whep(
     let (session, answer) = entered.map_err(refused)?;
     if let (Some((ticket, priced)), Some(paid)) = (payer, app.billing().paid()) {
         paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
+        if app.sessions().by_peer(peer).is_none() {
+            // It went meanwhile, and was nobody's when that was told.
+            paid.cashier.meters.gone(peer, false);
+        }
     }
     Ok(created(&app, &session, answer))
 }

@@ -199,9 +199,10 @@ impl Till {
     }
 
     /// The peer is gone. What was allowed and never reached was not sent; what was sent may still be paid.
-    pub fn peer_gone(&mut self, peer: sfu::PeerId, is_over: bool) {
-        let Some(ticket) = self.peers.remove(&peer) else { return };
-        let Some(session) = self.sessions.get_mut(&ticket) else { return };
+    /// Returns whether it was known.
+    pub fn peer_gone(&mut self, peer: sfu::PeerId, is_over: bool) -> bool {
+        let Some(ticket) = self.peers.remove(&peer) else { return false };
+        let Some(session) = self.sessions.get_mut(&ticket) else { return true };
         if session.peer == Some(peer) {
             session.peer = None;
         }
@@ -224,6 +225,7 @@ impl Till {
             }
         }
         self.forget_idle(ticket);
+        true
     }
 
     /// What was to be stored for the next second was not.

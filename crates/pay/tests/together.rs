@@ -480,5 +480,8 @@ fn viewer_and_node_agree_whatever_happens_between_them() {
     let (sent, played, paid) = totals.get();
     println!("{} events: {sent} seconds sent, {played} played, {paid} paid", cases as usize * EVENTS);
     // Otherwise nothing was tried.
-    assert!(paid > 20_000 && played <= paid + 10 * u64::from(cases), "{sent} sent, {played} played, {paid} paid");
+    assert!(
+        paid > 20_000 && played <= paid + 10 * u64::from(cases),
+        "{sent} sent, {played} played, {paid} paid"
+    );
 }

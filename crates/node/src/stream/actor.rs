@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::continuity::{Continuity, Finding};
 use super::gop::Gop;
-use super::lane::{Assembler, Splitter};
+use super::lane::{Assembler, Lead, Splitter};
 use super::meter::Meter;
 use super::transcoded::Transcoded;
 use super::{
@@ -106,6 +106,8 @@ impl OpenLane {
 /// From a publisher's coming until it stayed away.
 pub(super) struct Broadcast {
     pub(super) epoch: StudioEpoch,
+    /// Of the publisher's times.
+    lead: Lead,
     session: Uuid,
     /// When the publisher left; `None` while there is one.
     alone_since: Option<Instant>,
@@ -304,7 +306,7 @@ impl Actor {
     /// publishes is told so, and comes again by itself.
     async fn begin_or_resume(&mut self) -> Result<StudioEpoch, PublishRefused> {
         if let Some(broadcast) = &mut self.broadcast {
-            broadcast.alone_since = None;
+            (broadcast.alone_since, broadcast.lead) = (None, Lead::default());
             let epoch = broadcast.epoch;
             self.splitters.clear();
             self.order(self.sfu.restart_stream(self.media_id));
@@ -317,7 +319,7 @@ impl Actor {
             PublishRefused::NotStored
         })?;
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
-        self.broadcast = Some(Broadcast { epoch, session, alone_since: None });
+        self.broadcast = Some(Broadcast { epoch, lead: Lead::default(), session, alone_since: None });
         self.ended = None;
         self.hls.begin(epoch);
         tracing::info!(stream = %self.row.playback_id, "live");
@@ -467,6 +469,9 @@ impl Actor {
         }
         self.open_lane(lane, id);
         let packet = self.in_time(lane, packet, epoch);
+        if let Some(broadcast) = &mut self.broadcast {
+            broadcast.lead.note(packet.pts, epoch.stamp(Instant::now(), Timescale::MILLIS));
+        }
         self.note_source(lane, &packet);
         if self.goes_out(lane, packet.key) {
             self.forward(lane, &packet, epoch);
@@ -493,6 +498,10 @@ impl Actor {
                 "the publisher's times stand still or jump about: its packets are placed by when they come"
             ),
         }
+        if let Some(broadcast) = &mut self.broadcast {
+            // Of another timeline.
+            broadcast.lead = Lead::default();
+        }
         self.hls.mark_discontinuity();
         packet
     }
@@ -503,7 +512,9 @@ impl Actor {
             Lane::Video(_) => Splitter::video,
             Lane::Audio(_) => Splitter::audio,
         };
-        let rtp = self.splitters.entry(lane).or_insert_with(make).push(packet, epoch);
+        let lead = self.broadcast.as_ref().map(|broadcast| broadcast.lead).unwrap_or_default();
+        let captured = lead.captured(packet.pts, epoch);
+        let rtp = self.splitters.entry(lane).or_insert_with(make).push(packet, captured);
         let rtp = rtp.into_iter().map(|packet| (forwarded(lane), packet));
         self.sfu.forward(self.media_id, rtp.collect());
         self.transcoded.forwarded.insert(lane, packet.pts);

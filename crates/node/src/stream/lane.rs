@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{Packet, StudioEpoch, Timescale, Timestamp};
+use media::{Packet, StudioEpoch, Timescale, Timestamp, WallTime};
 use mux::rtp::{H264Depacketizer, H264Packetizer};
 
 use super::timeline::RtpTimeline;
@@ -73,6 +73,29 @@ impl Assembler {
     }
 }
 
+/// How far a publisher's times are ahead of their arrival. They begin at the arrival of its first packet, and that one is
+/// late where the connection was still being made: all others would be captured after they came, and what says so to
+/// players, each line for itself, could say no more than when it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Lead(Timestamp);
+
+impl Default for Lead {
+    fn default() -> Self {
+        Self(Timestamp::new(0, Timescale::MILLIS))
+    }
+}
+
+impl Lead {
+    /// A packet of the publisher's own came.
+    pub fn note(&mut self, pts: Timestamp, arrived: Timestamp) {
+        self.0 = self.0.max(pts.minus(arrived));
+    }
+
+    pub fn captured(self, pts: Timestamp, epoch: StudioEpoch) -> WallTime {
+        epoch.wall_of(pts.minus(self.0))
+    }
+}
+
 /// Splits whole packets into RTP, for lanes that did not come by WebRTC.
 pub struct Splitter {
     timescale: Timescale,
@@ -90,9 +113,9 @@ impl Splitter {
         Self { timescale: Timescale::AUDIO, packetizer: None, seq: 0 }
     }
 
-    pub fn push(&mut self, packet: &Packet, epoch: StudioEpoch) -> Vec<sfu::RtpPacket> {
+    pub fn push(&mut self, packet: &Packet, captured: WallTime) -> Vec<sfu::RtpPacket> {
         let timestamp = wrapped(packet.pts, self.timescale);
-        let captured = Some(epoch.wall_of(packet.pts));
+        let captured = Some(captured);
         let mut next = |payload: &[u8], marker| {
             self.seq += 1;
             sfu::RtpPacket { seq: self.seq, timestamp, marker, payload: Arc::from(payload), captured }
@@ -117,9 +140,23 @@ fn wrapped(time: Timestamp, timescale: Timescale) -> u32 {
 mod tests {
     use std::time::Instant;
 
-    use media::WallTime;
-
     use super::*;
+
+    #[test]
+    fn nothing_is_captured_after_it_came_and_sound_and_pictures_keep_their_places() {
+        let (epoch, mut lead) = (epoch(), Lead::default());
+        let at = |millis| Timestamp::new(millis, Timescale::MILLIS);
+        let captured = |lead: Lead, millis| lead.captured(at(millis), epoch).unix_micros();
+        let begin = 1_000_000_000;
+        // As its times say, while they are behind their arrival.
+        lead.note(at(0), at(350));
+        assert_eq!(captured(lead, 0), begin);
+        // The first was late by 350 ms.
+        lead.note(at(700), at(350));
+        lead.note(at(900), at(560));
+        assert_eq!(captured(lead, 700), begin + 350_000);
+        assert_eq!(captured(lead, 900), begin + 550_000);
+    }
 
     fn epoch() -> StudioEpoch {
         StudioEpoch::new(Instant::now(), WallTime::from_unix_micros(1_000_000_000))

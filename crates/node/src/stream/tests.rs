@@ -87,9 +87,13 @@ impl Bench {
     }
 
     async fn publish(&mut self) -> PublishGrant {
+        self.try_publish(PublisherKind::Rtmp).await.unwrap()
+    }
+
+    async fn try_publish(&mut self, kind: PublisherKind) -> Result<PublishGrant, PublishRefused> {
         let (reply, granted) = oneshot::channel();
-        self.actor.take(Message::Publish { kind: PublisherKind::Rtmp, reply }).await;
-        granted.await.unwrap().map(Offered::take).unwrap()
+        self.actor.take(Message::Publish { kind, reply }).await;
+        granted.await.unwrap().map(Offered::take)
     }
 
     /// A frame of sound at `pts` of the stream's time.
@@ -167,11 +171,7 @@ async fn a_transcoders_packet_that_is_over_a_minute_off_its_source_is_dropped() 
 #[tokio::test]
 async fn a_publisher_by_webrtc_that_fell_silent_gives_way_to_who_has_its_key_and_to_nobody_before() {
     let mut bench = Bench::new().await;
-    let publish = async |bench: &mut Bench| {
-        let (reply, granted) = oneshot::channel();
-        bench.actor.take(Message::Publish { kind: PublisherKind::Whip, reply }).await;
-        granted.await.unwrap().map(Offered::take)
-    };
+    let publish = async |bench: &mut Bench| bench.try_publish(PublisherKind::Whip).await;
     let first = publish(&mut bench).await.unwrap();
     assert_eq!(publish(&mut bench).await.unwrap_err(), PublishRefused::AlreadyLive);
     let silent = bench.actor.publisher.as_mut().unwrap();
@@ -189,10 +189,9 @@ async fn a_publisher_by_webrtc_that_fell_silent_gives_way_to_who_has_its_key_and
 async fn a_broadcast_whose_beginning_cannot_be_stored_is_refused_until_it_can() {
     let mut bench = Bench::new().await;
     let publish = async |bench: &mut Bench| {
-        let (reply, granted) = oneshot::channel();
-        bench.actor.take(Message::Publish { kind: PublisherKind::Rtmp, reply }).await;
+        let granted = bench.try_publish(PublisherKind::Rtmp).await;
         bench.actor.tell();
-        granted.await.unwrap().map(Offered::take)
+        granted
     };
     let options = crate::store::options(bench.folder.path()).unwrap();
     let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();

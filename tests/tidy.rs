@@ -218,8 +218,10 @@ fn the_demo_scene_and_the_sample_are_what_the_program_reads() {
     for file in ["src-tauri/src/demo/scene.toml", "assets/broadcast.toml"] {
         let text = std::fs::read_to_string(root().join(file)).expect(file);
         // What the demo fills in.
-        let text =
-            text.replace("@WHIP_URL@", "http://host/whip").replace("@RTMP_URL@", "rtmp://host/live/key");
+        let text = text
+            .replace("@PRESET@", "galaxy")
+            .replace("@WHIP_URL@", "http://host/whip")
+            .replace("@RTMP_URL@", "rtmp://host/live/key");
         studio::BroadcastFile::parse(&text).unwrap_or_else(|err| panic!("{file}: {err}"));
     }
 }

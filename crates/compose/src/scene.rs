@@ -1,7 +1,7 @@
 //! Scenes: layers from back to front, as a person writes them in TOML and as both backends draw them.
 //!
 //! A file of its own begins with `version = 1` and holds `[[layers]]`; a file of another crate embeds
-//! `Vec<Layer>` beside its own tables and calls [`validate`].
+//! `Vec<Layer>` beside its own tables and calls [`validate`]: a layer that was only read may hold any number.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,12 @@ use thiserror::Error;
 mod colour;
 mod error;
 mod layer_file;
+mod place;
 
 pub use colour::Colour;
 pub use error::SceneError;
 use layer_file::LayerFile;
+pub use place::{Mistake, Place};
 
 /// The version that this program writes and reads.
 pub const SCENE_VERSION: i64 = 1;
@@ -254,13 +256,32 @@ pub enum LayerError {
     TooManyLayers(usize),
 }
 
-/// Checks layers that were made by a program, or embedded in another file (where each layer was checked
-/// alone while it was read).
-pub fn validate(layers: &[Layer]) -> Result<(), LayerError> {
-    if layers.len() > MAX_LAYERS {
-        return Err(LayerError::TooManyLayers(layers.len()));
+impl LayerError {
+    /// The key of the layer that it is about; `None` where it is about all of it.
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Range { field, .. } | Self::Empty { field } | Self::TooLong { field, .. } => Some(*field),
+            Self::CropsAll => Some("crop"),
+            Self::Contents(_) | Self::TooManyLayers(_) => None,
+        }
     }
-    layers.iter().try_for_each(Layer::validate)
+}
+
+/// Checks layers that were made by a program, or read from a file that has them under `layers`.
+pub fn validate(layers: &[Layer]) -> Result<(), Mistake> {
+    let place = |index| Place::of("layers").item(index);
+    if layers.len() > MAX_LAYERS {
+        let err = LayerError::TooManyLayers(layers.len());
+        return Err(Mistake::new(place(MAX_LAYERS), err.to_string()));
+    }
+    for (index, layer) in layers.iter().enumerate() {
+        if let Err(err) = layer.validate() {
+            let place = place(index);
+            let place = err.key().into_iter().fold(place, Place::key);
+            return Err(Mistake::new(place, err.to_string()));
+        }
+    }
+    Ok(())
 }
 
 fn within(field: &'static str, value: f32, low: f32, high: f32) -> Result<(), LayerError> {
@@ -357,10 +378,10 @@ impl Scene {
             None => Some(format!("a scene begins with `version = {SCENE_VERSION}`")),
         };
         if let Some(message) = message {
-            return Err(SceneError { line: 1, column: 1, message });
+            return Err(SceneError::of(text, &Mistake::new(Place::of("version"), message)));
         }
         let file: SceneFile = toml::from_str(text).map_err(|e| at(&e))?;
-        validate(&file.layers).map_err(|e| SceneError { line: 1, column: 1, message: e.to_string() })?;
+        validate(&file.layers).map_err(|mistake| SceneError::of(text, &mistake))?;
         Ok(Self { layers: file.layers })
     }
 

@@ -40,7 +40,7 @@ pub enum EngineError {
     Broadcast(#[from] BroadcastError),
     #[error("the simulation: {0}")]
     Simulation(#[from] sim::SimError),
-    #[error("there is no preset \"{0}\"; there are {known}", known = presets())]
+    #[error("{}", no_preset(.0))]
     UnknownPreset(String),
     #[error("the compositor: {0}")]
     Compose(#[from] compose::ComposeError),
@@ -60,8 +60,10 @@ pub enum EngineError {
     Thread(#[from] std::io::Error),
 }
 
-fn presets() -> String {
-    sim::Preset::ALL.map(sim::Preset::name).join(", ")
+/// What is said of a preset that does not exist.
+pub(crate) fn no_preset(name: &str) -> String {
+    let known = sim::Preset::ALL.map(sim::Preset::name).join(", ");
+    format!("there is no preset \"{name}\"; there are {known}")
 }
 
 /// What may be asked of a running engine. Each takes effect with the next frame or block.

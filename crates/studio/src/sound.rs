@@ -10,7 +10,7 @@ use media::{
 };
 use mixer::{InputId, InputSettings, Level, MIN_LATENCY, Mixer, Mute, ProgrammeMeters, SILENCE_DB};
 
-use crate::broadcast::Sound;
+use crate::broadcast::{GAIN_DB, Sound};
 use crate::hub::{Hub, Lane};
 use crate::snapshot::{LevelFigures, SoundFigures, SoundSourceFigures, SourceFigures};
 use crate::sources::{NamedSound, figures};
@@ -24,8 +24,6 @@ const DEVICE_LATENCY: Timestamp = Timestamp::new(60, Timescale::MILLIS);
 const CATCH_UP_MAX_BLOCKS: i64 = 100;
 /// Meters are read this often: twenty times a second.
 const BLOCKS_A_REPORT: i64 = 5;
-/// Gains beyond this are no wish, in decibels.
-const GAIN_DB_MAX: f32 = 24.0;
 
 #[derive(Default)]
 struct Report {
@@ -114,7 +112,7 @@ impl SoundThread {
 
     /// In decibels. `false` where no source is called so, or the gain is out of range.
     pub fn set_source_gain(&self, name: &str, gain_db: f32) -> bool {
-        if !(-150.0..=GAIN_DB_MAX).contains(&gain_db) {
+        if !GAIN_DB.contains(&gain_db) {
             return false;
         }
         let fader = self.faders.iter().find(|fader| fader.name == name);

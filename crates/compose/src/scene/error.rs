@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::place::{Mistake, key_in};
+
 /// What is wrong, and where. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("line {line}, column {column}: {message}")]
@@ -14,27 +16,38 @@ pub struct SceneError {
 impl SceneError {
     /// From what the TOML reader says of `text`; files that embed layers use it too.
     pub fn from_toml(text: &str, error: &toml::de::Error) -> Self {
-        let offset = error.span().map_or(0, |span| span.start);
+        let span = error.span().unwrap_or_default();
+        // Of an entry that serde reads twice the reader knows where it begins, and not where its keys do.
+        let key = unknown(error.message(), "field").and_then(|(key, _)| key_in(text, &span, key));
+        Self::at(text, key.unwrap_or(span.start), explain(error.message()))
+    }
+
+    /// From what was read from `text` and cannot be meant.
+    pub fn of(text: &str, mistake: &Mistake) -> Self {
+        Self::at(text, mistake.place.offset(text), mistake.message.clone())
+    }
+
+    fn at(text: &str, offset: usize, message: String) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            message: explain(error.message()),
+            message,
         }
     }
 }
 
+/// The name in serde's "unknown field `name`, expected …", and what follows it.
+fn unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, &'a str)> {
+    message.strip_prefix("unknown ")?.strip_prefix(what)?.strip_prefix(" `")?.split_once('`')
+}
+
 /// serde's messages for unknown keys and variants, said with the nearest known name.
 fn explain(message: &str) -> String {
-    let (what, rest) = if let Some(rest) = message.strip_prefix("unknown field `") {
-        ("key", rest)
-    } else if let Some(rest) = message.strip_prefix("unknown variant `") {
-        ("value", rest)
-    } else {
-        return message.to_owned();
-    };
-    let Some((given, expected)) = rest.split_once('`') else { return message.to_owned() };
+    let key = unknown(message, "field").map(|found| ("key", found));
+    let value = || unknown(message, "variant").map(|found| ("value", found));
+    let Some((what, (given, expected))) = key.or_else(value) else { return message.to_owned() };
     let given: String = given.chars().take(64).collect();
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     match nearest(&given, &known) {

@@ -72,7 +72,7 @@ impl TryFrom<LayerFile> for Layer {
         .flatten()
         .collect();
         let [content] = <[Content; 1]>::try_from(contents).map_err(|all| LayerError::Contents(all.len()))?;
-        let layer = Self {
+        Ok(Self {
             name: file.name,
             content,
             position: file.position,
@@ -84,9 +84,7 @@ impl TryFrom<LayerFile> for Layer {
             opacity: file.opacity,
             blend: file.blend,
             visible: file.visible,
-        };
-        layer.validate()?;
-        Ok(layer)
+        })
     }
 }
 

@@ -91,11 +91,29 @@ fn numbers_out_of_bounds_are_refused() {
         ["opacity = 1.5", "opacity = nan", "scale = 0", "size = [0, 5]", "position = [1e9, 0]", "scale = inf"]
     {
         let e = error(&format!("version = 1\n[[layers]]\nsource = \"a\"\n{line}\n"));
-        assert_eq!(e.line, 2, "{e}");
+        assert_eq!(e.line, 4, "{e}");
         assert!(e.message.contains("outside"), "{line}: {e}");
     }
     let e = error("version = 1\n[[layers]]\nsource = \"a\"\ncrop = { left = 0.5, right = 0.5 }\n");
+    assert_eq!(e.line, 4, "{e}");
     assert!(e.message.contains("leaves nothing"), "{e}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_told_at_the_line_that_says_it() {
+    let long = "e".repeat(4_097);
+    let cases = [
+        // The second of two layers, and deep in it.
+        (format!("[[layers]]\nsource = \"a\"\n[[layers]]\n[layers.text]\ncontent = \"{long}\"\n"), 6),
+        ("[[layers]]\ntext.content = \"a\"\n\ntext.size = 9000\n".into(), 5),
+        ("layers = [\n  { colour = \"#000000\" },\n  { source = \"\" },\n]\n".into(), 4),
+        ("[[layers]]\ncolour = \"#000000\"\n\n[layers.crop]\nleft = 2\n".into(), 5),
+    ];
+    for (rest, line) in cases {
+        let e = error(&format!("version = 1\n{rest}"));
+        assert_eq!(e.line, line, "{e}\n{rest}");
+    }
+    assert_eq!(error("# mine\n\nversion = 7\n").line, 3);
 }
 
 #[test]
@@ -121,7 +139,9 @@ fn broken_toml_is_refused_with_its_line() {
 #[test]
 fn more_layers_than_the_bound_are_refused() {
     let many = "[[layers]]\nsource = \"a\"\n".repeat(MAX_LAYERS + 1);
-    assert!(error(&format!("version = 1\n{many}")).message.contains("65 layers"));
+    let e = error(&format!("version = 1\n{many}"));
+    assert!(e.message.contains("65 layers"));
+    assert_eq!(e.line, 2 + 2 * MAX_LAYERS, "the first that is too many");
 }
 
 #[test]

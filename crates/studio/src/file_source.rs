@@ -2,16 +2,21 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use capture::{PictureSource, SoundSource, SourceStatus};
 use codec::{FileError, FileOptions, FilePiece, FileReader, Need, Repeat};
-use media::{AudioBlock, Picture, StopSignal, Timestamp, Worker};
+use media::{AudioBlock, Picture, Timestamp, Worker};
 
 /// Pieces decoded ahead: enough for a slow disk, little enough in memory (a 1080p picture is 3 MB). Full:
 /// the decoder waits.
 const AHEAD: usize = 6;
+
+/// A source that is closed waits for its thread for so long. A read that hangs in the system, as on a network drive that
+/// is gone, cannot be ended: that thread ends when the system answers.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A decoder's thread and what it has decoded.
 struct Decoder {
@@ -19,16 +24,32 @@ struct Decoder {
     status: Arc<Mutex<SourceStatus>>,
     name: String,
     worker: Option<Worker>,
+    /// Nothing ever comes; it closes as the thread ends.
+    ended: Receiver<()>,
 }
 
 impl Decoder {
-    fn open(path: &Path, options: FileOptions) -> Self {
-        let (sender, pieces) = sync_channel(AHEAD);
-        let status = Arc::new(Mutex::new(SourceStatus::Opening));
+    fn open(path: &Path, pictures: Need, sound: Need) -> Self {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let (told, file) = (Arc::clone(&status), path.to_owned());
-        let worker = Worker::spawn("file", move |_| {
-            let ended = match decode(&file, options, &sender, &told) {
+        let path = path.to_owned();
+        Self::start(name, pictures, sound, move |options| FileReader::open(&path, options))
+    }
+
+    /// `open` is called on the new thread.
+    fn start(
+        name: String,
+        pictures: Need,
+        sound: Need,
+        open: impl FnOnce(FileOptions) -> Result<FileReader, FileError> + Send + 'static,
+    ) -> Self {
+        let (sender, pieces) = sync_channel(AHEAD);
+        let (end, ended) = sync_channel::<()>(0);
+        let status = Arc::new(Mutex::new(SourceStatus::Opening));
+        let told = Arc::clone(&status);
+        let worker = Worker::spawn("file", move |stop| {
+            let _end = end;
+            let options = FileOptions { pictures, sound, repeat: Repeat::Forever, stop: stop.clone() };
+            let ended = match open(options).and_then(|reader| decode(reader, &sender, &told)) {
                 Ok(()) | Err(FileError::Cancelled) => return,
                 Err(err) => err,
             };
@@ -36,7 +57,7 @@ impl Decoder {
             *told.lock().unwrap_or_else(PoisonError::into_inner) = lost;
         });
         let worker = worker.inspect_err(|err| tracing::error!("a file's thread did not start: {err}")).ok();
-        Self { pieces: Some(pieces), status, name, worker }
+        Self { pieces: Some(pieces), status, name, worker, ended }
     }
 
     fn next(&self) -> Option<FilePiece> {
@@ -50,19 +71,22 @@ impl Decoder {
 
 impl Drop for Decoder {
     fn drop(&mut self) {
-        // The thread waits for room in the channel, or notices at its next piece.
+        // The thread waits for room in the channel, or reads, where it looks at the signal.
         self.pieces = None;
-        self.worker = None;
+        let Some(worker) = self.worker.take() else { return };
+        worker.stop_signal().set();
+        if self.ended.recv_timeout(CLOSE_LIMIT) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("{} does not answer; its thread is left behind", self.name);
+            worker.abandon();
+        }
     }
 }
 
 fn decode(
-    path: &Path,
-    options: FileOptions,
+    mut reader: FileReader,
     pieces: &SyncSender<FilePiece>,
     status: &Mutex<SourceStatus>,
 ) -> Result<(), FileError> {
-    let mut reader = FileReader::open(path, options)?;
     *status.lock().unwrap_or_else(PoisonError::into_inner) = SourceStatus::Live;
     while let Some(piece) = reader.read()? {
         if pieces.send(piece).is_err() {
@@ -70,10 +94,6 @@ fn decode(
         }
     }
     Ok(())
-}
-
-fn options(pictures: Need, sound: Need) -> FileOptions {
-    FileOptions { pictures, sound, repeat: Repeat::Forever, stop: StopSignal::new() }
 }
 
 /// The pictures of a file. Its own time zero is the broadcast's, as for [`FileSound`], so both stay together.
@@ -85,7 +105,7 @@ pub struct FilePictures {
 
 impl FilePictures {
     pub fn open(path: &Path) -> Self {
-        let decoder = Decoder::open(path, options(Need::Required, Need::Skip));
+        let decoder = Decoder::open(path, Need::Required, Need::Skip);
         Self { decoder, waiting: VecDeque::new(), shown: None }
     }
 }
@@ -122,7 +142,7 @@ pub struct FileSound {
 
 impl FileSound {
     pub fn open(path: &Path) -> Self {
-        Self { decoder: Decoder::open(path, options(Need::Skip, Need::Required)), waiting: None }
+        Self { decoder: Decoder::open(path, Need::Skip, Need::Required), waiting: None }
     }
 }
 
@@ -150,5 +170,58 @@ impl SoundSource for FileSound {
 
     fn name(&self) -> &str {
         &self.decoder.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Seek, SeekFrom};
+
+    use super::*;
+
+    /// A drive that says when it is read, and answers when it is let.
+    struct SlowDrive {
+        asked: SyncSender<()>,
+        let_go: Receiver<()>,
+    }
+
+    impl Read for SlowDrive {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let _ = self.asked.send(());
+            let _ = self.let_go.recv();
+            Ok(buffer.len())
+        }
+    }
+
+    impl Seek for SlowDrive {
+        fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_closed_is_read_no_further_and_one_that_hangs_holds_nobody_up() {
+        let (asked, asks) = sync_channel(0);
+        let (let_it, let_go) = sync_channel(0);
+        let open = |options| FileReader::from_reader(SlowDrive { asked, let_go }, options);
+        let source = Decoder::start("film.mp4".into(), Need::Required, Need::Skip, open);
+        asks.recv().expect("it is read");
+        // Returns, though the drive does not answer.
+        drop(source);
+        let_it.send(()).expect("the read goes on");
+        assert_eq!(asks.recv(), Err(std::sync::mpsc::RecvError), "the thread ends, and reads nothing more");
+    }
+
+    #[test]
+    fn a_film_that_is_closed_while_it_waits_for_room_ends_its_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let film = folder.path().join("film.mp4");
+        testkit::ffmpeg::sample(&film, 2).unwrap();
+        let decoder = Decoder::open(&film, Need::Required, Need::Skip);
+        let mut pieces = decoder.pieces.as_ref().expect("it is open").iter();
+        assert!(pieces.by_ref().take(2 * AHEAD).count() == 2 * AHEAD, "it plays: {:?}", decoder.status());
+        let status = Arc::downgrade(&decoder.status);
+        drop(decoder);
+        assert!(status.upgrade().is_none(), "the thread has let go of what it told");
     }
 }

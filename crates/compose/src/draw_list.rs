@@ -11,7 +11,7 @@ use crate::cpu::has_alpha;
 use crate::geometry::{Placement, Rect, place};
 use crate::scene::{Blend, Colour, Content, Crop, Fit, Layer, Scene};
 use crate::still::{Still, StillContent};
-use crate::still_cache::StillCache;
+use crate::still_cache::{Image, StillCache};
 
 /// One layer, ready to draw.
 #[derive(Clone, Debug)]
@@ -130,9 +130,11 @@ impl DrawList {
                 }
             },
             Content::Text(text) => self.still(layer, StillContent::Text(text.clone())),
-            Content::Image(path) => match self.stills.image_problem(path) {
-                None => self.still(layer, StillContent::Image(path.clone())),
-                Some(message) => {
+            Content::Image(path) => match self.stills.image(path) {
+                Image::Awaited => None,
+                Image::Ready(_) => self.still(layer, StillContent::Image(path.clone())),
+                Image::Failed(message) => {
+                    let message = message.clone();
                     self.problems.push(Problem::Image { layer: number, path: path.clone(), message });
                     self.slate(layer, format!("No image {}", path.display()))
                 }

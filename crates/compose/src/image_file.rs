@@ -18,6 +18,8 @@ pub const MAX_IMAGE_BYTES: u64 = 64 << 20;
 pub enum ImageError {
     #[error("cannot read it: {0}")]
     Io(#[from] std::io::Error),
+    #[error("it is no file")]
+    NoFile,
     #[error("it has {0} bytes, more than the {MAX_IMAGE_BYTES} that are allowed")]
     FileTooLarge(u64),
     #[error("it is {0}, larger than {MAX_IMAGE_EDGE} either way or {MAX_IMAGE_BYTES} bytes of pixels")]
@@ -33,9 +35,13 @@ pub enum ImageError {
 /// Reads the file at `path`.
 pub fn load(path: &Path) -> Result<Picture, ImageError> {
     use std::io::Read;
+    // A pipe would be waited for, and a device has no end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(ImageError::NoFile);
+    }
     let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
-    // A file may grow while it is read, and a device has no length: the limit counts what comes.
+    // A file may grow while it is read: the limit counts what comes.
     file.take(MAX_IMAGE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_IMAGE_BYTES {
         return Err(ImageError::FileTooLarge(bytes.len() as u64));

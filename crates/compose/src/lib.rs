@@ -12,6 +12,7 @@ mod geometry;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod image_file;
+mod image_reader;
 mod pool;
 pub mod scene;
 mod still;

@@ -7,13 +7,13 @@ use media::{Picture, Size};
 
 use crate::cpu::scale_rgba;
 use crate::geometry::{Placement, Rect};
-use crate::image_file::{self, ImageError};
+use crate::image_file::ImageError;
+use crate::image_reader::ImageReader;
 use crate::scene::Text;
 use crate::still::{Still, StillContent, slate_text};
 use crate::text::Typesetter;
 
-/// Frames after which something that is not shown any more is dropped; also when a file that could not be read is
-/// tried again.
+/// Frames after which something that is not shown any more is dropped, and a file that could not be read is tried again.
 const KEPT_FRAMES: u64 = 150;
 /// Stills at most: each layer's, and those of a few scenes before it.
 const MAX_STILLS: usize = 256;
@@ -35,9 +35,30 @@ struct StillEntry {
 #[derive(Debug)]
 struct ImageEntry {
     path: PathBuf,
-    decoded: Result<Picture, String>,
+    image: Image,
     last_used: u64,
-    loaded: u64,
+    /// When it was tried last, and whether it is still being read.
+    tried: u64,
+    is_reading: bool,
+}
+
+/// What a scene's image is now.
+#[derive(Debug)]
+pub enum Image {
+    /// Not read yet.
+    Awaited,
+    Ready(Picture),
+    /// Why it cannot be shown.
+    Failed(String),
+}
+
+impl Image {
+    fn ready(&self) -> Option<&Picture> {
+        match self {
+            Self::Ready(picture) => Some(picture),
+            Self::Awaited | Self::Failed(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +74,7 @@ pub struct StillCache {
     typesetter: Typesetter,
     stills: Vec<StillEntry>,
     images: Vec<ImageEntry>,
+    reader: ImageReader,
     measures: Vec<Measure>,
 }
 
@@ -63,6 +85,7 @@ impl StillCache {
             typesetter: Typesetter::new(),
             stills: Vec::new(),
             images: Vec::new(),
+            reader: ImageReader::default(),
             measures: Vec::new(),
         }
     }
@@ -74,9 +97,8 @@ impl StillCache {
         let fresh = |last_used: u64| frame - last_used <= KEPT_FRAMES;
         self.stills.retain(|entry| fresh(entry.last_used));
         self.measures.retain(|entry| fresh(entry.last_used));
-        self.images.retain(|entry| {
-            fresh(entry.last_used) && (entry.decoded.is_ok() || frame - entry.loaded <= KEPT_FRAMES)
-        });
+        self.images.retain(|entry| fresh(entry.last_used));
+        self.take_images();
         if self.stills.len() > MAX_STILLS {
             self.stills.sort_by_key(|entry| std::cmp::Reverse(entry.last_used));
             self.stills.truncate(MAX_STILLS);
@@ -84,37 +106,46 @@ impl StillCache {
         self.measures.truncate(MAX_STILLS);
     }
 
-    /// Why the image at `path` cannot be shown; reads it if it was not read before.
-    pub fn image_problem(&mut self, path: &Path) -> Option<String> {
-        self.image(path).err().cloned()
+    fn take_images(&mut self) {
+        while let Some((path, read)) = self.reader.take() {
+            let held: usize =
+                self.images.iter().filter_map(|entry| entry.image.ready()).map(|p| p.data().len()).sum();
+            // One that is not shown any more is let go.
+            let Some(entry) = self.images.iter_mut().find(|entry| entry.path == path) else { continue };
+            let read = read.and_then(|picture| {
+                let total = held + picture.data().len();
+                if total > MAX_IMAGE_BYTES { Err(ImageError::TooMany { total }) } else { Ok(picture) }
+            });
+            entry.is_reading = false;
+            entry.image = read.map_or_else(|err| Image::Failed(err.to_string()), Image::Ready);
+        }
     }
 
-    fn image(&mut self, path: &Path) -> Result<&Picture, &String> {
-        let at = match self.images.iter().position(|entry| entry.path == path) {
-            Some(at) => at,
-            None => {
-                let held: usize =
-                    self.images.iter().filter_map(|e| e.decoded.as_ref().ok()).map(|p| p.data().len()).sum();
-                let decoded = image_file::load(path)
-                    .and_then(|picture| {
-                        let total = held + picture.data().len();
-                        if total > MAX_IMAGE_BYTES { Err(ImageError::TooMany { total }) } else { Ok(picture) }
-                    })
-                    .map_err(|e| e.to_string());
-                let (last_used, loaded) = (self.frame, self.frame);
-                self.images.push(ImageEntry { path: path.to_owned(), decoded, last_used, loaded });
-                self.images.len() - 1
-            }
-        };
+    /// The image at `path`, which is read in the background where it was not read before, or could not be.
+    pub fn image(&mut self, path: &Path) -> &Image {
+        let frame = self.frame;
+        let at = self.images.iter().position(|entry| entry.path == path).unwrap_or_else(|| {
+            let (path, image) = (path.to_owned(), Image::Awaited);
+            self.images.push(ImageEntry { path, image, last_used: frame, tried: 0, is_reading: false });
+            self.images.len() - 1
+        });
         let entry = &mut self.images[at];
-        entry.last_used = self.frame;
-        entry.decoded.as_ref()
+        entry.last_used = frame;
+        let is_due = match entry.image {
+            Image::Awaited => true,
+            Image::Ready(_) => false,
+            Image::Failed(_) => frame - entry.tried > KEPT_FRAMES,
+        };
+        if is_due && !entry.is_reading && self.reader.ask(entry.path.clone()) {
+            (entry.tried, entry.is_reading) = (frame, true);
+        }
+        &entry.image
     }
 
     /// The size of a still's content, before it is placed; `None` where there is nothing to show.
     pub fn natural_size(&mut self, content: &StillContent) -> Option<Size> {
         match content {
-            StillContent::Image(path) => self.image(path).ok().map(Picture::size),
+            StillContent::Image(path) => self.image(path).ready().map(Picture::size),
             StillContent::Slate(_) => None,
             StillContent::Text(text) => {
                 let frame = self.frame;
@@ -157,7 +188,7 @@ impl StillCache {
 
     fn draw(&mut self, content: &StillContent, placement: Placement, visible: Rect) -> Option<Vec<u8>> {
         match content {
-            StillContent::Image(path) => Some(scale_rgba(self.image(path).ok()?, placement, visible)),
+            StillContent::Image(path) => Some(scale_rgba(self.image(path).ready()?, placement, visible)),
             StillContent::Text(text) => {
                 let natural = self.natural_size(content)?;
                 // Set at the size that it is shown at, so that it is as sharp as can be.

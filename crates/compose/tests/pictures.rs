@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::time::{Duration, Instant};
+
 use compose::scene::{Blend, Colour, Content, Crop, Fit, Text};
 use compose::{Compositor, CompositorConfig, CpuCompositor, Isa, Layer, Problem, Scene};
 use media::{ColorMatrix, ColorRange, Picture, PixelFormat, Size, Timescale, Timestamp};
@@ -452,12 +454,30 @@ fn a_source_that_is_missing_is_named_and_drawn_as_a_slate() {
 
 #[test]
 fn an_image_that_cannot_be_read_is_named_and_drawn_as_a_slate() {
-    let mut compositor = CpuCompositor::new(config(SMALL, &[SMALL])).unwrap();
-    let scene = Scene::new(vec![Layer::new(Content::Image("/no/such/file.png".into()))]);
-    compositor.compose(&scene, &|_| None, ZERO);
-    assert!(
-        matches!(&compositor.problems()[0], Problem::Image { layer: 0, message, .. } if message.contains("read"))
-    );
+    for (path, why) in [("/no/such/file.png", "read"), ("/dev/zero", "no file"), ("/", "no file")] {
+        let mut compositor = CpuCompositor::new(config(SMALL, &[SMALL])).unwrap();
+        let scene = Scene::new(vec![Layer::new(Content::Image(path.into()))]);
+        let said = read_meanwhile(|| {
+            compositor.compose(&scene, &|_| None, ZERO);
+            compositor.problems().first().cloned()
+        });
+        assert!(
+            matches!(&said, Problem::Image { layer: 0, message, .. } if message.contains(why)),
+            "{said:?}"
+        );
+    }
+}
+
+/// Frames go on while a file is read: the first that shows what became of it.
+fn read_meanwhile<T>(mut frame: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = frame() {
+            return found;
+        }
+        assert!(Instant::now() < end, "it is never read");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -467,8 +487,15 @@ fn an_image_with_alpha_lets_through_what_is_below() {
     let bytes: Vec<u8> = (0..4u8).flat_map(|i| [255, 255, 255, if i < 2 { 0 } else { 255 }]).collect();
     image::save_buffer(&path, &bytes, 4, 1, image::ColorType::Rgba8).unwrap();
     let layer = Layer { position: [1.0, 1.0], ..Layer::new(Content::Image(path)) };
-    let pixels = preview(vec![colour(Colour::rgb(10, 20, 30)), layer], SMALL, None);
-    let row: Vec<_> = pixels[16..22].iter().map(|p| p[0]).collect();
+    let scene = Scene::new(vec![colour(Colour::rgb(10, 20, 30)), layer]);
+    let mut compositor = CpuCompositor::new(config(SMALL, &[])).unwrap();
+    let row = read_meanwhile(|| {
+        compositor.request_preview(SMALL);
+        let pixels = compositor.compose(&scene, &|_| None, ZERO).preview.unwrap();
+        assert_eq!(compositor.problems(), []);
+        let row: Vec<_> = pixels.data().as_chunks::<4>().0[16..22].iter().map(|p| p[0]).collect();
+        (row != [10; 6]).then_some(row)
+    });
     assert_eq!(row, [10, 10, 10, 255, 255, 10]);
 }
 

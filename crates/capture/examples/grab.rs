@@ -36,13 +36,8 @@ fn main() {
         }
         "screen" => watch(Screen::open(ScreenTarget::Screen(name), FrameRate::FPS_30, epoch), epoch),
         "window" => {
-            let titled = |target: &ScreenTarget| match target {
-                ScreenTarget::Window { title, .. } => Some(title) == name.as_ref(),
-                ScreenTarget::Screen(_) => false,
-            };
-            let found = screens().into_iter().find(titled);
-            print(&json!({ "window": found.as_ref().map(ScreenTarget::name) }));
-            let target = found.unwrap_or(ScreenTarget::Screen(None));
+            print(&json!({ "listed": screens().iter().map(ScreenTarget::name).collect::<Vec<_>>() }));
+            let target = ScreenTarget::Window { program: String::new(), title: name.unwrap_or_default() };
             watch(Screen::open(target, FrameRate::FPS_30, epoch), epoch);
         }
         "tone" => play(name.as_deref()),

@@ -15,7 +15,8 @@ use crate::source::{PictureSource, SourceStatus};
 pub enum ScreenTarget {
     /// A whole screen by its name, or the primary one.
     Screen(Option<String>),
-    /// A window.
+    /// A window, by its title, or a part of it where none is called so: titles change with what is shown. An empty text
+    /// fits all.
     Window { program: String, title: String },
 }
 
@@ -26,6 +27,7 @@ impl ScreenTarget {
             Self::Screen(Some(name)) => name.clone(),
             Self::Screen(None) => "primary".into(),
             Self::Window { program, title } if title.is_empty() => program.clone(),
+            Self::Window { program, title } if program.is_empty() => title.clone(),
             Self::Window { program, title } => format!("{title} ({program})"),
         }
     }
@@ -47,7 +49,7 @@ pub fn screens() -> Vec<ScreenTarget> {
 }
 
 fn window_target(window: &Window) -> Option<ScreenTarget> {
-    if window.is_minimized().ok()? {
+    if is_minimized(window) {
         return None;
     }
     Some(ScreenTarget::Window { program: window.app_name().ok()?, title: window.title().ok()? })
@@ -115,9 +117,12 @@ impl Source {
                 let fallback = screens.into_iter().next().filter(|_| wanted.is_none());
                 Ok(found.or(fallback).map(Self::Screen))
             }
-            window => {
-                let fits = |candidate: &Window| window_target(candidate).as_ref() == Some(window);
-                Ok(Window::all()?.into_iter().find(fits).map(Self::Window))
+            ScreenTarget::Window { program, title } => {
+                let windows: Vec<_> = Window::all()?.into_iter().filter(|one| is_of(one, program)).collect();
+                let titles: Vec<_> = windows.iter().map(|one| one.title().unwrap_or_default()).collect();
+                let same = titles.iter().position(|shown| shown == title);
+                let found = same.or_else(|| titles.iter().position(|shown| shown.contains(title.as_str())));
+                Ok(found.and_then(|at| windows.into_iter().nth(at)).map(Self::Window))
             }
         }
     }
@@ -129,6 +134,16 @@ impl Source {
         };
         Ok((Size::new(image.width(), image.height()), image.into_raw()))
     }
+}
+
+/// Where nobody manages windows, none is.
+fn is_minimized(window: &Window) -> bool {
+    window.is_minimized().unwrap_or(false)
+}
+
+/// Whether it can be seen, and is of that program where one is named.
+fn is_of(window: &Window, program: &str) -> bool {
+    !is_minimized(window) && (program.is_empty() || window.app_name().is_ok_and(|name| name == program))
 }
 
 fn failure(error: &XCapError) -> Failure {
@@ -181,6 +196,8 @@ mod tests {
         let window = |title: &str| ScreenTarget::Window { program: "Editor".into(), title: title.into() };
         assert_eq!(window("notes").name(), "notes (Editor)");
         assert_eq!(window("").name(), "Editor");
+        let titled = ScreenTarget::Window { program: String::new(), title: "notes".into() };
+        assert_eq!(titled.name(), "notes");
         assert_eq!(ScreenTarget::Screen(Some("HDMI-1".into())).name(), "HDMI-1");
     }
 }

@@ -110,7 +110,7 @@ pub fn open_picture(
             let target = if window.is_empty() {
                 ScreenTarget::Screen(named(display))
             } else {
-                ScreenTarget::Window { program: window.clone(), title: String::new() }
+                ScreenTarget::Window { program: String::new(), title: window.clone() }
             };
             ("screen", Box::new(Screen::open(target, rate, epoch)))
         }

@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use crate::process::{OwnedChild, SetupError, wait_until};
 
+/// What a window manager keeps: the windows, from the back to the front (Extended Window Manager Hints).
+const STACKING: &str = "_NET_CLIENT_LIST_STACKING";
+/// Far beyond what a program takes to show its window.
+const SHOWN_WITHIN: Duration = Duration::from_secs(20);
+
 /// A picture of the screen.
 #[derive(Clone, Debug)]
 pub struct Screenshot {
@@ -85,6 +90,33 @@ impl Xvfb {
             let found = self.ask("xdotool", &["search", "--onlyvisible", "--name", title]).ok()?;
             String::from_utf8_lossy(&found).lines().next().map(str::to_owned)
         })
+    }
+
+    /// Shows a window of one colour, so large and there, which ends when it is dropped. There is no window manager: what
+    /// one says of windows is said in its place.
+    pub fn show(
+        &self,
+        title: &str,
+        color: &str,
+        (width, height): (u32, u32),
+        (x, y): (u32, u32),
+    ) -> Result<OwnedChild, SetupError> {
+        let geometry = format!("{width}x{height}+{x}+{y}");
+        let mut command = Command::new("xmessage");
+        command.args(["-buttons", "", "-xrm", "*borderWidth: 0", "-bg", color, "-geometry", &geometry]);
+        // By which it is found; what it says, so short that it is nowhere near the middle.
+        let mark = format!("{title} {}", self.display);
+        command.args(["-xrm", &format!("*title: {mark}"), "."]).envs(self.environment());
+        let shown = OwnedChild::spawn(&mut command)?;
+        let id = self.window(&mark, SHOWN_WITHIN)?;
+        let named = ["-id", &id, "-f", "_NET_WM_NAME", "8u", "-set", "_NET_WM_NAME", title];
+        self.ask("xprop", &named)?;
+        let known = self.ask("xprop", &["-root", STACKING])?;
+        let known = String::from_utf8_lossy(&known).into_owned();
+        let known = known.split_once('=').map_or("", |(_, ids)| ids.trim());
+        let all = if known.is_empty() { id } else { format!("{known}, {id}") };
+        self.ask("xprop", &["-root", "-f", STACKING, "32x", "-set", STACKING, &all])?;
+        Ok(shown)
     }
 
     /// Clicks at a place on the screen, in pixels.

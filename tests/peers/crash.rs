@@ -15,7 +15,7 @@ const LOST_MAX_MS: f64 = 2000.0;
 
 #[test]
 fn a_recording_plays_to_within_two_seconds_of_a_kill() {
-    let mut dice = Dice::new(0);
+    let mut dice = Dice::of_run();
     for turn in 0..soak(KILLS, KILLS_IN_SOAK) {
         let folder = tempfile::tempdir().expect("a folder");
         let recording = folder.path().join("recording.mp4");

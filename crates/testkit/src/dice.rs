@@ -1,11 +1,25 @@
 //! Numbers that look random and are the same in each run.
 
+use std::io::Write;
+use std::time::SystemTime;
+
+use crate::soak;
+
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
     pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The same in each usual run; in a long one others each time, by a seed that is printed.
+    pub fn of_run() -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let seed = soak(0, now.as_secs());
+        // A closed pipe on the other side is no failure of the test.
+        let _ = writeln!(std::io::stdout(), "dice of seed {seed}");
         Self(seed)
     }
 

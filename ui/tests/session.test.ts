@@ -63,6 +63,14 @@ describe("a page that plays", () => {
     expect([world.now?.phase.at, world.joins]).toEqual(["playing", 2]);
   });
 
+  it.each([["pending", "It plays here as soon as it does."], ["archived", "It is over for good."]] as const)(
+    "says of a stream that is %s what may be waited for", async (status, hint) => {
+      const { world } = watched();
+      world.answer = () => Promise.resolve(stream({ status }));
+      await pass(2000);
+      expect(world.now?.phase).toMatchObject({ at: "waiting", hint });
+    });
+
   it("asks one question at a time, however long an answer takes", async () => {
     const { world } = watched();
     await pass(0);

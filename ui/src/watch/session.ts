@@ -43,6 +43,7 @@ const PAUSES_MS = [1000, 2000, 4000, 8000, 15_000];
 
 const PENDING = { words: "The broadcast has not begun yet.", hint: "It plays here as soon as it does." };
 const ENDED = { words: "The broadcast has ended.", hint: "If it begins again, it plays here." };
+const ARCHIVED = { words: "The broadcast has ended.", hint: "It is over for good." };
 
 /** Runs until the returned function is called. */
 export function watch(ways: Ways, changed: (now: Session) => void): () => void {
@@ -92,7 +93,7 @@ export function watch(ways: Ways, changed: (now: Session) => void): () => void {
     if (session.info.status !== "live") {
       leave();
       failures = 0;
-      enter({ at: "waiting", ...(over(session.info) ? ENDED : PENDING) });
+      enter({ at: "waiting", ...waitingFor(session.info) });
       next(ASK_MS);
     } else if (player) {
       failures = 0;
@@ -154,7 +155,8 @@ export function watch(ways: Ways, changed: (now: Session) => void): () => void {
   return leave;
 }
 
-const over = ({ status }: StreamInfo) => status === "ended" || status === "archived";
+const waitingFor = ({ status }: StreamInfo) =>
+  status === "archived" ? ARCHIVED : status === "ended" ? ENDED : PENDING;
 
 /** Nothing but sentences that were written for people. */
 export function sentence(error: unknown): string {

@@ -9,15 +9,19 @@ use crate::h264::{KeyFinder, Start};
 use crate::ids::{PeerId, StreamId};
 use crate::layer_choice::Layer;
 use crate::packet::{Lane, RtpPacket};
+use crate::rate::Rate;
 
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    /// Low to high.
+    /// Low to high, with what each takes at present.
     pub layers: Vec<Layer>,
+    /// The same with what each is meant to take.
+    pub meant: Vec<Layer>,
     pub viewers: Vec<PeerId>,
     /// Whether the node opened it; otherwise it lives as long as its viewers.
     pub opened: bool,
     finders: HashMap<RenditionName, KeyFinder>,
+    rates: HashMap<RenditionName, Rate>,
     last_seq: HashMap<Lane, u64>,
 }
 
@@ -33,10 +37,16 @@ pub(crate) struct Prepared {
 
 impl Stream {
     pub fn set_layers(&mut self, mut layers: Vec<Layer>) {
-        layers.sort_by_key(|layer| (layer.kbps, layer.name));
+        layers.sort_by_key(|layer| layer.name);
         layers.dedup_by_key(|layer| layer.name);
-        self.finders.retain(|name, _| layers.iter().any(|layer| layer.name == *name));
-        self.layers = layers;
+        let is_there = |name: &RenditionName| layers.iter().any(|layer| layer.name == *name);
+        self.finders.retain(|name, _| is_there(name));
+        self.rates.retain(|name, _| is_there(name));
+        self.meant = layers;
+        self.layers.clone_from(&self.meant);
+        for layer in &mut self.layers {
+            layer.kbps = self.rates.get(&layer.name).and_then(Rate::kbps).unwrap_or(layer.kbps);
+        }
         self.opened = true;
     }
 
@@ -47,11 +57,14 @@ impl Stream {
     }
 
     /// `None` for a layer that the stream does not have.
-    pub fn prepare(&mut self, lane: Lane, packet: RtpPacket) -> Option<Prepared> {
+    pub fn prepare(&mut self, lane: Lane, packet: RtpPacket, now: Instant) -> Option<Prepared> {
         let start = match lane {
             Lane::Audio => Start::default(),
             Lane::Video(name) => {
-                self.layers.iter().find(|layer| layer.name == name)?;
+                let layer = self.layers.iter_mut().find(|layer| layer.name == name)?;
+                let rate = self.rates.entry(name).or_default();
+                rate.count(packet.payload.len(), now);
+                layer.kbps = rate.kbps().unwrap_or(layer.kbps);
                 self.finders.entry(name).or_default().inspect(packet.timestamp, &packet.payload)
             }
         };
@@ -109,7 +122,33 @@ impl KeyframeRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use RenditionName::{High, Low};
+    use RenditionName::{High, Low, Medium};
+
+    #[test]
+    fn viewers_choose_by_what_a_layer_takes_once_it_was_measured() {
+        let (mut stream, start) = (Stream::default(), Instant::now());
+        let meant = |name: RenditionName| Layer { name, kbps: name.default_kbps() };
+        stream.set_layers(vec![meant(High), meant(Low), meant(Medium)]);
+        let told = |stream: &Stream| stream.layers.iter().map(|layer| layer.kbps).collect::<Vec<_>>();
+        let (low, medium) = (Low.default_kbps(), Medium.default_kbps());
+        for tenth in 0..=40 {
+            assert_eq!(told(&stream), [low, medium, High.default_kbps()]);
+            let now = start + Duration::from_millis(100 * tenth);
+            // Ten times 1250 bytes a second are 100 kbit/s.
+            let (payload, timestamp) = (vec![1; 1_250].into(), 9_000 * tenth as u32);
+            let packet = RtpPacket { seq: tenth, timestamp, marker: true, payload, captured: None };
+            stream.prepare(Lane::Video(High), packet, now).unwrap();
+        }
+        // A layer that takes less than a lower one stands above it all the same.
+        assert_eq!(told(&stream), [low, medium, 100]);
+        assert_eq!(stream.meant[2], meant(High));
+        // Another layer less changes nothing of what is known, and what comes back is measured anew.
+        stream.set_layers(vec![meant(Low), meant(High)]);
+        assert_eq!(told(&stream), [low, 100]);
+        stream.set_layers(vec![meant(Low)]);
+        stream.set_layers(vec![meant(Low), meant(High)]);
+        assert_eq!(told(&stream), [low, High.default_kbps()]);
+    }
 
     const HALF: Duration = Duration::from_millis(500);
 

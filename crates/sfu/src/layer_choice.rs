@@ -21,6 +21,8 @@ const LOW_LOSS: f32 = 0.02;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layer {
     pub name: RenditionName,
+    /// What it takes. Of a stream's layers as they are told: what each is meant to take, by which viewers choose until
+    /// what it does take was measured.
     pub kbps: u32,
 }
 

@@ -19,6 +19,7 @@ mod outbox;
 mod packet;
 mod peer;
 mod publisher;
+mod rate;
 mod reorder;
 mod rewrite;
 pub mod sdp;

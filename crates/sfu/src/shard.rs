@@ -505,7 +505,9 @@ impl Rest {
         if let Some(layer) = viewer.choose(&stream.layers, now) {
             self.keyframes.want(viewer.stream, layer);
         }
-        let desired = viewer.selector.desired_bps(&stream.layers);
+        // A scene that stands still takes little; its viewers' lines are probed for what comes when it moves.
+        let desired = [&stream.layers, &stream.meant].map(|layers| viewer.selector.desired_bps(layers));
+        let desired = desired[0].max(desired[1]);
         if viewer.desired_bps != desired {
             viewer.desired_bps = desired;
             peer.rtc.bwe().set_desired_bitrate(Bitrate::from(desired));

@@ -565,9 +565,9 @@ impl Actor {
         }
     }
 
-    /// What WebRTC viewers can choose from.
+    /// What WebRTC viewers can choose from. The media plane measures what each takes in fact.
     pub(super) fn tell_layers(&self) {
-        let layers = self.layers().into_iter().map(|name| sfu::Layer { name, kbps: name.default_kbps() });
+        let layers = self.layers().into_iter().map(|name| sfu::Layer { name, kbps: self.meant_kbps(name) });
         self.order(self.sfu.set_layers(self.media_id, layers.collect()));
     }
 

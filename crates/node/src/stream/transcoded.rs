@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use media::{Codec, KeyPlacement, Packet, RenditionName, StudioEpoch, Timescale, Timestamp};
+use media::{Codec, KeyPlacement, Made, Packet, RenditionName, StudioEpoch, Timescale, Timestamp};
 
 use super::actor::Actor;
 use super::{Feed, Lane, PublishGrant, PublishRefused, PublisherId, PublisherKind};
@@ -237,6 +237,18 @@ impl Actor {
             layers.extend(free.filter_map(|attached| attached.lane.rendition()));
         }
         layers
+    }
+
+    /// What a rendition is meant to take, as WebRTC viewers get it: of one that is made, what its transcoder was told.
+    pub(super) fn meant_kbps(&self, name: RenditionName) -> u32 {
+        let is_made =
+            self.transcoded.replaced.contains_key(&name) || self.source_owner(Lane::Video(name)).is_none();
+        let ladder = self.transcoded.jobs.get(&Job::Ladder).filter(|_| is_made);
+        let ordered = ladder.into_iter().flat_map(|work| &work.outputs).find_map(|made| match made {
+            Made::Picture(rendition) if rendition.name == name => Some(rendition.bitrate_kbps),
+            _ => None,
+        });
+        ordered.unwrap_or_else(|| name.default_kbps())
     }
 
     /// A transcoder's packet. A lane of the creator's always wins, save for WebRTC viewers where they cannot have

@@ -23,7 +23,8 @@ impl Shard {
         packets: impl IntoIterator<Item = (Lane, RtpPacket)>,
     ) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        let items: Vec<_> = packets.into_iter().filter_map(|(lane, p)| stream.prepare(lane, p)).collect();
+        let items: Vec<_> =
+            packets.into_iter().filter_map(|(lane, p)| stream.prepare(lane, p, now)).collect();
         for item in &items {
             if let Lane::Video(layer) = item.lane {
                 if item.start.key {

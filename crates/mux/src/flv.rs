@@ -1,10 +1,9 @@
 //! FLV: the tag bodies that RTMP shares, and the file around them.
 //!
-//! Adobe's Video File Format 10.1 annex E, and Enhanced RTMP v2 for what begins with a FourCC. AMF is the
-//! `rtmp` crate's: script data passes as bytes.
+//! Adobe's Video File Format 10.1 annex E, and of Enhanced RTMP v2 the one form that has none there: a track of Opus.
+//! Its other forms are the `rtmp` crate's, which turns them into these, and so is AMF: script data passes as bytes.
 
 mod body;
-mod enhanced;
 mod file;
 
 pub use body::{AudioBody, AudioCodec, VideoBody};

@@ -3,16 +3,19 @@
 use bytes::{Buf, Bytes};
 use media::{Codec, Packet, Timescale};
 
-use super::{FlvError, enhanced};
+use super::FlvError;
 use crate::h264::{AvcConfig, H264Error, InBand, to_length_prefixed};
 
-pub(super) const FRAME_KEY: u8 = 1;
+const FRAME_KEY: u8 = 1;
 const FRAME_INTER: u8 = 2;
 /// "Video info/command frame": a hint to players without picture.
 const FRAME_COMMAND: u8 = 5;
 const CODEC_AVC: u8 = 7;
 const SOUND_AAC: u8 = 10;
-const SOUND_EXTENDED: u8 = 9;
+/// Enhanced RTMP: codecs by their names, in video by the upper bit of the first byte.
+const SOUND_ENHANCED: u8 = 9;
+const VIDEO_ENHANCED: u8 = 0x80;
+const OPUS: [u8; 4] = *b"Opus";
 /// AAC, and then 44 kHz, 16 bits, stereo, as annex E.4.2.1 asks whatever the sound is.
 const AAC_HEADER: u8 = 0xaf;
 
@@ -30,7 +33,7 @@ pub enum VideoBody {
         sample: Bytes,
     },
     EndOfSequence,
-    /// Nothing to decode: commands, metadata, tracks other than the first.
+    /// Nothing to decode: commands.
     Ignored,
 }
 
@@ -41,8 +44,8 @@ impl VideoBody {
     /// [`FlvError::VideoCodec`] names a codec that is not H.264; other variants when it is damaged.
     pub fn parse(mut body: Bytes) -> Result<Self, FlvError> {
         let first = body.try_get_u8().map_err(|_| FlvError::TooShort)?;
-        if first & 0x80 != 0 {
-            return enhanced::parse_video(first, body);
+        if first & VIDEO_ENHANCED != 0 {
+            return Err(FlvError::BadTag("Enhanced RTMP's form of video"));
         }
         if first >> 4 == FRAME_COMMAND {
             return Ok(Self::Ignored);
@@ -112,7 +115,7 @@ impl VideoBody {
     }
 }
 
-pub(super) fn take_signed_24(body: &mut Bytes) -> Result<i32, FlvError> {
+fn take_signed_24(body: &mut Bytes) -> Result<i32, FlvError> {
     if body.len() < 3 {
         return Err(FlvError::TooShort);
     }
@@ -122,7 +125,7 @@ pub(super) fn take_signed_24(body: &mut Bytes) -> Result<i32, FlvError> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AudioCodec {
     Aac,
-    /// Enhanced RTMP only.
+    /// In Enhanced RTMP's form only.
     Opus,
 }
 
@@ -155,7 +158,7 @@ impl AudioBody {
         let first = body.try_get_u8().map_err(|_| FlvError::TooShort)?;
         match first >> 4 {
             SOUND_AAC => {}
-            SOUND_EXTENDED => return enhanced::parse_audio(first, body),
+            SOUND_ENHANCED => return Self::parse_opus(first & 0x0f, body),
             other => return Err(FlvError::AudioCodec(format!("FLV sound format {other}"))),
         }
         let codec = AudioCodec::Aac;
@@ -164,6 +167,20 @@ impl AudioBody {
             1 => Ok(Self::Frame { codec, frame: body }),
             _ => Err(FlvError::BadTag("an unknown AAC packet type")),
         }
+    }
+
+    fn parse_opus(packet_type: u8, mut body: Bytes) -> Result<Self, FlvError> {
+        let name = *body.first_chunk::<4>().ok_or(FlvError::TooShort)?;
+        if name != OPUS {
+            return Err(FlvError::AudioCodec(name.escape_ascii().to_string()));
+        }
+        body.advance(OPUS.len());
+        let codec = AudioCodec::Opus;
+        Ok(match packet_type {
+            0 => Self::SequenceHeader { codec, config: body },
+            1 => Self::Frame { codec, frame: body },
+            _ => Self::Ignored,
+        })
     }
 
     /// The classic form for AAC, the enhanced one for Opus. Empty for [`AudioBody::Ignored`].
@@ -177,8 +194,8 @@ impl AudioBody {
         match codec {
             AudioCodec::Aac => out.extend_from_slice(&[AAC_HEADER, kind]),
             AudioCodec::Opus => {
-                out.push(SOUND_EXTENDED << 4 | kind);
-                out.extend_from_slice(enhanced::OPUS);
+                out.push(SOUND_ENHANCED << 4 | kind);
+                out.extend_from_slice(&OPUS);
             }
         }
         out.extend_from_slice(payload);
@@ -213,6 +230,19 @@ mod tests {
             Err(FlvError::AudioCodec("FLV sound format 2".into()))
         );
         assert_eq!(VideoBody::parse(Bytes::from_static(&[0x57, 0])), Ok(VideoBody::Ignored));
+    }
+
+    #[test]
+    fn of_enhanced_rtmp_one_track_of_opus_is_read() {
+        let audio = |bytes: &'static [u8]| AudioBody::parse(Bytes::from_static(bytes));
+        let (codec, opus) = (AudioCodec::Opus, Bytes::from_static(b"\xfc\x01"));
+        assert_eq!(audio(b"\x91Opus\xfc\x01"), Ok(AudioBody::Frame { codec, frame: opus.clone() }));
+        assert_eq!(audio(b"\x90Opus\xfc\x01"), Ok(AudioBody::SequenceHeader { codec, config: opus }));
+        assert_eq!(audio(b"\x92Opus"), Ok(AudioBody::Ignored));
+        assert_eq!(audio(b"\x91mp4a\x21"), Err(FlvError::AudioCodec("mp4a".into())));
+        assert_eq!(audio(b"\x91Opu"), Err(FlvError::TooShort));
+        let video = VideoBody::parse(Bytes::from_static(b"\x91avc1\0\0\0\x09"));
+        assert_eq!(video, Err(FlvError::BadTag("Enhanced RTMP's form of video")));
     }
 
     proptest! {

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("studio", &["capture", "codec", "compose", "media", "mixer", "mux", "rtc", "rtmp", "sim"]),
     ("stage", &["media", "studio", "widgets"]),
     ("watch", &["api", "codec", "media", "pay", "rtc"]),
+    ("fuzzing", &["compose", "media", "mux", "pay", "rtmp", "sfu", "sim"]),
     ("widgets", &["media"]),
     ("xtask", &[]),
 ];

@@ -1,15 +1,3 @@
-//! FLV files and tag bodies are read or refused.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use mux::flv::{AudioBody, FlvReader, VideoBody};
-
-fuzz_target!(|data: &[u8]| {
-    let _ = VideoBody::parse(data.to_vec().into());
-    let _ = AudioBody::parse(data.to_vec().into());
-    let mut reader = FlvReader::new();
-    for piece in data.chunks(97) {
-        reader.push(piece);
-        while let Ok(Some(_)) = reader.next_tag() {}
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::flv::run(data));

@@ -1,24 +1,3 @@
-//! RTP packets are read or refused, and their payloads put together whatever they hold.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use mux::rtp::{H264Depacketizer, RtpPacket, SequenceUnwrapper};
-
-fuzz_target!(|data: &[u8]| {
-    let mut depacketizer = H264Depacketizer::new();
-    let mut unwrapper = SequenceUnwrapper::default();
-    // Each piece is a packet: its first byte is its length.
-    let mut rest = data;
-    while let Some((&length, tail)) = rest.split_first() {
-        let (packet, tail) = tail.split_at(usize::from(length).min(tail.len()));
-        rest = tail;
-        if let Ok(parsed) = RtpPacket::parse(packet.to_vec().into()) {
-            let written = parsed.to_bytes().expect("what was read can be written");
-            assert_eq!(RtpPacket::parse(written.into()).expect("what we wrote we can read"), parsed);
-            let header = &parsed.header;
-            let sequence = unwrapper.unwrap(header.sequence);
-            depacketizer.push(sequence, header.timestamp, header.marker, &parsed.payload).for_each(drop);
-        }
-    }
-    depacketizer.finish();
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::rtp::run(data));

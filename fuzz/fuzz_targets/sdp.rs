@@ -1,16 +1,3 @@
-//! Offers and fragments are read or refused; datagrams are told apart.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use sfu::{SdpFragment, classify, sdp::Offer};
-
-fuzz_target!(|data: &[u8]| {
-    let _ = classify(data);
-    if let Ok(text) = std::str::from_utf8(data) {
-        let _ = SdpFragment::parse(text);
-        if let Ok(offer) = Offer::inspect(text) {
-            let _ = offer.check_publisher();
-            let _ = offer.check_viewer();
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::sdp::run(data));

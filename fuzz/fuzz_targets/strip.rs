@@ -1,14 +1,3 @@
-//! The numbers burnt into a picture are read from any luma plane, or there are none.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use media::{Size, burn_in};
-
-fuzz_target!(|input: (u16, u16, u16, Vec<u8>)| {
-    let (width, height, stride, luma) = input;
-    // A short input stands for a whole plane by being repeated.
-    let (width, height) = (u32::from(width % 700), u32::from(height % 64));
-    let luma: Vec<u8> =
-        luma.iter().copied().cycle().take(usize::from(stride % 800) * height as usize).collect();
-    let _ = burn_in::read_luma(&luma, (stride % 800).into(), Size::new(width, height));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::strip::run(data));

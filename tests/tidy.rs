@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("speaker", &["media"]),
     ("capture", &["media", "speaker"]),
     ("codec", &["media", "mux"]),
-    ("rtc", &["media"]),
+    ("rtc", &["media", "mux"]),
     ("sfu", &["media"]),
     ("rtmp", &["media"]),
     ("node", &["api", "chain", "media", "mux", "pay", "sfu", "rtmp"]),

@@ -5,7 +5,7 @@
 
 mod connection;
 mod engine;
-pub mod h264;
+mod h264;
 pub mod link;
 mod receive_buffer;
 pub mod sdp;

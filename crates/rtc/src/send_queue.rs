@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::{Packet, Timestamp};
+use mux::rtp::H264Packetizer;
 
-use crate::h264;
-
+/// The largest RTP payload we send: with RTP's header and extensions, SRTP's tag, UDP and IPv6 a datagram
+/// stays under 1 280 bytes, which every path carries.
+const PAYLOAD_MAX: usize = 1160;
 /// Half a second at 30 frames a second: what waits longer is worth less than the next key frame.
 const UNITS_MAX: usize = 16;
 /// Half a second of 20 ms packets.
@@ -125,13 +127,12 @@ impl SendQueue {
                 .filter(|(_, layer)| !layer.units.is_empty())
                 .min_by_key(|(index, layer)| (layer.units.front().map(|unit| unit.pts), *index))?;
             let unit = layer.units.pop_front()?;
-            let payloads = h264::packetise(&unit.payload);
-            let last = payloads.len().saturating_sub(1);
-            self.packets.extend(payloads.into_iter().enumerate().map(|(at, payload)| Outgoing {
+            let payloads = H264Packetizer::new(PAYLOAD_MAX).packetize(&unit.payload);
+            self.packets.extend(payloads.into_iter().map(|payload| Outgoing {
                 stream: Stream::Video(index),
                 pts: unit.pts,
-                marker: at == last,
-                payload,
+                marker: payload.marker,
+                payload: payload.bytes,
             }));
         }
         self.packets.pop_front()
@@ -203,6 +204,18 @@ mod tests {
         assert_eq!(queue.push_video(0, &packet(2, false)), Pushed::Queued);
         assert_eq!(sent(&mut queue), [(Stream::Video(0), 1), (Stream::Video(0), 2)]);
         assert_eq!(queue.dropped(0), 1);
+    }
+
+    #[test]
+    fn a_large_picture_leaves_in_payloads_that_every_path_carries_and_the_last_is_marked() {
+        let mut queue = SendQueue::new(1);
+        let unit = [&[0, 0, 0, 1, 0x65][..], &[1; 3 * PAYLOAD_MAX]].concat();
+        queue.push_video(0, &Packet { payload: unit.into(), ..packet(0, true) });
+        let sent: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        // Each fragment has two bytes of its own (RFC 6184 §5.8).
+        let lengths: Vec<_> = sent.iter().map(|out| (out.payload.len(), out.marker)).collect();
+        let full = (PAYLOAD_MAX, false);
+        assert_eq!(lengths, [full, full, full, (2 + 3 * 2, true)]);
     }
 
     #[test]

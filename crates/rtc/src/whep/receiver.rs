@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::{Timescale, Timestamp, WallTime};
+use mux::rtp::{AccessUnit, H264Depacketizer};
 
-use crate::h264::Depacketiser;
 use crate::receive_buffer::{BufferCounts, Popped, ReceiveBuffer};
 use crate::tap::SenderClock;
 use crate::whep::ReceivedUnit;
@@ -32,9 +32,10 @@ pub(super) struct Received {
 pub(super) struct StreamReceiver {
     kind: Kind,
     buffer: ReceiveBuffer<Received>,
-    depacketiser: Depacketiser,
-    /// The RTP timestamp and arrival of the access unit that is being collected.
-    current: Option<(u32, Instant)>,
+    depacketizer: H264Depacketizer,
+    /// The last packet with a picture: its place among these and the lost ones, and when it came in.
+    sequence: u64,
+    arrived: Option<Instant>,
     /// Pictures are withheld until the next key frame.
     broken: bool,
     /// Something is missing before the next unit.
@@ -53,8 +54,9 @@ impl StreamReceiver {
         Self {
             kind,
             buffer: ReceiveBuffer::new(),
-            depacketiser: Depacketiser::new(),
-            current: None,
+            depacketizer: H264Depacketizer::new(),
+            sequence: 0,
+            arrived: None,
             broken: kind == Kind::Video,
             after_gap: false,
             last_pli: None,
@@ -102,7 +104,7 @@ impl StreamReceiver {
                 return Some(unit);
             }
             match self.buffer.pop(now)? {
-                Popped::Gap(_) => self.on_gap(),
+                Popped::Gap(lost) => self.on_gap(lost),
                 // Servers pad to probe for bandwidth: such a packet only fills its number.
                 Popped::Packet(packet) if packet.payload.is_empty() => {}
                 Popped::Packet(packet) => match self.kind {
@@ -143,34 +145,30 @@ impl StreamReceiver {
         self.buffer.timeout().into_iter().chain(pli).min()
     }
 
-    fn on_gap(&mut self) {
-        self.depacketiser.reset();
-        self.current = None;
+    fn on_gap(&mut self, lost: u64) {
+        self.sequence += lost;
         self.after_gap = true;
         self.broken = self.kind == Kind::Video;
     }
 
     fn on_video(&mut self, packet: &Received) {
-        // A new timestamp ends a unit whose sender set no marker.
-        if let Some((timestamp, arrived)) = self.current.take_if(|(at, _)| *at != packet.timestamp) {
-            self.finish(timestamp, arrived);
-        }
-        self.current = Some((packet.timestamp, packet.arrived));
-        if self.depacketiser.push(&packet.payload).is_err() {
-            self.broken = true;
-        }
-        if packet.marker {
-            self.current = None;
-            self.finish(packet.timestamp, packet.arrived);
+        self.sequence += 1;
+        let before = self.arrived.replace(packet.arrived).unwrap_or(packet.arrived);
+        let (timestamp, payload) = (packet.timestamp, &packet.payload);
+        for unit in self.depacketizer.push(self.sequence, timestamp, packet.marker, payload) {
+            // One whose sender set no marker ended with the packet before.
+            let arrived = if unit.timestamp == timestamp { packet.arrived } else { before };
+            self.finish(unit, arrived);
         }
     }
 
-    fn finish(&mut self, timestamp: u32, arrived: Instant) {
-        let whole = self.depacketiser.take();
-        self.broken &= !whole.as_ref().is_some_and(|(_, key)| *key);
-        match whole {
-            Some((payload, key)) if !self.broken => self.emit(timestamp, arrived, key, payload),
-            _ => self.drop_unit(),
+    fn finish(&mut self, unit: AccessUnit, arrived: Instant) {
+        let is_whole = unit.damage.is_none();
+        self.broken = !is_whole || self.broken && !unit.key;
+        if self.broken {
+            self.drop_unit();
+        } else {
+            self.emit(unit.timestamp, arrived, unit.key, unit.annex_b);
         }
     }
 

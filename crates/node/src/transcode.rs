@@ -46,11 +46,18 @@ impl Default for TranscodeConfig {
 struct Patience {
     /// After the first child that failed; each further one doubles it.
     pause: Duration,
+    /// Until a child attaches its first lane: a machine that is as busy as can be takes seconds to start one. With what
+    /// its end takes it is shorter than a child must run to have been well, so that children that hang are given up.
+    starting: Duration,
     /// A transcode goes on so long after its last subscriber: pages are reloaded, and players come back.
     linger: Duration,
 }
 
-const PATIENCE: Patience = Patience { pause: Duration::from_millis(500), linger: Duration::from_secs(5) };
+const PATIENCE: Patience = Patience {
+    pause: Duration::from_millis(500),
+    starting: Duration::from_secs(20),
+    linger: Duration::from_secs(5),
+};
 
 /// What all streams' supervisors share.
 pub struct Transcoding {
@@ -92,7 +99,8 @@ impl Transcoding {
     /// The same without any pause.
     #[cfg(test)]
     pub fn impatient(self) -> Self {
-        Self { patience: Patience { pause: Duration::ZERO, linger: Duration::ZERO }, ..self }
+        let patience = Patience { pause: Duration::ZERO, starting: Duration::ZERO, linger: Duration::ZERO };
+        Self { patience, ..self }
     }
 
     /// Room for one more child.

@@ -455,6 +455,46 @@ async fn a_transcode_whose_children_all_fail_is_given_up_and_tried_again_for_ano
     }
 }
 
+/// Waits until `done`; a test that would wait for ever fails.
+#[cfg(target_os = "linux")]
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let seen = async {
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.expect(what);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_transcoder_that_never_connects_is_killed_and_counts_as_one_that_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = folder.path().join("children");
+    // It does nothing, not even at the end of its input.
+    let executable = script(folder.path(), &format!("echo $$ >> '{}'; exec sleep 1000", started.display()));
+    let mut bench = Bench::with(&TranscodeConfig { executable, ..TranscodeConfig::default() }, folder).await;
+    let children = || {
+        let text = std::fs::read_to_string(&started).unwrap_or_default();
+        text.lines().map(|process| std::path::Path::new("/proc").join(process)).collect::<Vec<_>>()
+    };
+    let grant = bench.publish().await;
+    show(&mut bench, grant, RenditionName::High).await;
+    bench.settle();
+    let viewer = bench.viewer();
+    bench.handle.viewer_joined(viewer);
+    bench.take_news().await;
+    assert_eq!(bench.jobs(), [Job::Ladder]);
+    for child in 1..=2 {
+        until("a child", || children().len() == child).await;
+        assert!(children()[child - 1].exists());
+        show(&mut bench, grant, RenditionName::High).await;
+        bench.actor.restart_hung(Instant::now());
+    }
+    bench.ladder_is(Some(Hindrance::Failing)).await;
+    assert!(children()[..2].iter().all(|process| !process.exists()));
+}
+
 #[tokio::test]
 async fn pictures_that_no_transcoder_takes_start_none_and_the_stream_says_why() {
     let mut bench = Bench::new().await;

@@ -35,10 +35,10 @@ impl Run {
         self.last = now;
     }
 
-    /// Whether a transcoder that lives of it, and was last seen to do something at `seen`, hangs.
-    fn leaves_behind(&self, seen: Instant, now: Instant) -> bool {
+    /// Whether a transcoder that lives of it, and did its last thing at `seen`, hangs: that is longer ago than it may be.
+    fn leaves_behind(&self, seen: Instant, patience: Duration, now: Instant) -> bool {
         let goes_on = now.saturating_duration_since(self.last) <= PAUSE;
-        goes_on && now.saturating_duration_since(seen.max(self.since)) > HUNG
+        goes_on && now.saturating_duration_since(seen.max(self.since)) > patience
     }
 }
 
@@ -64,7 +64,7 @@ pub struct Transcoded {
     /// The last packet of each lane that WebRTC viewers got.
     pub forwarded: BTreeMap<Lane, Timestamp>,
     runs: BTreeMap<Lane, Run>,
-    /// When a job that is running was last seen to do something.
+    /// When something came of a job last, or its child was found to hang.
     seen: BTreeMap<Job, Instant>,
     /// What subscribers lack now, and why, in words for people.
     pub(super) notices: BTreeSet<String>,
@@ -395,20 +395,26 @@ impl Actor {
         self.transcoded.notices = notices;
     }
 
-    /// Begins transcodes anew whose child runs and does nothing: it may hang in foreign bytes.
+    /// Begins transcodes anew whose child runs and does nothing: it may hang in foreign bytes, or before it connects.
     pub(super) fn restart_hung(&mut self, now: Instant) {
         let Transcoded { supervisor: Some(supervisor), jobs, runs, seen, .. } = &mut self.transcoded else {
             return;
         };
-        seen.retain(|job, seen| {
-            let Some(run) = jobs.get(job).and_then(|work| runs.get(&work.input)) else { return false };
-            let hangs = run.leaves_behind(*seen, now);
-            if hangs {
+        for (job, work) in jobs {
+            let (Some(begun), Some(run)) = (supervisor.child_since(*job), runs.get(&work.input)) else {
+                continue;
+            };
+            let (last, patience) = match seen.get(job) {
+                Some(seen) if *seen >= begun => (*seen, HUNG),
+                _ => (begun, supervisor.starting()),
+            };
+            if run.leaves_behind(last, patience, now) {
                 tracing::warn!(stream = %self.row.playback_id, ?job, "a transcoder that does nothing is replaced");
+                supervisor.restart(*job);
+                // Its end takes a while.
+                seen.insert(*job, now);
             }
-            // The next child is looked at from its first word on.
-            !(hangs && supervisor.restart(*job))
-        });
+        }
     }
 
     /// The lanes that are there, or will be as long as somebody wants them.
@@ -432,15 +438,16 @@ mod tests {
         let at = |tenths: u64| begun + Duration::from_millis(100 * tenths);
         let mut run = Run { since: begun, last: begun };
         (1..=100).for_each(|tenths| run.take(at(tenths)));
-        assert!(!run.leaves_behind(begun, at(100)), "not for long enough");
+        assert!(!run.leaves_behind(begun, HUNG, at(100)), "not for long enough");
         (101..=110).for_each(|tenths| run.take(at(tenths)));
-        assert!(run.leaves_behind(begun, at(110)));
-        assert!(!run.leaves_behind(at(109), at(110)), "it has just done something");
-        assert!(!run.leaves_behind(begun, at(200)), "the source is silent too");
+        assert!(run.leaves_behind(begun, HUNG, at(110)));
+        assert!(!run.leaves_behind(at(109), HUNG, at(110)), "it has just done something");
+        assert!(!run.leaves_behind(begun, 2 * HUNG, at(110)), "one that may take longer");
+        assert!(!run.leaves_behind(begun, HUNG, at(200)), "the source is silent too");
         // After a silence it is given as long again.
         (200..=290).for_each(|tenths| run.take(at(tenths)));
-        assert!(!run.leaves_behind(begun, at(290)));
+        assert!(!run.leaves_behind(begun, HUNG, at(290)));
         (291..=310).for_each(|tenths| run.take(at(tenths)));
-        assert!(run.leaves_behind(begun, at(310)));
+        assert!(run.leaves_behind(begun, HUNG, at(310)));
     }
 }

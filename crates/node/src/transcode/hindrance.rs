@@ -1,8 +1,10 @@
-//! Why a transcode that is wanted is not there: written by whoever keeps it running, read by its stream.
+//! How a transcode that is wanted stands, and why it is not there: written by whoever keeps it running, read by its
+//! stream.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -37,8 +39,16 @@ impl Hindrance {
     }
 }
 
-/// What hinders the newest attempt at each job, by its number.
-type Entries = BTreeMap<Job, (u64, Option<Hindrance>)>;
+/// The newest attempt at a job.
+#[derive(Clone, Copy)]
+struct Entry {
+    number: u64,
+    hindrance: Option<Hindrance>,
+    /// When the child was started that runs for it now.
+    child_since: Option<Instant>,
+}
+
+type Entries = BTreeMap<Job, Entry>;
 
 /// Of one stream.
 pub struct Board {
@@ -56,7 +66,7 @@ impl Board {
     pub fn attempt(self: &Arc<Self>, job: Job) -> Attempt {
         let number = self.attempts.fetch_add(1, Ordering::Relaxed);
         self.entries.send_modify(|entries| {
-            entries.insert(job, (number, None));
+            entries.insert(job, Entry { number, hindrance: None, child_since: None });
         });
         Attempt(Pen { board: Arc::clone(self), job, number })
     }
@@ -72,7 +82,9 @@ impl Attempt {
 
     pub fn is_given_up(&self) -> bool {
         let Pen { board, job, number } = &self.0;
-        board.entries.borrow().get(job) == Some(&(*number, Some(Hindrance::GivenUp)))
+        let entries = board.entries.borrow();
+        let own = entries.get(job).filter(|entry| entry.number == *number);
+        own.is_some_and(|entry| entry.hindrance == Some(Hindrance::GivenUp))
     }
 }
 
@@ -80,7 +92,7 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         let Pen { board, job, number } = &self.0;
         board.entries.send_if_modified(|entries| {
-            let is_own = entries.get(job).is_some_and(|(newest, _)| newest == number);
+            let is_own = entries.get(job).is_some_and(|entry| entry.number == *number);
             if is_own {
                 entries.remove(job);
             }
@@ -99,12 +111,30 @@ pub struct Pen {
 
 impl Pen {
     pub fn say(&self, hindrance: Option<Hindrance>) {
-        self.board.entries.send_if_modified(|entries| match entries.get_mut(&self.job) {
-            Some((number, said)) if *number == self.number && *said != hindrance => {
-                *said = hindrance;
-                true
-            }
-            _ => false,
+        self.write(|entry| {
+            let changes = entry.hindrance != hindrance;
+            entry.hindrance = hindrance;
+            changes
+        });
+    }
+
+    /// A child runs from now on, until [`Pen::child_ended`].
+    pub fn child_begins(&self) {
+        self.write(|entry| {
+            entry.child_since = Some(Instant::now());
+            true
+        });
+    }
+
+    pub fn child_ended(&self) {
+        self.write(|entry| entry.child_since.take().is_some());
+    }
+
+    /// `write` says whether anything changed.
+    fn write(&self, write: impl FnOnce(&mut Entry) -> bool) {
+        self.board.entries.send_if_modified(|entries| {
+            let own = entries.get_mut(&self.job).filter(|entry| entry.number == self.number);
+            own.is_some_and(write)
         });
     }
 }
@@ -114,7 +144,12 @@ pub struct Hindrances(watch::Receiver<Entries>);
 
 impl Hindrances {
     pub fn of(&self, job: Job) -> Option<Hindrance> {
-        self.0.borrow().get(&job).and_then(|(_, hindrance)| *hindrance)
+        self.0.borrow().get(&job).and_then(|entry| entry.hindrance)
+    }
+
+    /// When the child was started that runs for a job now.
+    pub fn child_since(&self, job: Job) -> Option<Instant> {
+        self.0.borrow().get(&job).and_then(|entry| entry.child_since)
     }
 
     /// Returns when something may have changed.
@@ -141,8 +176,10 @@ mod tests {
         assert_eq!(read.of(Job::Ladder), None);
         second.pen().say(Some(Hindrance::Queued));
         late.say(Some(Hindrance::Failing));
+        late.child_begins();
         drop(first);
         assert_eq!(read.of(Job::Ladder), Some(Hindrance::Queued));
+        assert_eq!(read.child_since(Job::Ladder), None);
         drop(second);
         late.say(Some(Hindrance::Failing));
         assert_eq!(read.of(Job::Ladder), None);

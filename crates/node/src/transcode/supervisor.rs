@@ -45,6 +45,7 @@ enum Order {
 
 /// A stream's end of its supervisor, which ends when this is dropped.
 pub struct Supervisor {
+    starting: Duration,
     wanted: watch::Sender<Wanted>,
     orders: mpsc::Sender<Order>,
     hindrances: Hindrances,
@@ -55,9 +56,10 @@ impl Supervisor {
         let (wanted, wishes) = watch::channel(Wanted::default());
         let (orders, taken) = mpsc::channel(WORDS);
         let (board, hindrances) = Board::new();
+        let starting = shared.patience.starting;
         let supervising = Supervising { shared, stream, board, publisher: None, running: BTreeMap::new() };
         tokio::spawn(supervising.run(wishes, taken));
-        Self { wanted, orders, hindrances }
+        Self { starting, wanted, orders, hindrances }
     }
 
     pub fn want(&self, wanted: Wanted) {
@@ -74,9 +76,20 @@ impl Supervisor {
         let _ = self.orders.try_send(Order::KeyFrame(name));
     }
 
-    /// Replaces the child of a transcode, which runs and carries nothing: it has failed. `false` where nobody was told.
-    pub fn restart(&self, job: Job) -> bool {
-        self.orders.try_send(Order::Restart(job)).is_ok()
+    /// Replaces the child of a transcode, which runs and carries nothing: it has failed.
+    pub fn restart(&self, job: Job) {
+        // Full: it is found to hang once more.
+        let _ = self.orders.try_send(Order::Restart(job));
+    }
+
+    /// When the child was started that runs for a transcode now.
+    pub fn child_since(&self, job: Job) -> Option<Instant> {
+        self.hindrances.child_since(job)
+    }
+
+    /// How long a child may take until it attaches its first lane.
+    pub fn starting(&self) -> Duration {
+        self.starting
     }
 
     /// Why nobody should wait for a transcode that is wanted.
@@ -236,7 +249,10 @@ impl Keeping {
             let Some(room) = self.room(&mut words).await else { return };
             self.pen.say(failures.hindrance());
             let begun = Instant::now();
-            match self.once(&mut words).await {
+            self.pen.child_begins();
+            let end = self.once(&mut words).await;
+            self.pen.child_ended();
+            match end {
                 Ok(End::Dismissed) => return,
                 Ok(End::ByItself(status)) => {
                     tracing::warn!(job = ?self.job, ?status, "a transcoder ended by itself");

@@ -1,10 +1,12 @@
 //! The database: streams, broadcasts and viewers. SQLite in WAL mode.
 
+mod endings;
 mod pricing;
 mod records;
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use api::{CreateStream, StreamStatus};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow};
@@ -15,6 +17,8 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::id::{PlaybackId, StreamKey};
+
+use endings::Endings;
 
 pub use records::{Told, Untold};
 
@@ -51,6 +55,7 @@ pub struct StreamRow {
 #[derive(Clone)]
 pub struct Store {
     pool: SqlitePool,
+    endings: Arc<Endings>,
 }
 
 impl Store {
@@ -58,9 +63,13 @@ impl Store {
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
         let options = options(dir)?.create_if_missing(true);
         keep_private(options.get_filename())?;
+        Self::open_with(options).await
+    }
+
+    async fn open_with(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         sqlx::migrate!("./migrations/sqlite").run(&pool).await?;
-        let store = Self { pool };
+        let store = Self { endings: Arc::new(Endings::start(pool.clone())), pool };
         // A node that was killed left its streams "live".
         let now = now_text();
         sqlx::query(
@@ -163,27 +172,14 @@ impl Store {
         Ok(session)
     }
 
-    pub async fn end_broadcast(&self, stream: Uuid, session: Uuid) -> Result<(), StoreError> {
-        let now = now_text();
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("UPDATE stream_sessions SET ended_at = ?2 WHERE id = ?1")
-            .bind(session.to_string())
-            .bind(&now)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query(
-            "UPDATE streams SET status = 'ended', viewer_count = 0, ended_at = ?2, updated_at = ?2 \
-             WHERE id = ?1 AND status = 'live'",
-        )
-        .bind(stream.to_string())
-        .bind(&now)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(())
+    /// A broadcast is over. Never waits: its end is stored as soon as the database takes it, and before [`Store::close`]
+    /// returns where that takes it at all.
+    pub fn end_broadcast(&self, stream: Uuid, session: Uuid) {
+        self.endings.push(stream, session);
     }
 
     pub async fn close(&self) {
+        self.endings.finish().await;
         self.pool.close().await;
     }
 

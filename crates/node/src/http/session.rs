@@ -69,8 +69,9 @@ pub async fn whep(
         _ => {
             let row = app.store().stream_by_playback_id(&id).await?.ok_or_else(Refusal::no_such_stream)?;
             let (title, detail) = match row.status {
-                api::StreamStatus::Ended => ("The broadcast has ended.", "Try again when there is another."),
-                _ => ("The broadcast has not begun yet.", "Try again when it has."),
+                api::StreamStatus::Pending => ("The broadcast has not begun yet.", "Try again when it has."),
+                // Also one whose end is not stored yet.
+                _ => ("The broadcast has ended.", "Try again when there is another."),
             };
             return Err(Refusal::new(StatusCode::CONFLICT, "not_live", title).with_detail(detail));
         }

@@ -203,10 +203,10 @@ impl Actor {
                     self.review();
                     self.tell();
                 }
-                _ = ticks.tick() => self.tick().await,
+                _ = ticks.tick() => self.tick(),
             }
         }
-        self.end_broadcast().await;
+        self.end_broadcast();
     }
 
     pub(super) async fn take(&mut self, message: Message) {
@@ -230,7 +230,7 @@ impl Actor {
                 // Whoever asked may have gone.
                 let _ = known.send(());
             }
-            Message::Unpublish { publisher, departure } => self.unpublish(publisher, departure).await,
+            Message::Unpublish { publisher, departure } => self.unpublish(publisher, departure),
             Message::Connected { publisher, peer, layers } => {
                 if let Some(publisher) = self.publisher(publisher) {
                     publisher.peer = Some((peer, layers));
@@ -249,7 +249,7 @@ impl Actor {
                 }
             }
             Message::End { done } => {
-                self.end_broadcast().await;
+                self.end_broadcast();
                 self.tell();
                 // Whoever asked may have gone.
                 let _ = done.send(());
@@ -270,7 +270,7 @@ impl Actor {
             if let Some(peer) = peer {
                 self.order(self.sfu.close(peer));
             }
-            self.unpublish(gone, Departure::Lost).await;
+            self.unpublish(gone, Departure::Lost);
         }
         let epoch = self.begin_or_resume().await?;
         let id = self.new_publisher();
@@ -326,7 +326,7 @@ impl Actor {
         Ok(epoch)
     }
 
-    async fn unpublish(&mut self, publisher: PublisherId, departure: Departure) {
+    fn unpublish(&mut self, publisher: PublisherId, departure: Departure) {
         if self.publisher(publisher).is_none() {
             self.detach(publisher);
             return;
@@ -335,17 +335,17 @@ impl Actor {
         self.lanes.retain(|_, lane| lane.owner != publisher);
         match (&mut self.broadcast, departure) {
             (Some(broadcast), Departure::Lost) => broadcast.alone_since = Some(Instant::now()),
-            (Some(_), Departure::Ended) => self.end_broadcast().await,
+            (Some(_), Departure::Ended) => self.end_broadcast(),
             (None, _) => {}
         }
         self.review();
         self.tell();
     }
 
-    async fn tick(&mut self) {
+    fn tick(&mut self) {
         let alone = self.broadcast.as_ref().and_then(|b| b.alone_since);
         if alone.is_some_and(|since| since.elapsed() > RETURN_GRACE) {
-            self.end_broadcast().await;
+            self.end_broadcast();
         }
         self.measure();
         self.review();
@@ -411,7 +411,7 @@ impl Actor {
         });
     }
 
-    async fn end_broadcast(&mut self) {
+    fn end_broadcast(&mut self) {
         let Some(broadcast) = self.broadcast.take() else { return };
         if let Some((peer, _)) = self.publisher.take().and_then(|publisher| publisher.peer) {
             self.order(self.sfu.close(peer));
@@ -424,9 +424,7 @@ impl Actor {
         self.order(self.sfu.close_stream(self.media_id));
         self.ended = Some(Instant::now());
         self.hls.end();
-        if let Err(err) = self.store.end_broadcast(self.row.id, broadcast.session).await {
-            tracing::error!("a broadcast's end was not stored: {err}");
-        }
+        self.store.end_broadcast(self.row.id, broadcast.session);
         tracing::info!(stream = %self.row.playback_id, "ended");
     }
 

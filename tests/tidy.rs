@@ -45,6 +45,8 @@ const HOLDERS: &[(&str, &[&str])] = &[
     ("egui", &["widgets"]),
     ("ffmpeg-next", &["codec"]),
     ("frame-support", &["runtime"]),
+    // As Tauri is.
+    ("gtk", &[]),
     ("nokhwa", &["capture"]),
     ("quinn-udp", &["sfu"]),
     ("rayon", &["sim"]),

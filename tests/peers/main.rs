@@ -12,6 +12,8 @@ mod crowd;
 #[cfg(feature = "desk")]
 mod desk;
 mod devices;
+#[cfg(any(feature = "desk", feature = "windows"))]
+mod displays;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod freeloaders;
 mod graphics;

@@ -16,10 +16,7 @@ pub fn open(desk: impl FnOnce(Places) -> anyhow::Result<Desk>) -> anyhow::Result
         context.assets().get(&"index.html".into()).is_some(),
         "this tickcast was built without its pages; build it with cargo xtask, which makes them first"
     );
-    anyhow::ensure!(
-        has_display(),
-        "there is no display to open a window on; `tickcast --help` lists what runs without one"
-    );
+    reach_display()?;
     let app = tauri::Builder::default()
         .invoke_handler(tauri::generate_handler![
             commands::changes,
@@ -39,10 +36,22 @@ pub fn open(desk: impl FnOnce(Places) -> anyhow::Result<Desk>) -> anyhow::Result
     Ok(())
 }
 
-/// GTK ends the process where there is none.
-fn has_display() -> bool {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
+/// Tauri panics where no display answers, so that it is asked first.
+#[cfg(target_os = "linux")]
+fn reach_display() -> anyhow::Result<()> {
+    gtk::init().map_err(|err| {
+        tracing::debug!("GTK: {err}");
+        anyhow::anyhow!(
+            "no graphical session answers, so the Desk cannot be opened. Open it from a desktop (DISPLAY or \
+             WAYLAND_DISPLAY say where); `tickcast --help` lists what runs without one"
+        )
+    })
+}
+
+/// Elsewhere there always is one.
+#[cfg(not(target_os = "linux"))]
+fn reach_display() -> anyhow::Result<()> {
+    Ok(())
 }
 
 fn build(app: &tauri::App) -> tauri::Result<()> {

@@ -74,9 +74,11 @@ async fn watched(engine: &Engine) -> Vec<String> {
                 .map_or(String::new(), |message| format!(" {}: {message}", recording.state));
             format!("recording {}{why}", recording.path)
         });
+        let leftovers = snapshot.recording.iter().flat_map(|recording| &recording.leftovers);
+        let leftovers = leftovers.map(|leftover| leftover.message.clone());
         let missing = snapshot.sources.iter().filter_map(missing);
-        let now: BTreeSet<String> =
-            snapshot.outputs.iter().map(told).chain(recording).chain(missing).collect();
+        let outputs = snapshot.outputs.iter().map(told);
+        let now: BTreeSet<String> = outputs.chain(recording).chain(leftovers).chain(missing).collect();
         now.difference(&known).for_each(|line| say(line));
         known = now;
         let failures = engine.failures();

@@ -1,10 +1,12 @@
 //! `tickcast stage [FILE]`: the creator's window, with the engine in the same process.
 
+mod notices;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rtc::Network;
-use stage::{Leave, OnAir, Opened, Studio, Theme};
+use stage::{Leave, Notices, OnAir, Opened, Studio, Theme};
 use studio::{BroadcastFile, Engine, Graphics, Output};
 use tokio::runtime::Runtime;
 
@@ -75,6 +77,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let network =
         if options.loopback || outputs.on_loopback { Network::Loopback } else { Network::Interfaces };
     let watch_url = outputs.watch_url.clone();
+    let notices = Notices::default();
+    if let Some(node) = notices::Node::of(&outputs) {
+        runtime.spawn(node.follow(notices.clone()));
+    }
     let (file, handle) = (options.file.clone(), runtime.handle().clone());
     // The window draws on the same device; a file that cannot be read is told in the window.
     let choice = read(options.file.as_deref()).map(|broadcast| broadcast.graphics).unwrap_or_default();
@@ -91,6 +97,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let studio = Studio {
         title,
         watch_url,
+        notices,
         open: Box::new(open),
         told: Box::new(teller()),
         runtime: runtime.handle().clone(),

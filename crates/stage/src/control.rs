@@ -27,6 +27,8 @@ const PREVIEW_LEAST: Duration = Duration::from_millis(266);
 /// Frames lost beyond this share cost the preview half its rate.
 const DROPS_FELT: f64 = 0.01;
 const QUIET: Duration = Duration::from_secs(10);
+/// Each is a line or two.
+const NOTICES_MAX: usize = 4;
 
 /// An engine that was started without going live.
 pub struct Opened {
@@ -42,6 +44,7 @@ pub struct Studio {
     pub title: String,
     /// Where it can be watched, if whoever started it knows.
     pub watch_url: Option<String>,
+    pub notices: Notices,
     /// Called on the thread, and again after a failure; what it says then is for a person.
     pub open: Box<dyn Fn() -> Result<Opened, String> + Send>,
     /// Told whether anything leaves the studio, at first and at each change.
@@ -75,6 +78,22 @@ impl Leave {
             Self::WHEN_IDLE => idle,
             _ => false,
         }
+    }
+}
+
+/// What viewers lack, and why, in the sentences of the server that has them. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Notices(Arc<Mutex<Vec<String>>>);
+
+impl Notices {
+    /// Those that are so now; more than a person reads are left out.
+    pub fn set(&self, mut sentences: Vec<String>) {
+        sentences.truncate(NOTICES_MAX);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sentences;
+    }
+
+    fn get(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -237,6 +256,7 @@ impl Desk {
             (self.studio.told)(snapshot.on_air);
         }
         self.view.snapshot = snapshot;
+        self.view.notices = self.studio.notices.get();
         self.view.phase = Phase::Running;
         self.tell();
     }

@@ -1,6 +1,6 @@
 //! One sentence on how the studio is doing: what happened, what it means, what to do.
 
-use studio::snapshot::OnAir;
+use studio::snapshot::{OnAir, Reach};
 use widgets::number::grouped;
 use widgets::text::Tone;
 
@@ -24,7 +24,9 @@ pub fn of(view: &View) -> Health {
     refused(view)
         .or_else(|| recording(view))
         .or_else(|| output(view))
+        .or_else(|| reach(view))
         .or_else(|| source(view))
+        .or_else(|| notices(view))
         .or_else(|| load(view))
         .unwrap_or_else(|| health(Tone::Good, "All well"))
 }
@@ -65,6 +67,20 @@ fn output(view: &View) -> Option<Health> {
     Some(health(Tone::Bad, format!("{host} gets no picture{why}. {then}{rest}")))
 }
 
+/// Between two attempts no output is lost, and still nobody sees anything.
+fn reach(view: &View) -> Option<Health> {
+    let is_lost = view.snapshot.on_air == OnAir::Live && view.snapshot.reach() == Reach::NotNow;
+    is_lost.then(|| health(Tone::Bad, "No server gets your picture now. They are tried again."))
+}
+
+/// What killed programs had left of recordings, and what became of it.
+pub fn leftovers(view: &View) -> Option<Health> {
+    let found = &view.snapshot.recording.as_ref()?.leftovers;
+    let said: Vec<&str> = found.iter().map(|leftover| leftover.message.as_str()).collect();
+    let tone = if found.iter().all(|leftover| leftover.state == "whole") { Tone::Quiet } else { Tone::Warn };
+    (!said.is_empty()).then(|| health(tone, said.join(" ")))
+}
+
 fn source(view: &View) -> Option<Health> {
     let lost = view.snapshot.sources.iter().find(|source| source.state == "lost")?;
     let said = match lost.message.as_deref() {
@@ -74,6 +90,12 @@ fn source(view: &View) -> Option<Health> {
         None => format!("{} is not there. Your stream goes on without it.", lost.name),
     };
     Some(health(Tone::Warn, said))
+}
+
+/// What viewers lack, where it is no fault of the studio.
+fn notices(view: &View) -> Option<Health> {
+    let said = view.snapshot.on_air == OnAir::Live && !view.notices.is_empty();
+    said.then(|| health(Tone::Warn, view.notices.join(" ")))
 }
 
 fn load(view: &View) -> Option<Health> {
@@ -139,6 +161,19 @@ mod tests {
         view.snapshot.outputs.push(OutputFigures { state: "up", ..Default::default() });
         view.snapshot.recording = Some(RecordingFigures { state: "recording", ..Default::default() });
         assert_eq!(of(&view).sentence, format!("{alone} Your other outputs and the recording go on."));
+    }
+
+    #[test]
+    fn what_viewers_lack_is_said_in_the_servers_words_while_live() {
+        let mut view = view();
+        view.notices = ["There is no sound for WebRTC viewers.", "There are no smaller renditions."]
+            .map(str::to_owned)
+            .into();
+        assert_eq!(of(&view).tone, Tone::Good);
+        view.snapshot.on_air = OnAir::Live;
+        view.snapshot.outputs = vec![OutputFigures { state: "up", ..Default::default() }];
+        let both = "There is no sound for WebRTC viewers. There are no smaller renditions.";
+        assert_eq!(of(&view), health(Tone::Warn, both));
     }
 
     #[test]

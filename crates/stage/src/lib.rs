@@ -10,7 +10,7 @@ pub mod rates;
 pub mod view;
 pub mod window;
 
-pub use control::{Leave, Opened, Studio};
+pub use control::{Leave, Notices, Opened, Studio};
 pub use panels::Panels;
 pub use studio::snapshot::OnAir;
 pub use view::{Order, Phase, Summary, View};

@@ -51,6 +51,8 @@ pub struct Panels {
     unrecorded_seen: Option<u64>,
     /// The number of the summary that was put away.
     summary_seen: Option<u64>,
+    /// What was said of leftovers and put away.
+    leftovers_seen: Option<String>,
     holds: BTreeMap<String, PeakHold>,
     particles: particles::Controls,
     preview: preview::Pointer,
@@ -70,7 +72,7 @@ impl Panels {
             top::show(ui, view, &mut self.question, orders);
         });
         if view.phase == Phase::Running {
-            top::notice(ui, view);
+            top::notice(ui, view, &mut self.leftovers_seen);
             let side = widgets::scroll::margin() as i8;
             let area = framed(Margin { left: side, right: side, top: 4, bottom: 8 });
             Panel::bottom("bottom").exact_size(164.0).resizable(false).frame(area).show(ui, |ui| {

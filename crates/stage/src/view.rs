@@ -41,6 +41,8 @@ pub struct View {
     pub phase: Phase,
     pub snapshot: Snapshot,
     pub rates: Rates,
+    /// What viewers lack, and why, in the sentences of the server that has them.
+    pub notices: Vec<String>,
     /// Why the newest order was not followed.
     pub refused: Option<String>,
     /// Why going live would not be recorded; numbered, so that it is asked once.

@@ -10,39 +10,34 @@ use crate::snapshot::OutputFigures;
 
 /// What an output tells, shared with whoever makes the snapshot.
 #[derive(Clone, Default)]
-pub struct Status(Arc<Mutex<Told>>);
-
-#[derive(Default)]
-struct Told {
-    figures: OutputFigures,
-    /// Whether a connection stood already.
-    stood: bool,
-}
+pub struct Status(Arc<Mutex<OutputFigures>>);
 
 impl Status {
     pub fn new(kind: &'static str, url: String) -> Self {
         let figures = OutputFigures { kind, url, state: "connecting", ..OutputFigures::default() };
-        Self(Arc::new(Mutex::new(Told { figures, stood: false })))
+        Self(Arc::new(Mutex::new(figures)))
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, OutputFigures> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn get(&self) -> OutputFigures {
-        self.told().figures.clone()
+        self.told().clone()
     }
 
     pub fn change(&self, change: impl FnOnce(&mut OutputFigures)) {
-        change(&mut self.told().figures);
+        let mut told = self.told();
+        change(&mut told);
+        told.stood |= told.state == "up";
     }
 
     /// A connection stands. One that was made again after another had stood is counted; attempts are not.
     pub fn stands(&self) {
-        let mut told = self.told();
-        (told.figures.state, told.figures.message) = ("up", None);
-        told.figures.reconnects += u64::from(told.stood);
-        told.stood = true;
+        self.change(|figures| {
+            (figures.state, figures.message) = ("up", None);
+            figures.reconnects += u64::from(figures.stood);
+        });
     }
 }
 

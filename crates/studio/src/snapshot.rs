@@ -14,6 +14,19 @@ pub enum OnAir {
     Ending,
 }
 
+/// How far what is live comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A server takes it.
+    Server,
+    /// None has yet since it went live.
+    NotYet,
+    /// None does any more; those that may come back are tried again.
+    NotNow,
+    /// None does, and none is tried.
+    Nobody,
+}
+
 /// Numbers are measured; `None` where nothing was.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Snapshot {
@@ -31,6 +44,22 @@ pub struct Snapshot {
     pub sources: Vec<SourceFigures>,
     pub outputs: Vec<OutputFigures>,
     pub recording: Option<RecordingFigures>,
+}
+
+impl Snapshot {
+    /// Of what is live.
+    pub fn reach(&self) -> Reach {
+        let any = |is: fn(&OutputFigures) -> bool| self.outputs.iter().any(is);
+        if any(|output| output.state == "up") {
+            return Reach::Server;
+        }
+        // By what stood, and not by their states: an output that is tried again is connecting and lost by turns.
+        match (any(|output| output.state != "closed"), any(|output| output.stood)) {
+            (true, true) => Reach::NotNow,
+            (true, false) => Reach::NotYet,
+            (false, _) => Reach::Nobody,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -147,6 +176,9 @@ pub struct OutputFigures {
     pub url: String,
     /// `idle`, `connecting`, `up`, `lost` or `closed`.
     pub state: &'static str,
+    /// Whether it was up since the broadcast went live.
+    #[serde(skip)]
+    pub stood: bool,
     /// Connections that were made again after one that stood.
     pub reconnects: u64,
     pub bytes: u64,
@@ -166,4 +198,37 @@ pub struct RecordingFigures {
     pub dropped: u64,
     /// Why it ended, where it did.
     pub message: Option<String>,
+    /// What killed processes had left in its folder; the first few of it.
+    pub leftovers: Vec<LeftoverFigures>,
+}
+
+/// What a killed process had left of a recording, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LeftoverFigures {
+    /// `whole`, `recovered`, `damaged`, or `left` where nothing could be done.
+    pub state: &'static str,
+    /// For a person: what happened, and where it is.
+    pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of outputs that are in a state, and were up or not.
+    fn reach(outputs: &[(&'static str, bool)]) -> Reach {
+        let output = |&(state, stood): &_| OutputFigures { state, stood, ..OutputFigures::default() };
+        Snapshot { outputs: outputs.iter().map(output).collect(), ..Snapshot::default() }.reach()
+    }
+
+    #[test]
+    fn one_output_that_is_up_is_enough_and_without_one_it_is_said_what_is_tried() {
+        assert_eq!(reach(&[("lost", true), ("up", true)]), Reach::Server);
+        for trying in ["connecting", "lost"] {
+            assert_eq!(reach(&[(trying, false), ("closed", false)]), Reach::NotYet);
+            assert_eq!(reach(&[(trying, true), ("closed", false)]), Reach::NotNow);
+        }
+        assert_eq!(reach(&[("closed", true), ("closed", false)]), Reach::Nobody);
+        assert_eq!(reach(&[]), Reach::Nobody);
+    }
 }

@@ -3,8 +3,8 @@
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use studio::snapshot::{
-    LevelFigures, OnAir, OutputFigures, ProgrammeFigures, RecordingFigures, SimulationFigures,
-    SoundSourceFigures, SourceFigures,
+    LeftoverFigures, LevelFigures, OnAir, OutputFigures, ProgrammeFigures, RecordingFigures,
+    SimulationFigures, SoundSourceFigures, SourceFigures,
 };
 use studio::{Action, Command, Parameter, Preset};
 use widgets::egui::{self, Key, Modifiers, OutputCommand, vec2};
@@ -242,6 +242,66 @@ fn a_lost_output_is_said_where_it_is_seen() {
     let window = window(view);
     window.get_by_label_contains("server.example gets no picture: the server closed the connection.");
     window.get_by_label("Lost");
+}
+
+#[test]
+fn it_is_called_live_only_while_a_server_takes_the_picture() {
+    let mut view = live();
+    let lost = OutputFigures { stood: true, state: "lost", ..view.snapshot.outputs[0].clone() };
+    view.snapshot.outputs = vec![lost.clone(), lost];
+    let mut window = window(view);
+    let says = |window: &Harness<'_, State>, word: &str| {
+        let words = ["Live", "Connecting", "Reconnecting", "Not reaching anyone"];
+        // An output that connects has the same word in its own line.
+        let found = words
+            .into_iter()
+            .filter(|word| window.query_all_by_label(word).any(|node| node.rect().bottom() < 48.0));
+        assert_eq!(found.collect::<Vec<_>>(), [word]);
+        assert_eq!(window.query_by_label("0:12:41").is_some(), word == "Live", "the time on air");
+    };
+    says(&window, "Reconnecting");
+    // Lost and connecting by turns, as it is tried again.
+    let steps = [
+        (["connecting", "connecting"], "Reconnecting"),
+        (["closed", "lost"], "Reconnecting"),
+        (["closed", "closed"], "Not reaching anyone"),
+        (["closed", "up"], "Live"),
+    ];
+    for (states, word) in steps {
+        let outputs = &mut window.state_mut().view.snapshot.outputs;
+        outputs.iter_mut().zip(states).for_each(|(output, state)| output.state = state);
+        window.run_steps(3);
+        says(&window, word);
+    }
+    for output in &mut window.state_mut().view.snapshot.outputs {
+        (output.state, output.stood) = ("connecting", false);
+    }
+    window.run_steps(3);
+    says(&window, "Connecting");
+}
+
+#[test]
+fn what_a_killed_program_left_is_told_until_it_was_seen_and_what_needs_the_creator_comes_first() {
+    let leftover = |state, message: &str| LeftoverFigures { state, message: message.into() };
+    let mut view = preview();
+    let leftovers = vec![leftover("whole", "show.mp4 is whole now."), leftover("damaged", "It is kept.")];
+    view.snapshot.recording =
+        Some(RecordingFigures { state: "recording", leftovers, ..RecordingFigures::default() });
+    view.snapshot.sources[0].state = "lost";
+    let mut window = window(view);
+    let told = "show.mp4 is whole now. It is kept.";
+    assert!(window.query_by_label(told).is_none());
+    window.state_mut().view.snapshot.sources[0].state = "live";
+    window.run_steps(3);
+    window.get_by_label(told);
+    window.get_by_label("Got it").click();
+    window.run_steps(3);
+    assert!(window.query_by_label(told).is_none() && window.query_by_label("Got it").is_none());
+    if let Some(recording) = &mut window.state_mut().view.snapshot.recording {
+        recording.leftovers.push(leftover("left", "It stays as it is."));
+    }
+    window.run_steps(3);
+    window.get_by_label_contains("It stays as it is.");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The strip on top: on air or not, how the programme does, and the two buttons that matter.
 
-use studio::snapshot::OnAir;
+use studio::snapshot::{OnAir, Reach};
 use widgets::egui::{self, Align2, CornerRadius, FontId, Frame, Margin, Panel, Sense, Ui, vec2};
 use widgets::number::{duration, tabular};
 use widgets::text::{self, Tone, row, value};
@@ -9,7 +9,7 @@ use widgets::{Palette, button};
 
 use super::outputs::NO_OUTPUT;
 use super::{GO_LIVE_KEY, Question, RECORD_KEY};
-use crate::health;
+use crate::health::{self, Health};
 use crate::view::{Order, Phase, View};
 
 /// Above this the encoders fall behind a picture at 30 a second.
@@ -37,18 +37,41 @@ pub fn show(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &
     );
 }
 
-/// What needs the creator, under the strip; nothing where all is well.
-pub fn notice(ui: &mut Ui, view: &View) {
+/// The room for the button that puts a notice away.
+const SEEN_WIDTH: f32 = 72.0;
+
+/// What needs the creator, under the strip. Where all is well, what killed programs had left of recordings, until it was
+/// seen: `seen` is what the creator has put away. Else nothing.
+pub fn notice(ui: &mut Ui, view: &View, seen: &mut Option<String>) {
     let health = health::of(view);
-    if health.tone == Tone::Good {
+    if health.tone != Tone::Good {
+        return strip(ui, &health, 0.0, |_| ());
+    }
+    let Some(leftovers) = health::leftovers(view) else { return };
+    if seen.as_ref() == Some(&leftovers.sentence) {
         return;
     }
+    strip(ui, &leftovers, SEEN_WIDTH, |ui| {
+        if button::quiet(ui, "Got it").clicked() {
+            *seen = Some(leftovers.sentence.clone());
+        }
+    });
+}
+
+/// A sentence, and `width` for what is to its right.
+fn strip(ui: &mut Ui, health: &Health, width: f32, right: impl FnOnce(&mut Ui)) {
     let palette = Palette::of(ui);
     let frame = Frame::new().fill(palette.raised).inner_margin(Margin::symmetric(12, 6));
     Panel::top("notice").resizable(false).frame(frame).show(ui, |ui| {
         ui.horizontal(|ui| {
             text::dot(ui, health.tone);
-            ui.add(egui::Label::new(egui::RichText::new(&health.sentence).color(palette.text_high)).wrap());
+            let room = ui.available_width() - width;
+            ui.scope(|ui| {
+                ui.set_max_width(room);
+                let sentence = egui::RichText::new(&health.sentence).color(palette.text_high);
+                ui.add(egui::Label::new(sentence).wrap());
+            });
+            right(ui);
         });
     });
 }
@@ -59,20 +82,8 @@ fn separator(ui: &mut Ui) {
 }
 
 fn on_air(ui: &mut Ui, view: &View) {
-    let palette = Palette::of(ui);
     match view.snapshot.on_air {
-        OnAir::Live => {
-            let (rect, response) = ui.allocate_exact_size(vec2(56.0, 24.0), Sense::hover());
-            ui.painter().rect_filled(rect, CornerRadius::same(6), palette.live);
-            let ink = Palette::on(palette.live);
-            ui.painter().circle_filled(rect.left_center() + vec2(12.0, 0.0), 4.0, ink);
-            let at = rect.left_center() + vec2(21.0, 0.0);
-            ui.painter().text(at, Align2::LEFT_CENTER, "LIVE", strong(12.0), ink);
-            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, "Live"));
-            let seconds = view.snapshot.live_seconds.unwrap_or_default();
-            tabular(ui, &duration(seconds), strong(15.0), palette.text_high)
-                .on_hover_text("Time since you went live");
-        }
+        OnAir::Live => reach(ui, view),
         OnAir::Preview => {
             text::status(ui, Tone::Quiet, "Preview").on_hover_text("Nobody sees this yet");
         }
@@ -81,6 +92,39 @@ fn on_air(ui: &mut Ui, view: &View) {
             ui.label("Ending");
         }
     }
+}
+
+/// Says that it is live, and for how long, only while a server takes the picture.
+fn reach(ui: &mut Ui, view: &View) {
+    let (tone, word, hint) = match view.snapshot.reach() {
+        Reach::Server => return live(ui, view),
+        Reach::NotYet => (Tone::Quiet, "Connecting", "No server takes the picture yet"),
+        Reach::NotNow => (
+            Tone::Bad,
+            "Reconnecting",
+            "No server takes the picture now, so nobody sees it. They are tried again",
+        ),
+        Reach::Nobody => (
+            Tone::Bad,
+            "Not reaching anyone",
+            "No server takes the picture. End and go live again to try once more",
+        ),
+    };
+    text::status(ui, tone, word).on_hover_text(hint);
+}
+
+fn live(ui: &mut Ui, view: &View) {
+    let palette = Palette::of(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(56.0, 24.0), Sense::hover());
+    ui.painter().rect_filled(rect, CornerRadius::same(6), palette.live);
+    let ink = Palette::on(palette.live);
+    ui.painter().circle_filled(rect.left_center() + vec2(12.0, 0.0), 4.0, ink);
+    let at = rect.left_center() + vec2(21.0, 0.0);
+    ui.painter().text(at, Align2::LEFT_CENTER, "LIVE", strong(12.0), ink);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, "Live"));
+    let seconds = view.snapshot.live_seconds.unwrap_or_default();
+    tabular(ui, &duration(seconds), strong(15.0), palette.text_high)
+        .on_hover_text("Time since you went live");
 }
 
 fn figures(ui: &mut Ui, view: &View) {

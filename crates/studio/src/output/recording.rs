@@ -13,7 +13,7 @@ use mux::h264::AvcConfig;
 use thiserror::Error;
 
 use crate::hub::{Hub, Lane, Subscription};
-use crate::snapshot::RecordingFigures;
+use crate::snapshot::{LeftoverFigures, RecordingFigures};
 
 /// How long the thread sleeps at most when no packet comes, so that it notices its end.
 const WAIT: Duration = Duration::from_millis(200);
@@ -35,6 +35,9 @@ pub enum RecordingError {
     Nothing,
 }
 
+/// More than these nobody reads.
+const LEFTOVERS_TOLD: usize = 4;
+
 /// Names that are tried for a recording.
 const NAMES_MAX: u32 = 10_000;
 
@@ -45,8 +48,14 @@ fn free_file(path: &Path) -> std::io::Result<(File, PathBuf)> {
         let name = format!("{} {number}.{}", stem.to_string_lossy(), ending.to_string_lossy());
         path.with_file_name(name.trim_end_matches('.'))
     };
-    // A device or a pipe is meant as it is.
-    if path.metadata().is_ok_and(|there| !there.is_file()) {
+    let there = path.metadata();
+    // It would be waited for, and a recording is read again to be made whole.
+    #[cfg(unix)]
+    if there.as_ref().is_ok_and(|there| std::os::unix::fs::FileTypeExt::is_fifo(&there.file_type())) {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is a pipe"));
+    }
+    // A device is meant as it is.
+    if there.is_ok_and(|there| !there.is_file()) {
         return Ok((File::options().write(true).open(path)?, path.to_owned()));
     }
     for candidate in std::iter::once(path.to_owned()).chain((2..NAMES_MAX).map(named)) {
@@ -86,6 +95,15 @@ impl Told {
     fn change(&self, change: impl FnOnce(&mut RecordingFigures)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
+
+    /// What there is beyond what is told is in the log.
+    fn leftover(&self, leftover: LeftoverFigures) {
+        self.change(|figures| {
+            if figures.leftovers.len() < LEFTOVERS_TOLD {
+                figures.leftovers.push(leftover);
+            }
+        });
+    }
 }
 
 impl Recording {
@@ -104,15 +122,17 @@ impl Recording {
         // Opened here, so that a place that cannot be written is known before going live.
         let place = |reason| RecordingError::Place { path: path.to_owned(), reason };
         let (file, path) = free_file(path).map_err(place)?;
-        let folder = whole::folder_of(&path).to_owned();
-        // A recording goes on without it.
-        let leftovers = Worker::spawn("leftovers", move |_| whole::take_up_leftovers(&folder));
         let figures = RecordingFigures {
             path: path.display().to_string(),
             state: "recording",
             ..RecordingFigures::default()
         };
         let figures = Told(Arc::new(Mutex::new(figures)));
+        let (folder, told) = (whole::folder_of(&path).to_owned(), figures.clone());
+        // A recording goes on without it.
+        let leftovers = Worker::spawn("leftovers", move |_| {
+            whole::take_up_leftovers(&folder, |left| told.leftover(left))
+        });
         let hub = hub.branch();
         let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
         let told = figures.clone();
@@ -228,11 +248,7 @@ mod tests {
         assert_eq!(made(), names[1]);
     }
 
-    #[test]
-    fn a_place_that_cannot_be_written_is_named_with_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        fs::write(&file, b"").unwrap();
+    fn start(path: &Path) -> Result<Recording, RecordingError> {
         let sound = AudioTrack {
             codec: media::Codec::Aac,
             rate: 48_000,
@@ -240,7 +256,33 @@ mod tests {
             bitrate_kbps: 128,
             config: Default::default(),
         };
-        let start = |path: &Path| Recording::start(path, RenditionName::Low, sound.clone(), &Hub::default());
+        Recording::start(path, RenditionName::Low, sound, &Hub::default())
+    }
+
+    #[test]
+    fn what_was_taken_up_is_told_beside_the_recording_that_found_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..LEFTOVERS_TOLD + 2 {
+            fs::write(folder.path().join(format!("{number}.mp4.finalising")), b"torn").unwrap();
+        }
+        let recording = start(&folder.path().join("show.mp4")).unwrap();
+        let told = recording.told();
+        // Ends with the thread that looks for them.
+        drop(recording);
+        let leftovers = told.get().leftovers;
+        assert_eq!(leftovers.len(), LEFTOVERS_TOLD, "as many as somebody reads");
+        assert!(leftovers.iter().all(|left| left.state == "damaged"), "{leftovers:?}");
+        assert!(
+            folder.path().join(format!("{} damaged.mp4", LEFTOVERS_TOLD + 1)).is_file(),
+            "all are taken up"
+        );
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
         // A file where a folder should be refuses even those whom no permission stops.
         let told = start(&file.join("show.mp4")).err().expect("no place").to_string();
         assert!(told.contains("file/show.mp4 cannot be written: its folder cannot be made"), "{told}");

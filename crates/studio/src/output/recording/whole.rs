@@ -10,6 +10,7 @@ use codec::{FileOptions, FilePiece, FileReader};
 use mux::fmp4::{Mp4Error, finalise};
 
 use super::{RecordingError, free_file};
+use crate::snapshot::LeftoverFigures;
 
 /// What the plain file is called until it is whole: the recording's name and this. No other program uses it, as browsers
 /// and others do `.part`, so that what is found under it is ours.
@@ -73,33 +74,47 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes up what killed processes left in `folder`. Nothing is thrown away: a recording that is still there is made whole;
-/// without it, what there is of the copy stays under a name that says so.
-pub fn take_up_leftovers(folder: &Path) {
+/// Takes up what killed processes left in `folder`, and tells what became of each. Nothing is thrown away: a recording
+/// that is still there is made whole; without it, what there is of the copy stays under a name that says so.
+pub fn take_up_leftovers(folder: &Path, mut tell: impl FnMut(LeftoverFigures)) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let recording =
             name.to_str().and_then(|name| name.strip_suffix(ENDING)).filter(|name| !name.is_empty());
         let Some(path) = recording.map(|name| folder.join(name)) else { continue };
-        if let Err(err) = take_up(&entry.path(), &path) {
-            tracing::warn!("{} was left by another process and stays as it is: {err}", name.display());
+        match take_up(&entry.path(), &path) {
+            Ok(Some(taken_up)) => tell(taken_up),
+            Ok(None) => {}
+            Err(err) => {
+                tracing::warn!("{} was left by another process and stays as it is: {err}", name.display());
+                let message = format!(
+                    "{} was left when Tickcast ended in the middle of its work. It stays as it is, since it could not \
+                     be made whole: {err}.",
+                    name.display()
+                );
+                tell(LeftoverFigures { state: "left", message });
+            }
         }
     }
 }
 
-fn take_up(leftover: &Path, path: &Path) -> Result<(), RecordingError> {
+/// `None` where somebody else does.
+fn take_up(leftover: &Path, path: &Path) -> Result<Option<LeftoverFigures>, RecordingError> {
     let failed = |reason| RecordingError::Io { path: leftover.to_owned(), reason };
     let file = File::options().write(true).open(leftover).map_err(failed)?;
     // Locked by who makes it whole now; gone where that was done a moment ago.
     if !is_ours(&file) || !leftover.is_file() {
-        return Ok(());
+        return Ok(None);
     }
+    let name = path.file_name().unwrap_or_default().display();
     if path.is_file() {
         match make_into(path, leftover, file) {
             Ok(()) => {
                 tracing::info!("{} was left unfinished by another process, and is whole now", path.display());
-                return Ok(());
+                let message =
+                    format!("{name} was left unfinished when Tickcast ended early. It is whole now.");
+                return Ok(Some(LeftoverFigures { state: "whole", message }));
             }
             // What has that name is not what the copy was made of.
             Err(RecordingError::Finalise {
@@ -108,14 +123,22 @@ fn take_up(leftover: &Path, path: &Path) -> Result<(), RecordingError> {
             Err(err) => return Err(err),
         }
     }
-    let state = if plays(leftover) { "recovered" } else { "damaged" };
+    let (state, plays) = match plays(leftover) {
+        true => ("recovered", "plays"),
+        false => ("damaged", "does not play"),
+    };
     let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
-    let name = format!("{} {state}.{}", stem.display(), ending.display());
+    let wanted = format!("{} {state}.{}", stem.display(), ending.display());
     // Made empty first, so that two processes cannot choose one name.
-    let (_, kept) = free_file(&path.with_file_name(name.trim_end_matches('.'))).map_err(failed)?;
+    let (_, kept) = free_file(&path.with_file_name(wanted.trim_end_matches('.'))).map_err(failed)?;
     rename(leftover, &kept).map_err(failed)?;
     tracing::warn!("{} lost its recording; what there is of it is {}", leftover.display(), kept.display());
-    Ok(())
+    let message = format!(
+        "The recording {name} is gone, and Tickcast ended while it made a copy of it. What there is of the copy {plays}; \
+         it is kept as {}.",
+        kept.file_name().unwrap_or_default().display()
+    );
+    Ok(Some(LeftoverFigures { state, message }))
 }
 
 /// Whether there is a picture in it.
@@ -134,11 +157,15 @@ mod tests {
         let leftover = folder.path().join("show.mp4.finalising");
         let held = File::create(&leftover).unwrap();
         held.lock().unwrap();
-        take_up_leftovers(folder.path());
+        take_up_leftovers(folder.path(), |told| panic!("{told:?}"));
         assert!(leftover.is_file());
         drop(held);
-        take_up_leftovers(folder.path());
+        let mut told = Vec::new();
+        take_up_leftovers(folder.path(), |taken_up| told.push(taken_up));
         assert!(!leftover.exists() && folder.path().join("show damaged.mp4").is_file());
+        assert_eq!(told.iter().map(|told| told.state).collect::<Vec<_>>(), ["damaged"]);
+        let said = &told[0].message;
+        assert!(said.contains("show.mp4 is gone") && said.contains("show damaged.mp4"), "{said}");
     }
 
     #[test]
@@ -146,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let theirs = ["film.mp4.part", "film.mp4", "finalising"].map(|name| folder.path().join(name));
         theirs.iter().for_each(|path| fs::write(path, b"theirs").unwrap());
-        take_up_leftovers(folder.path());
+        take_up_leftovers(folder.path(), |told| panic!("{told:?}"));
         assert!(theirs.iter().all(|path| fs::read(path).unwrap() == b"theirs"));
     }
 }

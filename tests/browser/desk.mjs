@@ -33,6 +33,8 @@ await page.addInitScript((snapshot) => {
   };
 }, snapshot);
 await page.goto(`http://127.0.0.1:${server.address().port}/`);
+// What the node says of the stream, in the row below it.
+const told = await page.locator("tr", { hasText: "On air" }).locator("xpath=following-sibling::tr[1]").innerText();
 const click = (name) => page.getByRole("button", { name, exact: true }).click();
 await click("Stop node");
 await click("Keep it running");
@@ -57,6 +59,6 @@ await click("Restart the node");
 await alert.waitFor();
 await page.evaluate(() => { window.now = { ...window.now, node: { ...window.now.node, state: "stopped" } }; });
 await alert.waitFor({ state: "detached" });
-console.log(JSON.stringify({ asked, moved }));
+console.log(JSON.stringify({ asked, moved, told }));
 await browser.close();
 server.close();

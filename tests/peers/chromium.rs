@@ -196,4 +196,5 @@ fn the_desks_page_gives_the_orders_that_it_asked_about_and_takes_back_what_it_co
     let order = |what: &str| serde_json::json!({ "command": "order", "child": "node", "order": what });
     assert_eq!(page["asked"], Value::Array(vec![order("stop"), order("restart")]));
     assert_eq!(page["moved"], false, "a complaint moves nothing");
+    assert_eq!(page["told"], "Viewers in browsers hear nothing: this node cannot make Opus now.");
 }

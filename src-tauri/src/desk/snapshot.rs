@@ -124,6 +124,8 @@ pub struct Stream {
     pub renditions: Vec<RenditionInfo>,
     pub watch_url: String,
     pub started_at: Option<String>,
+    /// What its viewers lack, and why: the node's sentences.
+    pub notices: Vec<String>,
 }
 
 impl Stream {
@@ -137,6 +139,7 @@ impl Stream {
             viewer_count: info.viewer_count,
             renditions: info.renditions,
             started_at: info.started_at,
+            notices: info.notices,
         }
     }
 }
@@ -185,7 +188,7 @@ mod tests {
             started_at: Some("2026-01-01T00:00:00Z".into()),
             offers: Vec::new(),
             metadata: None,
-            notices: Vec::new(),
+            notices: vec!["Viewers in browsers hear nothing: this node cannot make Opus now.".into()],
         };
         Stream::new(info, "http://127.0.0.1:8080")
     }

@@ -30,6 +30,8 @@ export interface Stream {
   renditions: RenditionInfo[];
   watch_url: string;
   started_at: string | null;
+  /** What its viewers lack, and why, in the node's sentences. */
+  notices: string[];
 }
 
 export interface Paths { node_config: string; node_config_exists: boolean; data: string }

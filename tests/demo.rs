@@ -227,3 +227,33 @@ fn a_demo_whose_recording_is_cut_short_fails_and_says_why() {
     let said = demo.errors();
     assert!(!status.success() && said.contains("the recording was cut short: "), "{said}");
 }
+
+#[test]
+fn a_demo_without_a_folder_leaves_its_recording_alone_until_the_next_one() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
+        command.args(["demo", "--free", "--seconds", "3"]).env("TMPDIR", temporary.path());
+        let mut demo = LoggedChild::spawn("the demo", &mut command).expect("it starts");
+        let status = demo.wait(LIMIT).expect("it ends");
+        assert!(status.success(), "{}", demo.errors());
+        let said =
+            demo.output().iter().find_map(|line| line.trim().strip_prefix("recording ").map(str::to_owned));
+        said.unwrap_or_else(|| panic!("it does not say where it recorded: {:?}", demo.output()))
+    };
+    let left = || {
+        let all = walk(temporary.path());
+        all.into_iter().filter(|path| path.is_file()).collect::<Vec<_>>()
+    };
+    let first = run();
+    assert_eq!(left(), [Path::new(&first)]);
+    let second = run();
+    assert_eq!(left(), [Path::new(&second)]);
+    assert_eq!(std::fs::read_dir(temporary.path()).expect("it is read").count(), 1);
+}
+
+/// Everything under a folder.
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.flat_map(|entry| [vec![entry.path()], walk(&entry.path())].concat()).collect()
+}

@@ -1,6 +1,7 @@
 //! `tickcast demo`: node, studio, outputs, recording and a measuring viewer that pays by the second, on this machine, with a
 //! report.
 
+mod folder;
 mod live;
 mod payment;
 mod report;
@@ -23,6 +24,7 @@ use watch::{HttpSignalling, Player, PlayerConfig};
 use crate::engine::http_signalling;
 use crate::say;
 use crate::stop::StopSignals;
+use folder::Folder;
 use payment::{Market, Ticket};
 use report::Report;
 
@@ -42,7 +44,8 @@ pub struct Options {
     /// A figure that fell short makes the exit status 3.
     #[arg(long)]
     pub strict: bool,
-    /// Where recording and database go; a folder under the system's temporary one by default.
+    /// Where recording and database go, and stay. Without it, in a folder under the system's temporary one: the recording
+    /// stays there until the next demo, and nothing else.
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// Nobody pays: the stream can be watched in any browser.
@@ -75,14 +78,18 @@ fn demo(options: &Options) -> anyhow::Result<Report> {
         // What cannot be written is known before anything runs.
         std::fs::File::create(path).with_context(|| written(path))?;
     }
-    let data = match &options.data {
-        Some(folder) => folder.clone(),
-        None => std::env::temp_dir().join(format!("tickcast-demo-{}", std::process::id())),
+    let folder = match &options.data {
+        Some(folder) => Folder::given(folder.clone()),
+        None => {
+            let parent = std::env::temp_dir();
+            let made = Folder::temporary(&parent);
+            made.with_context(|| format!("a folder in {}; --data names another", parent.display()))?
+        }
     };
     let runtime = tokio::runtime::Runtime::new().context("the async runtime could not be started")?;
     let report = runtime.block_on(async {
         let mut stop = StopSignals::new()?;
-        let parts = Parts::start(options, data, runtime.handle()).await?;
+        let parts = Parts::start(options, &folder, runtime.handle()).await?;
         let ended = tokio::select! {
             () = stop.wait() => Ok(()),
             ended = parts.show(options.seconds) => ended,
@@ -91,6 +98,11 @@ fn demo(options: &Options) -> anyhow::Result<Report> {
         ended.map(|()| report)
     })?;
     say(&live::summary(&report));
+    if folder.is_temporary() && report.recording.is_some() {
+        say(
+            "The recording stays until the next demo. --data FOLDER names a place where all stays that a demo writes.",
+        );
+    }
     if let Some(path) = &options.report {
         let json = serde_json::to_string_pretty(&report).context("the report")?;
         std::fs::write(path, json + "\n").with_context(|| written(path))?;
@@ -113,9 +125,10 @@ struct Parts {
 impl Parts {
     async fn start(
         options: &Options,
-        data: PathBuf,
+        folder: &Folder,
         runtime: &tokio::runtime::Handle,
     ) -> anyhow::Result<Self> {
+        let data = folder.path().to_owned();
         let market = if options.free { None } else { Some(Market::open().await?) };
         let chain = market.as_ref().map(Market::config);
         let config = NodeConfig { chain, ..NodeConfig::loopback(data.join("node")) };
@@ -126,7 +139,7 @@ impl Parts {
             None => create(&client, "Tickcast demo").await?,
         };
         let second = create(&client, "Tickcast demo by RTMP").await?;
-        let file = scene::broadcast(&options.preset, &main, &second, &data.join("recording.mp4"))?;
+        let file = scene::broadcast(&options.preset, &main, &second, &folder.recording())?;
         let paid = match market {
             Some(market) => {
                 let ticket = market.join(&client, &main, data.join("tab")).await?;

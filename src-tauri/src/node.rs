@@ -24,7 +24,7 @@ pub struct Options {
     /// A configuration in TOML; assets/tickcast.toml is the commented default.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the database and the recordings lie, whatever the configuration says.
+    /// Where the database and the key of the node lie, whatever the configuration says.
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// Everything on this machine's loopback, on ports that the system chooses, with data in this folder.

@@ -13,7 +13,7 @@ use crate::transcode::TranscodeConfig;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeConfig {
-    /// Where the database and the recordings lie.
+    /// Where the database lies, and the key that the node signs with.
     pub data_dir: PathBuf,
     /// API, pages, WHIP and WHEP.
     pub http: SocketAddr,

@@ -32,7 +32,7 @@ impl Places {
         &self.data
     }
 
-    /// The node's database and recordings, unless its configuration says otherwise.
+    /// The node's database and key, unless its configuration says otherwise.
     pub fn node_data(&self) -> PathBuf {
         self.data.join("node")
     }

@@ -45,7 +45,7 @@ fn offers(value: &Value) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn a_creator_makes_a_paid_stream_and_changes_what_it_costs() {
+fn a_creator_makes_a_paid_stream_changes_what_it_costs_and_archives_it() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let market = Market::open().await;
@@ -91,6 +91,20 @@ fn a_creator_makes_a_paid_stream_and_changes_what_it_costs() {
             let said = refused(&tickcast(folder, &[&["stream", "create", "Bad"][..], bad, &place].concat()));
             assert!(said.contains(why), "{bad:?}: {said}");
         }
+        let rotate = ["stream", "key", stream, "--account", "alice"];
+        let rotated = told(&tickcast(folder, &[&rotate[..], &place].concat()));
+        assert_ne!(rotated["stream_key"], key);
+        // Over for good, with what was recorded of it.
+        std::fs::write(folder.join("recording.mp4"), "hello world").expect("a file");
+        let end = ["stream", "archive", stream, "--account", "alice", "--recording", "recording.mp4"];
+        assert_eq!(told(&tickcast(folder, &[&end[..], &place].concat()))["status"], "archived");
+        let again = refused(&tickcast(folder, &[&reprice[..], &place].concat()));
+        assert!(again.contains("over for good"), "{again}");
+        let free = free["playback_id"].as_str().expect("an id");
+        told(&tickcast(folder, &[&["stream", "archive", free][..], &place].concat()));
+        let wrong = ["stream", "archive", free, "--recording", "nowhere.mp4"];
+        let said = refused(&tickcast(folder, &[&wrong[..], &place].concat()));
+        assert!(said.contains("nowhere.mp4"), "{said}");
         let Market { node, chain, .. } = market;
         node.stop().await;
         chain.stop().await;

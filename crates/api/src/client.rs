@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::pay::{
-    ChallengeAnswer, ChallengeRequest, CreditAccount, CreditRequest, DelegationRequest, JoinRequest, Joined,
-    LoggedIn, LoginRequest, OfferInfo, PayInfo, PaymentRequired, PriceTier, PricesRequest, SessionChannel,
-    Signaling, WireHex,
+    Account, AuditedAct, ChallengeAnswer, ChallengeRequest, CreditAccount, CreditRequest, DelegationRequest,
+    JoinRequest, Joined, LoggedIn, LoginRequest, OfferInfo, PayInfo, PaymentRequired, PriceTier,
+    PricesRequest, SessionChannel, Signaling, WireHex,
 };
 use crate::problem::Problem;
-use crate::stream::{CreateStream, CreatedStream, StreamInfo};
+use crate::stream::{ArchiveRequest, CreateStream, CreatedStream, StreamInfo};
 
 /// Encoders and players give up on a signalling request after about this long; so do we.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -145,6 +145,39 @@ impl Client {
         let path = format!("/api/stream/{playback_id}/prices");
         let request = self.request(Method::PUT, &path, Some(&creator.token)).json(&PricesRequest { prices });
         json(request.send().await?).await
+    }
+
+    /// Over for good; without a login where this machine's own programs made it.
+    pub async fn archive(
+        &self,
+        keeper: Option<&LoggedIn>,
+        playback_id: &str,
+        request: &ArchiveRequest,
+    ) -> Result<StreamInfo, ClientError> {
+        let token = keeper.map(|keeper| keeper.token.as_str());
+        self.post(&format!("/api/v1/streams/{playback_id}/archive"), token, request).await
+    }
+
+    /// Another stream key, with which alone the stream is published from then on.
+    pub async fn rotate_key(
+        &self,
+        keeper: Option<&LoggedIn>,
+        playback_id: &str,
+    ) -> Result<CreatedStream, ClientError> {
+        let token = keeper.map(|keeper| keeper.token.as_str());
+        let request = self.request(Method::POST, &format!("/api/v1/streams/{playback_id}/key"), token);
+        json(request.send().await?).await
+    }
+
+    /// Who the login's account is to the node.
+    pub async fn account(&self, login: &LoggedIn) -> Result<Account, ClientError> {
+        json(self.request(Method::GET, "/api/me", Some(&login.token)).send().await?).await
+    }
+
+    /// What was done there after that row, for its administrators.
+    pub async fn acts(&self, admin: &LoggedIn, after: u64) -> Result<Vec<AuditedAct>, ClientError> {
+        let path = format!("/api/v1/audit?after={after}");
+        json(self.request(Method::GET, &path, Some(&admin.token)).send().await?).await
     }
 
     /// Joins as a viewer; a paid stream wants a login and a channel, and says in

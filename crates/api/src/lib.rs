@@ -4,6 +4,7 @@
 //! signalling of WHIP and WHEP is the same three requests, in [`session`].
 
 pub mod address;
+pub mod cid;
 pub mod client;
 pub mod ipfs;
 pub mod pay;
@@ -12,11 +13,12 @@ pub mod session;
 pub mod stream;
 
 pub use self::pay::{
-    JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaySocketHello, PaySocketText, PaymentRequired,
-    PriceTier, WireHex,
+    AuditedAct, JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaySocketHello, PaySocketText,
+    PaymentRequired, PriceTier, WireHex,
 };
 pub use address::reachable;
+pub use cid::{Cid, NotACid};
 pub use client::{Client, ClientError};
 pub use problem::Problem;
 pub use session::{Resource, SessionClient, SessionOffered};
-pub use stream::{CreateStream, CreatedStream, RenditionInfo, StreamInfo, StreamStatus};
+pub use stream::{ArchiveRequest, CreateStream, CreatedStream, RenditionInfo, StreamInfo, StreamStatus};

@@ -111,6 +111,41 @@ impl std::fmt::Debug for LoggedIn {
     }
 }
 
+/// What an account may do on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Every account.
+    Viewer,
+    /// Makes streams, and keeps those that it made.
+    Creator,
+    /// Keeps every stream, and reads the audit log.
+    Admin,
+}
+
+/// `GET /api/me`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub account: PublicKey,
+    pub roles: Vec<Role>,
+    /// Of the login.
+    pub expires_at: UnixMillis,
+}
+
+/// One row of `GET /api/v1/audit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditedAct {
+    /// From 1 on, without a gap.
+    pub number: u64,
+    pub at: UnixMillis,
+    /// Such as `stream.archived`.
+    pub act: String,
+    /// JSON, byte for byte as it was hashed.
+    pub detail: String,
+    /// Of this row and the one before, in hexadecimal digits.
+    pub hash: String,
+}
+
 /// `PUT /api/creator/delegation`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

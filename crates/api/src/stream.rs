@@ -25,6 +25,18 @@ pub struct CreateStream {
     pub prices: Vec<PriceTier>,
 }
 
+/// A stream names at most so many recordings.
+pub const RECORDINGS_MAX: usize = 100;
+
+/// `POST /api/v1/streams/{playback id}/archive`: the stream is over for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveRequest {
+    /// Content ids (CIDv1) of what was recorded of it.
+    #[serde(default)]
+    pub recordings: Vec<String>,
+}
+
 /// What the owner of a new stream is told, once: the stream key publishes and is secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedStream {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use pay::AccountId;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -36,6 +37,10 @@ pub struct NodeConfig {
     pub max_peers: usize,
     pub max_streams: usize,
     pub transcode: TranscodeConfig,
+    /// Accounts that may keep every stream and read the audit log.
+    pub admins: Vec<AccountId>,
+    /// Accounts that may make streams from elsewhere; empty: every one that names this node's key.
+    pub creators: Vec<AccountId>,
     /// How the node is paid; without it everything is free.
     pub chain: Option<ChainConfig>,
 }
@@ -56,6 +61,8 @@ impl Default for NodeConfig {
             max_peers: 2000,
             max_streams: 200,
             transcode: TranscodeConfig::default(),
+            admins: Vec::new(),
+            creators: Vec::new(),
             chain: None,
         }
     }

@@ -10,6 +10,7 @@ mod pages;
 mod pay;
 mod pay_socket;
 mod refusal;
+mod rights;
 mod session;
 mod streams;
 
@@ -53,6 +54,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/pay/credit", post(credit::open))
         .route("/api/login/challenge", post(pay::challenge))
         .route("/api/login", post(pay::login))
+        .route("/api/me", get(rights::account))
+        .route("/api/v1/audit", get(rights::acts))
         .route("/ipfs/{cid}", get(ipfs::show))
         .route("/whip", post(session::whip).options(session::describe))
         .route("/whep/{playback_id}", post(session::whep).options(session::describe))
@@ -78,6 +81,8 @@ fn private() -> Router<Arc<App>> {
         .route("/api/v1/streams", post(streams::create))
         .route("/api/stream/create", post(streams::create))
         .route("/api/stream/{playback_id}/prices", put(pay::set_prices))
+        .route("/api/v1/streams/{playback_id}/archive", post(streams::archive))
+        .route("/api/v1/streams/{playback_id}/key", post(streams::rotate_key))
         .route("/api/creator/delegation", put(pay::delegate))
 }
 

@@ -1,7 +1,6 @@
 //! Streams on chain: whenever a paid stream changes, a document says how it is now, and the chain gets its content id.
 //! Found by looking, not by being told: what a kill interrupted is done after it.
 
-mod cid;
 mod document;
 #[cfg(test)]
 mod tests;
@@ -9,8 +8,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::ClientError;
 use api::ipfs::Ipfs;
+use api::{Cid, ClientError};
 use chain::{Call, Rail, RailError, TxSigner};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pay::{AccountId, Keypair, RailKind, Signer};
@@ -21,7 +20,6 @@ use uuid::Uuid;
 use crate::billing::PayClock;
 use crate::store::{Store, StoreError, Untold};
 
-use cid::Cid;
 use document::Document;
 
 const LOOKS: Duration = Duration::from_secs(1);
@@ -103,10 +101,20 @@ impl Records {
             Err(_) => None,
         };
         let prices = self.store.prices(untold.stream).await?;
-        let (info, node) = (self.rail.info(), self.key.public());
-        let chain = (info.genesis, info.asset);
-        let previous = untold.previous.as_deref();
-        Ok(Document::new(&untold.told, chain, node, delegation.as_ref(), &prices, previous).to_bytes())
+        let info = self.rail.info();
+        let recordings = self.store.recordings(untold.stream).await?;
+        let document = Document {
+            version: document::VERSION,
+            stream: &untold.told,
+            genesis: info.genesis,
+            asset: info.asset,
+            node: self.key.public(),
+            delegation: delegation.as_ref().map(document::delegation),
+            prices: &prices,
+            recordings: &recordings,
+            previous: untold.previous.as_deref(),
+        };
+        Ok(document.to_bytes())
     }
 
     async fn record(&self) -> Result<(), RecordError> {

@@ -1,6 +1,7 @@
 //! The database: streams, broadcasts and viewers. SQLite in WAL mode.
 
 mod endings;
+mod keeping;
 mod pricing;
 mod records;
 
@@ -20,6 +21,7 @@ use crate::id::{PlaybackId, StreamKey};
 
 use endings::Endings;
 
+pub use keeping::ArchiveError;
 pub use records::{Told, Untold};
 
 #[derive(Debug, Error)]
@@ -30,6 +32,8 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the database holds a row that cannot be read: {0}")]
     Unreadable(&'static str),
+    #[error("the stream is archived")]
+    Archived,
     #[error("the database's file could not be made: {0}")]
     File(#[from] std::io::Error),
 }
@@ -122,8 +126,9 @@ impl Store {
         Ok(row)
     }
 
+    /// The key of one that is archived opens nothing.
     pub async fn stream_by_key(&self, key: &StreamKey) -> Result<Option<StreamRow>, StoreError> {
-        self.stream_where("stream_key = ?1", key.expose()).await
+        self.stream_where("stream_key = ?1 AND status <> 'archived'", key.expose()).await
     }
 
     pub async fn stream_by_playback_id(&self, id: &PlaybackId) -> Result<Option<StreamRow>, StoreError> {
@@ -150,13 +155,17 @@ impl Store {
     ) -> Result<Uuid, StoreError> {
         let (session, now) = (Uuid::new_v4(), now_text());
         let mut tx = self.pool.begin().await?;
-        sqlx::query(
-            "UPDATE streams SET status = 'live', started_at = ?2, ended_at = NULL, updated_at = ?2 WHERE id = ?1",
+        let begun = sqlx::query(
+            "UPDATE streams SET status = 'live', started_at = ?2, ended_at = NULL, updated_at = ?2 \
+             WHERE id = ?1 AND status <> 'archived'",
         )
         .bind(stream.to_string())
         .bind(&now)
         .execute(&mut *tx)
         .await?;
+        if begun.rows_affected() == 0 {
+            return Err(StoreError::Archived);
+        }
         sqlx::query(
             "INSERT INTO stream_sessions (id, stream_id, sfu_server, signaling_server, started_at) \
              VALUES (?1, ?2, ?3, ?4, ?5)",

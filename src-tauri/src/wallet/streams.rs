@@ -1,10 +1,11 @@
 //! `tickcast stream`: a creator's streams on a node. Those with a price are made and priced in an account's name.
 
+use std::fs::File;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use api::pay::{LoggedIn, OfferInfo, PriceTier};
-use api::{Client, ClientError, CreateStream};
+use api::{ArchiveRequest, Cid, Client, ClientError, CreateStream, CreatedStream};
 use clap::{Args, Subcommand};
 use media::RenditionName;
 use pay::login::Host;
@@ -25,6 +26,10 @@ pub(super) enum Command {
     Create(Create),
     /// Gives a paid stream new prices. Viewers who do not take them leave.
     Price(Reprice),
+    /// Makes a new stream key, and tells it once: with the one before nobody publishes any more.
+    Key(Keep),
+    /// Ends a stream for good: its key publishes no more, and what it says of itself names its recordings.
+    Archive(Archive),
     /// The node's streams.
     List(Node),
 }
@@ -71,6 +76,27 @@ pub(super) struct Reprice {
     node: Node,
 }
 
+// Not a documentation comment: clap would take it for that of whatever this is flattened into.
+#[derive(Args, Debug)]
+pub(super) struct Keep {
+    /// The stream's playback id, as in its watch address.
+    stream: String,
+    /// Who made it, where it has a price.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    #[command(flatten)]
+    node: Node,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Archive {
+    #[command(flatten)]
+    keep: Keep,
+    /// What was recorded of it, by its content id, or a file to make that of. Once for each.
+    #[arg(long, value_name = "CID|FILE")]
+    recording: Vec<String>,
+}
+
 #[derive(Args, Debug)]
 struct Grace {
     /// Seconds that a viewer is sent ahead of its payments, at most: what a viewer who goes without paying can cost.
@@ -102,6 +128,8 @@ pub(super) async fn run(shell: &Shell, command: &Command) -> anyhow::Result<()> 
     match command {
         Command::Create(create) => make(shell, create).await,
         Command::Price(reprice) => set_prices(shell, reprice).await,
+        Command::Key(keep) => rotate_key(shell, keep).await,
+        Command::Archive(options) => archive(shell, options).await,
         Command::List(node) => list(shell, node).await,
     }
 }
@@ -124,13 +152,30 @@ async fn make(shell: &Shell, options: &Create) -> anyhow::Result<()> {
         }
     };
     let costs = unit.map(|unit| in_words(&made.offers, &unit)).unwrap_or_default();
-    let text = format!(
-        "\"{}\" is made.\nPublish by WHIP   {}\nPublish by RTMP   {}\nStream key        {}\nWatch at          {}{costs}\n\
-         Whoever has the key can broadcast here. It is not shown again.",
-        options.title, made.whip_url, made.rtmp_url, made.stream_key, made.watch_url
-    );
+    let text = format!("\"{}\" is made.{costs}{}", options.title, publishing(&made));
     shell.report.done(&serde_json::to_value(&made)?, &text);
     Ok(())
+}
+
+/// Where to, and with what.
+fn publishing(stream: &CreatedStream) -> String {
+    format!(
+        "\nPublish by WHIP   {}\nPublish by RTMP   {}\nStream key        {}\nWatch at          {}\n\
+         Whoever has the key can broadcast here. It is not shown again.",
+        stream.whip_url, stream.rtmp_url, stream.stream_key, stream.watch_url
+    )
+}
+
+impl Keep {
+    /// Without an account it is the node's own machine that asks.
+    async fn log_in(&self, shell: &Shell) -> anyhow::Result<(Client, Option<LoggedIn>)> {
+        let client = Client::new(&self.node.node)?;
+        let keeper = match &self.account {
+            Some(account) => Some(log_in(shell, &client, account).await?.0),
+            None => None,
+        };
+        Ok((client, keeper))
+    }
 }
 
 async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
@@ -142,6 +187,36 @@ async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
     let text = format!("\"{}\" has new prices.{}", options.stream, in_words(&offers, &unit));
     shell.report.done(&serde_json::to_value(&offers)?, &text);
     Ok(())
+}
+
+async fn rotate_key(shell: &Shell, keep: &Keep) -> anyhow::Result<()> {
+    let (client, keeper) = keep.log_in(shell).await?;
+    let rotated = client.rotate_key(keeper.as_ref(), &keep.stream).await?;
+    let text = format!("The stream has a new key.{}", publishing(&rotated));
+    shell.report.done(&serde_json::to_value(&rotated)?, &text);
+    Ok(())
+}
+
+async fn archive(shell: &Shell, options: &Archive) -> anyhow::Result<()> {
+    let recordings = options.recording.iter().map(|name| content_id(name));
+    let recordings: Vec<String> = recordings.collect::<anyhow::Result<_>>()?;
+    let (client, keeper) = options.keep.log_in(shell).await?;
+    let request = ArchiveRequest { recordings: recordings.clone() };
+    let archived = client.archive(keeper.as_ref(), &options.keep.stream, &request).await?;
+    let named: String = recordings.iter().map(|name| format!("\nRecording         {name}")).collect();
+    let text = format!("\"{}\" is over for good.{named}", archived.title);
+    shell.report.done(&serde_json::to_value(&archived)?, &text);
+    Ok(())
+}
+
+/// As it was given, or that of the file's bytes.
+fn content_id(name: &str) -> anyhow::Result<String> {
+    if let Ok(cid) = name.parse::<Cid>() {
+        return Ok(cid.to_string());
+    }
+    let file = File::open(name).with_context(|| format!("\"{name}\" is neither a content id nor a file"))?;
+    let cid = Cid::read(file).with_context(|| format!("\"{name}\" could not be read"))?;
+    Ok(cid.to_string())
 }
 
 async fn list(shell: &Shell, node: &Node) -> anyhow::Result<()> {
@@ -245,6 +320,18 @@ mod tests {
         assert_eq!(tier("0.5"), Tier { best: RenditionName::Ultra, amount: "0.5".into() });
         assert_eq!(tier("low = 1"), Tier { best: RenditionName::Low, amount: "1".into() });
         assert!("best=1".parse::<Tier>().is_err());
+    }
+
+    #[test]
+    fn a_recording_is_named_or_is_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("recording.mp4");
+        // As IPFS names it.
+        std::fs::write(&file, "hello world").unwrap();
+        let name = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+        assert_eq!(content_id(name).unwrap(), name);
+        assert_eq!(content_id(&file.to_string_lossy()).unwrap(), name);
+        assert!(content_id("nowhere.mp4").unwrap_err().to_string().contains("nowhere.mp4"));
     }
 
     #[test]

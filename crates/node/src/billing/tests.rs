@@ -1,6 +1,7 @@
 //! A node in process, a chain and clients; only the seconds that the media plane counts are told, not played.
 
 mod credit;
+mod keeping;
 mod page;
 pub mod world;
 

@@ -9,8 +9,9 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use pay::AccountId;
 
-use super::pay::{CHAIN_TIME, Taken, paid, pass, person, sentence, taken};
+use super::pay::{CHAIN_TIME, Taken, paid, pass, sentence, taken};
 use super::refusal::Refusal;
+use super::rights::person;
 use crate::app::App;
 use crate::billing::{Credit, CreditStanding, Paid, Unable};
 

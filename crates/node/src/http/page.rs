@@ -12,8 +12,9 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use pay::{AccountId, ChannelId};
 
-use super::pay::{paid, pass, person};
+use super::pay::{paid, pass};
 use super::refusal::Refusal;
+use super::rights::person;
 use crate::app::App;
 use crate::billing::{PageChannel, Paid, Person};
 

@@ -8,7 +8,10 @@ use api::pay::{
     ChallengeAnswer, ChallengeRequest, CreditInfo, DelegationRequest, LoginRequest, PricesRequest, Signaling,
     TIERS_MAX, VIEWER_ID_MAX,
 };
-use api::{JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaymentRequired, PriceTier, Problem, WireHex};
+use api::{
+    JoinRequest, Joined, LoggedIn, OfferInfo, PayInfo, PaymentRequired, PriceTier, Problem, StreamStatus,
+    WireHex,
+};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
@@ -23,10 +26,10 @@ use super::credit::solvent;
 use super::links::Links;
 use super::page::payer;
 use super::refusal::Refusal;
-use super::session::bearer_text;
+use super::rights::{creator, is_invited, person};
 use crate::app::App;
 use crate::billing::log::Act;
-use crate::billing::{Credit, Input, NoOffers, Paid, Party, Person, Priced, Throttle, Unable};
+use crate::billing::{Credit, Input, NoOffers, Paid, Party, Priced, Throttle, Unable};
 use crate::id::PlaybackId;
 use crate::store::StreamRow;
 
@@ -99,6 +102,11 @@ pub async fn delegate(
 ) -> Result<StatusCode, Refusal> {
     let DelegationRequest { delegation: WireHex(delegation) } = taken(body)?;
     let person = person(&app, &headers)?;
+    if !is_invited(&app, person.account.account()) {
+        let title = "This node takes the streams of those alone whom its operator has named.";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "not_invited", title)
+            .with_detail("Ask its operator to add your account to `creators`, or run a node of your own."));
+    }
     let paid = paid(&app)?;
     let now = app.billing().clock.now();
     let Delegation { genesis, payee, node, until, .. } = delegation.body;
@@ -129,7 +137,7 @@ pub async fn set_prices(
     body: Taken<PricesRequest>,
 ) -> Result<Json<Vec<OfferInfo>>, Refusal> {
     let PricesRequest { prices } = taken(body)?;
-    let row = stream(&app, &playback_id).await?;
+    let row = open_stream(&app, &playback_id).await?;
     let person = creator(&app, &headers).await?;
     if row.creator != person.account.account().to_string() {
         return Err(Refusal::new(StatusCode::FORBIDDEN, "not_yours", "The stream is another creator's."));
@@ -165,7 +173,7 @@ pub async fn join(
         let title = format!("A viewerId has 1 to {VIEWER_ID_MAX} bytes.");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_viewer_id", title));
     }
-    let row = stream(&app, &playback_id).await?;
+    let row = open_stream(&app, &playback_id).await?;
     let links = Links::new(&app, &headers);
     let joined = |viewer_token, pay_url, offers| Joined {
         viewer_token,
@@ -303,33 +311,6 @@ pub fn check_prices(prices: &[PriceTier], paid: &Paid) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Who sent the bearer token of a login.
-pub fn person(app: &App, headers: &HeaderMap) -> Result<Person, Refusal> {
-    let billing = app.billing();
-    let known = bearer_text(headers).and_then(|token| billing.logins.person(token, billing.clock.now()));
-    known.ok_or_else(|| {
-        Refusal::new(StatusCode::UNAUTHORIZED, "login_required", "Log in first.")
-            .with_detail("Sign a challenge of POST /api/login/challenge, and send the token as bearer.")
-    })
-}
-
-/// Who sent it, if this node may ask for money in that account's name.
-pub async fn creator(app: &App, headers: &HeaderMap) -> Result<Person, Refusal> {
-    let person = person(app, headers)?;
-    let account: AccountId = person.account.account();
-    let delegation = app.store().delegation(account).await?;
-    let now = app.billing().clock.now();
-    match delegation.filter(|delegation| delegation.body.is_in_force(now)) {
-        Some(_) => Ok(person),
-        None => Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "not_a_creator",
-            "This account has not named this node's key, or no longer.",
-        )
-        .with_detail("Sign a delegation and send it to PUT /api/creator/delegation.")),
-    }
-}
-
 pub fn paid(app: &App) -> Result<&Paid, Refusal> {
     app.billing().paid().ok_or_else(|| match app.config().chain {
         Some(_) => Refusal::new(
@@ -353,7 +334,18 @@ pub fn not_offered(err: NoOffers) -> Refusal {
     }
 }
 
-async fn stream(app: &App, playback_id: &str) -> Result<StreamRow, Refusal> {
+/// One that may be on air again.
+pub async fn open_stream(app: &App, playback_id: &str) -> Result<StreamRow, Refusal> {
+    let row = stream(app, playback_id).await?;
+    match row.status {
+        StreamStatus::Archived => {
+            Err(Refusal::new(StatusCode::GONE, "archived", "The stream is over for good."))
+        }
+        _ => Ok(row),
+    }
+}
+
+pub async fn stream(app: &App, playback_id: &str) -> Result<StreamRow, Refusal> {
     let id = PlaybackId::parse(playback_id).ok_or_else(Refusal::no_such_stream)?;
     app.store().stream_by_playback_id(&id).await?.ok_or_else(Refusal::no_such_stream)
 }

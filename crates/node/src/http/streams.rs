@@ -1,38 +1,40 @@
 //! Streams: made by whoever may, shown to everybody who has the playback id.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use api::stream::{CATEGORY_MAX, DESCRIPTION_MAX, TITLE_MAX};
-use api::{CreateStream, CreatedStream, StreamInfo};
+use api::stream::{CATEGORY_MAX, DESCRIPTION_MAX, RECORDINGS_MAX, TITLE_MAX};
+use api::{ArchiveRequest, Cid, CreateStream, CreatedStream, NotACid, StreamInfo};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::header::{AUTHORIZATION, HOST};
-use axum::http::uri::Authority;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::links::Links;
-use super::pay;
+use super::pay::{self, Taken};
 use super::refusal::Refusal;
+use super::rights::{self, LOCAL};
 use crate::app::App;
-use crate::id::PlaybackId;
-use crate::store::StreamRow;
+use crate::billing::log::Act;
+use crate::store::{ArchiveError, StreamRow};
 
 /// At most this many streams are listed.
 const LIST_MAX: u32 = 100;
+/// Of a name that is none, in characters: as much as shows which one is meant.
+const SHOWN_OF_NAME: usize = 64;
 
 pub async fn create(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Result<Json<CreateStream>, JsonRejection>,
+    body: Taken<CreateStream>,
 ) -> Result<(StatusCode, Json<CreatedStream>), Refusal> {
     let creator =
-        if headers.contains_key(AUTHORIZATION) { Some(pay::creator(&app, &headers).await?) } else { None };
+        if headers.contains_key(AUTHORIZATION) { Some(rights::creator(&app, &headers).await?) } else { None };
     // Without a creator's name only this machine's own programs make streams; and not for a page whose host's name
     // was made to mean this machine.
-    if creator.is_none() && !is_local(peer, &headers) {
+    if creator.is_none() && !rights::is_local(peer, &headers) {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "only_local",
@@ -46,45 +48,42 @@ pub async fn create(
         pay::check_prices(&request.prices, paid)?;
         if creator.is_none() {
             // Says that a login is needed.
-            pay::person(&app, &headers)?;
+            rights::person(&app, &headers)?;
         }
     }
-    let creator = creator.map_or_else(|| "local".to_owned(), |person| person.account.account().to_string());
+    let creator = creator.map_or_else(|| LOCAL.to_owned(), |person| person.account.account().to_string());
     let row = app.store().create_stream(&creator, &request).await?;
-    let links = Links::new(&app, &headers);
-    let offers = pay::offers_of(&app, &row).await;
-    Ok((
-        StatusCode::CREATED,
-        Json(CreatedStream {
-            id: row.id.to_string(),
-            playback_id: row.playback_id.to_string(),
-            stream_key: row.key.expose().to_owned(),
-            whip_url: links.whip(),
-            rtmp_url: links.rtmp(&row.key),
-            whep_url: links.whep(&row.playback_id),
-            hls_url: links.hls(&row.playback_id),
-            watch_url: links.watch(&row.playback_id),
-            offers,
-        }),
-    ))
+    Ok((StatusCode::CREATED, Json(created(&app, &headers, row).await)))
 }
 
-/// What proxies say of those for whom they ask.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+/// Another stream key: with the one before nobody publishes any more, but for whoever does at this moment.
+pub async fn rotate_key(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(playback_id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<CreatedStream>, Refusal> {
+    let row = pay::open_stream(&app, &playback_id).await?;
+    let by = rights::keeper(&app, peer, &headers, &row)?;
+    let detail = json!({ "stream": row.playback_id.as_str(), "by": by });
+    let act = (Act::new("stream.key_rotated", detail), app.billing().clock.now());
+    let key = app.store().rotate_key(row.id, act).await?;
+    Ok(Json(created(&app, &headers, StreamRow { key, ..row }).await))
+}
 
-/// Whether a request was made on this machine, to this machine by a name or an address that can mean nothing else, and
-/// not for somebody elsewhere.
-fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
-    if !peer.ip().to_canonical().is_loopback() || FORWARDED.iter().any(|name| headers.contains_key(*name)) {
-        return false;
+async fn created(app: &App, headers: &HeaderMap, row: StreamRow) -> CreatedStream {
+    let links = Links::new(app, headers);
+    CreatedStream {
+        id: row.id.to_string(),
+        playback_id: row.playback_id.to_string(),
+        stream_key: row.key.expose().to_owned(),
+        whip_url: links.whip(),
+        rtmp_url: links.rtmp(&row.key),
+        whep_url: links.whep(&row.playback_id),
+        hls_url: links.hls(&row.playback_id),
+        watch_url: links.watch(&row.playback_id),
+        offers: pay::offers_of(app, &row).await,
     }
-    let Some(host) = headers.get(HOST) else { return true };
-    let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else {
-        return false;
-    };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn check(request: &CreateStream) -> Result<(), Refusal> {
@@ -125,9 +124,46 @@ pub async fn show(
     Path(playback_id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<StreamInfo>, Refusal> {
-    let id = PlaybackId::parse(&playback_id).ok_or_else(Refusal::no_such_stream)?;
-    let row = app.store().stream_by_playback_id(&id).await?.ok_or_else(Refusal::no_such_stream)?;
+    let row = pay::stream(&app, &playback_id).await?;
     Ok(Json(info(&app, &Links::new(&app, &headers), row).await))
+}
+
+/// Over for good: its key publishes no more, nobody joins, and what it says of itself names its recordings.
+pub async fn archive(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(playback_id): Path<String>,
+    headers: HeaderMap,
+    body: Taken<ArchiveRequest>,
+) -> Result<Json<StreamInfo>, Refusal> {
+    let ArchiveRequest { recordings } = pay::taken(body)?;
+    let row = pay::stream(&app, &playback_id).await?;
+    let by = rights::keeper(&app, peer, &headers, &row)?;
+    let read = |name: &String| name.parse::<Cid>().map_err(|err| not_a_recording(name, &err));
+    let recordings: Vec<Cid> = recordings.iter().map(read).collect::<Result<_, _>>()?;
+    let detail = json!({ "stream": row.playback_id.as_str(), "recordings": recordings.len(), "by": by });
+    let act = (Act::new("stream.archived", detail), app.billing().clock.now());
+    app.store().archive(row.id, &recordings, act).await.map_err(not_archived)?;
+    let row = pay::stream(&app, &playback_id).await?;
+    Ok(Json(info(&app, &Links::new(&app, &headers), row).await))
+}
+
+fn not_a_recording(name: &str, err: &NotACid) -> Refusal {
+    let start: String = name.chars().take(SHOWN_OF_NAME).collect();
+    Refusal::new(StatusCode::BAD_REQUEST, "bad_content_id", "A recording is named by its content id.")
+        .with_detail(format!("\"{start}\" is none: {err}."))
+}
+
+fn not_archived(err: ArchiveError) -> Refusal {
+    match err {
+        ArchiveError::Live => Refusal::new(StatusCode::CONFLICT, "on_air", "The stream is on air.")
+            .with_detail("End the broadcast first."),
+        ArchiveError::TooMany => {
+            let title = format!("A stream has at most {RECORDINGS_MAX} recordings.");
+            Refusal::new(StatusCode::BAD_REQUEST, "too_many_recordings", title)
+        }
+        ArchiveError::Store(err) => err.into(),
+    }
 }
 
 async fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {

@@ -7,39 +7,35 @@ use serde::Serialize;
 use crate::store::Told;
 
 /// Of the fields and their meaning.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 #[derive(Serialize)]
 pub struct Document<'a> {
-    version: u32,
+    pub version: u32,
     #[serde(flatten)]
-    stream: &'a Told,
-    genesis: Genesis,
-    asset: AssetId,
+    pub stream: &'a Told,
+    pub genesis: Genesis,
+    pub asset: AssetId,
     /// Whose signature on chain names this document.
-    node: PublicKey,
+    pub node: PublicKey,
     /// The creator's, by which the node speaks for it: hexadecimal digits of its bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    delegation: Option<String>,
-    prices: &'a [PriceTier],
+    pub delegation: Option<String>,
+    pub prices: &'a [PriceTier],
+    /// Content ids of what was recorded, once the stream is archived.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub recordings: &'a [String],
     /// The content id of the one before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<&'a str>,
+    pub previous: Option<&'a str>,
 }
 
-impl<'a> Document<'a> {
-    pub fn new(
-        stream: &'a Told,
-        (genesis, asset): (Genesis, AssetId),
-        node: PublicKey,
-        delegation: Option<&Signed<Delegation>>,
-        prices: &'a [PriceTier],
-        previous: Option<&'a str>,
-    ) -> Self {
-        let delegation = delegation.map(|signed| data_encoding::HEXLOWER.encode(&signed.to_bytes()));
-        Self { version: VERSION, stream, genesis, asset, node, delegation, prices, previous }
-    }
+/// As documents carry it.
+pub fn delegation(signed: &Signed<Delegation>) -> String {
+    data_encoding::HEXLOWER.encode(&signed.to_bytes())
+}
 
+impl Document<'_> {
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("numbers and texts have a form in JSON")
     }

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use api::Cid;
 use api::ipfs::Ipfs;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::cid::Cid;
 use super::{RecordError, Records};
 use crate::billing::tests::world::{PRICE, World, get, post, prices};
 use crate::id::PlaybackId;
@@ -80,6 +80,23 @@ async fn each_change_of_a_paid_stream_is_told_under_its_hash_and_named_on_chain(
         let on_chain = data_encoding::HEXLOWER.encode(&Cid::of(body.as_bytes()).to_bytes());
         assert!(block.contains(&on_chain), "{block}");
     }
+}
+
+#[tokio::test]
+async fn the_last_document_of_a_stream_names_its_recordings() {
+    let world = World::start().await;
+    let records = records(&world, None);
+    records.turn().await.unwrap();
+    let (first, told) = document(&world).await;
+    assert_eq!(told.get("recordings"), None);
+    let recordings = vec![Cid::of(b"hello world").to_string(), Cid::of(b"").to_string()];
+    let request = api::ArchiveRequest { recordings: recordings.clone() };
+    world.client.archive(Some(&world.creator), &world.stream.playback_id, &request).await.unwrap();
+    records.turn().await.unwrap();
+    let (_, told) = document(&world).await;
+    assert_eq!((&told["status"], &told["previous"]), (&"archived".into(), &first.as_str().into()));
+    assert_eq!(told["recordings"], serde_json::json!(recordings));
+    assert_eq!(records.store.unrecorded().await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -98,6 +98,15 @@ impl World {
         Self::with((devchain, Arc::new(rail)), folder, config, PRICE).await
     }
 
+    /// A node that has administrators, and takes the streams of some creators alone.
+    pub async fn keeping(admins: Vec<AccountId>, creators: Vec<AccountId>) -> Self {
+        let devchain = Devchain::start(Config::at_once()).await.expect("a chain");
+        let folder = tempfile::tempdir().expect("a folder");
+        let rail = EscrowRail::connect(Settings::new([devchain.url()])).await.expect("it answers");
+        let config = NodeConfig { admins, creators, ..config(folder.path(), &devchain) };
+        Self::with((devchain, Arc::new(rail)), folder, config, PRICE).await
+    }
+
     /// A node that is paid by transfers alone, on credit of so many seconds at [`DEAR`].
     pub async fn on_credit(seconds: u128) -> Self {
         let devchain = Devchain::start(Config::at_once()).await.expect("a chain");
@@ -188,6 +197,17 @@ impl World {
         let paid = self.node().app().billing().paid().expect("it is paid");
         let what = sfu::Metering::Reached { second, until: second + 1 };
         paid.cashier.meters.put(peer, session, what);
+    }
+
+    /// Its publisher ends it, and that is stored.
+    pub async fn end(&self, stream: &CreatedStream) {
+        let id = crate::id::PlaybackId::parse(&stream.playback_id).expect("an id");
+        self.node().app().running(&id).expect("it is on air").end().await;
+        let ended = async || {
+            let row = self.client.stream(&stream.playback_id).await.expect("a stream");
+            row.status == api::StreamStatus::Ended
+        };
+        until(ended).await;
     }
 
     pub async fn journal(&self) -> Journal {

@@ -72,12 +72,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             "http {}\nhls {}\nrtmp {}\nmedia {}\nready",
             addresses.http, addresses.hls, addresses.rtmp, addresses.media
         ));
-        tokio::select! {
-            () = stop.wait() => {}
-            () = dismissed(words.as_mut(), &node) => {}
-        }
+        let broken = tokio::select! {
+            () = stop.wait() => None,
+            () = dismissed(words.as_mut(), &node) => None,
+            broken = node.broken() => Some(broken),
+        };
         node.stop().await;
-        Ok(())
+        broken.map_or(Ok(()), |broken| Err(broken.into()))
     })
 }
 

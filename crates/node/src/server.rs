@@ -10,6 +10,7 @@ use std::time::Duration;
 use api::ipfs::Ipfs;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::app::App;
@@ -41,6 +42,8 @@ pub enum NodeError {
     Media(#[from] sfu::StartError),
     #[error(transparent)]
     Billing(#[from] BillingError),
+    #[error("{0} has ended by itself: nothing but a new start mends that")]
+    Broken(&'static str),
     #[error("the node cannot be paid: {0}")]
     Chain(#[from] chain::RailError),
 }
@@ -65,11 +68,14 @@ pub struct Addresses {
     pub media: SocketAddr,
 }
 
+/// What runs until the node ends, each with its name.
+type Parts = JoinSet<&'static str>;
+
 /// A running node. Dropping it ends everything at once; [`Node::stop`] lets broadcasts end properly.
 pub struct Node {
     app: Arc<App>,
     addresses: Addresses,
-    tasks: JoinSet<()>,
+    tasks: Mutex<Parts>,
     _sfu: sfu::Sfu,
     /// Of the data folder, for as long as it runs.
     _lock: std::fs::File,
@@ -88,7 +94,7 @@ impl Node {
                 tracing::warn!("the chain does not answer: only what is free plays until it does ({why})");
                 let mut node = Self::start_on(config, None).await?;
                 let app = Arc::clone(&node.app);
-                node.tasks.spawn(begin_later(app));
+                spawn(node.tasks.get_mut(), "what is paid", begin_later(app));
                 Ok(node)
             }
             Err(other) => Err(other.into()),
@@ -128,14 +134,14 @@ impl Node {
         let hls = Door::new(hls, Places::new("HLS", shares.hls, most(shares.hls)));
         let rtmp = Door::new(rtmp, Places::new("RTMP", shares.rtmp, rtmp_server::PER_NETWORK));
         let mut tasks = JoinSet::new();
-        tasks.spawn(http::serve(http, http::router(Arc::clone(&app))));
-        tasks.spawn(http::serve(hls, http::hls_router(Arc::clone(&app))));
-        tasks.spawn(rtmp_server::serve(Arc::clone(&app), rtmp));
-        tasks.spawn(media_events::pump(Arc::clone(&app), events));
+        spawn(&mut tasks, "the HTTP port", http::serve(http, http::router(Arc::clone(&app))));
+        spawn(&mut tasks, "the HLS port", http::serve(hls, http::hls_router(Arc::clone(&app))));
+        spawn(&mut tasks, "the RTMP port", rtmp_server::serve(Arc::clone(&app), rtmp));
+        spawn(&mut tasks, "the media plane", media_events::pump(Arc::clone(&app), events));
         if let Some(cashier) = cashier {
             be_paid(&mut tasks, &app, cashier);
         }
-        Ok(Self { app, addresses, tasks, _sfu: sfu, _lock: lock })
+        Ok(Self { app, addresses, tasks: Mutex::new(tasks), _sfu: sfu, _lock: lock })
     }
 
     pub fn addresses(&self) -> Addresses {
@@ -157,13 +163,22 @@ impl Node {
         self.app.live_streams()
     }
 
+    /// Returns once a part that should run for as long as the node has ended: a thread that died, a defect. The node
+    /// cannot serve any more, and is best started anew.
+    pub async fn broken(&self) -> NodeError {
+        match self.tasks.lock().await.join_next().await {
+            Some(Ok(part)) => NodeError::Broken(part),
+            Some(Err(_)) | None => NodeError::Broken("a part of the node"),
+        }
+    }
+
     /// Ends every broadcast and closes the database.
     pub async fn stop(mut self) {
         // What was paid and is not stored comes first: nothing is taken after it.
         if let Some(paid) = self.app.billing().paid() {
             paid.cashier.end().await;
         }
-        self.tasks.shutdown().await;
+        self.tasks.get_mut().shutdown().await;
         self.app.end_broadcasts().await;
         self.app.store().close().await;
     }
@@ -179,15 +194,22 @@ async fn begin(app: &App, rail: Arc<dyn chain::Rail>) -> Result<Cashier, Billing
     app.billing().begin(&config.data_dir, rail, config.chain.clone().unwrap_or_default(), store, sfu).await
 }
 
-fn be_paid(tasks: &mut JoinSet<()>, app: &Arc<App>, cashier: Cashier) {
-    tasks.spawn(cashier.run());
-    tasks.spawn(renew(Arc::clone(app)));
-    tasks.spawn(record(Arc::clone(app)));
+fn spawn(parts: &mut Parts, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+    parts.spawn(async move {
+        part.await;
+        name
+    });
+}
+
+fn be_paid(parts: &mut Parts, app: &Arc<App>, cashier: Cashier) {
+    spawn(parts, "the cashier", cashier.run());
+    spawn(parts, "the renewing of offers", renew(Arc::clone(app)));
+    spawn(parts, "the recording of streams", record(Arc::clone(app)));
 }
 
 /// Asks the chain until it answers, and is paid from then on.
 async fn begin_later(app: Arc<App>) {
-    let Some(chain) = app.config().chain.clone() else { return };
+    let Some(chain) = app.config().chain.clone() else { return std::future::pending().await };
     let mut pause = FIRST_PAUSE;
     let cashier = loop {
         tokio::time::sleep(pause).await;
@@ -204,7 +226,8 @@ async fn begin_later(app: Arc<App>) {
     tracing::info!("the chain answers: the node is paid");
     let mut tasks = JoinSet::new();
     be_paid(&mut tasks, &app, cashier);
-    while tasks.join_next().await.is_some() {}
+    // Whichever ends first ends all, and the node is told.
+    tasks.join_next().await;
 }
 
 /// Renews the offers of what is watched.
@@ -212,12 +235,15 @@ async fn renew(app: Arc<App>) {
     if let Some(paid) = app.billing().paid() {
         paid.renew().await;
     }
+    std::future::pending().await
 }
 
 /// Keeps what streams say of themselves, and records it on chain.
 async fn record(app: Arc<App>) {
     let (billing, store) = (app.billing(), app.store().clone());
-    let Some(paid) = billing.paid().filter(|paid| paid.config.record_streams) else { return };
+    let Some(paid) = billing.paid().filter(|paid| paid.config.record_streams) else {
+        return std::future::pending().await;
+    };
     let ipfs = match paid.config.ipfs_api.as_str() {
         "" => None,
         // The settings were looked at before.

@@ -9,7 +9,7 @@ use super::*;
 use crate::id::PlaybackId;
 use crate::session::Role;
 use crate::store::StreamRow;
-use crate::stream::{PublisherKind, StreamHandle};
+use crate::stream::{Departure, Message, PublisherKind, StreamHandle};
 
 /// Of pages, as Chromium makes them.
 const WATCHES: &str = include_str!("../../../../fuzz/corpus/offer/chromium-watch.sdp");
@@ -186,6 +186,27 @@ async fn a_publisher_that_the_media_plane_cannot_take_leaves_neither_session_nor
 }
 
 #[tokio::test]
+async fn a_publisher_that_connects_after_another_took_its_place_is_sent_away() {
+    let world = World::new(10, 10).await;
+    let slow = world.create("slow").await;
+    let app = &world.node.app;
+    let handle = app.stream(world.row(&slow).await).unwrap();
+    let whip = SessionClient::new(&slow.whip_url, Some(slow.stream_key.clone())).unwrap();
+    whip.offer(PUBLISHES.to_owned()).await.unwrap();
+    let peer = app.sessions().peers()[0];
+    let Some(Role::Publisher { publisher, layers }) =
+        app.sessions().by_peer(peer).map(|session| session.role)
+    else {
+        panic!("it publishes")
+    };
+    handle.tell(Message::Unpublish { publisher, departure: Departure::Lost }).await;
+    handle.publish(PublisherKind::Rtmp).await.unwrap();
+    handle.tell(Message::Connected { publisher, peer, layers }).await;
+    until("the first one's end", || app.sessions().peers().is_empty()).await;
+    world.node.stop().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_somebody_is_about_to_publish_to_is_not_put_away() {
     let world = World::new(10, 1).await;
     let (first, second) = (world.create("first").await, world.create("second").await);
@@ -196,5 +217,17 @@ async fn a_stream_that_somebody_is_about_to_publish_to_is_not_put_away() {
     assert_eq!(app.stream(first).map(|handle| handle.media_id).ok(), Some(held.media_id));
     drop(held);
     assert!(app.stream(second).is_ok(), "nobody is there any more");
+    world.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_whose_media_plane_has_died_says_so() {
+    let mut world = World::new(4, 4).await;
+    let any = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let other = sfu::Sfu::start(sfu::SfuConfig { bind: any, ..sfu::SfuConfig::default() });
+    // The thread of the one that is dropped ends, as it does where its socket cannot be waited for any more.
+    drop(std::mem::replace(&mut world.node._sfu, other.expect("a port").0));
+    let broken = world.node.broken().await;
+    assert!(matches!(broken, NodeError::Broken("the media plane")), "{broken}");
     world.node.stop().await;
 }

@@ -231,12 +231,14 @@ impl Actor {
                 let _ = known.send(());
             }
             Message::Unpublish { publisher, departure } => self.unpublish(publisher, departure),
-            Message::Connected { publisher, peer, layers } => {
-                if let Some(publisher) = self.publisher(publisher) {
+            Message::Connected { publisher, peer, layers } => match self.publisher(publisher) {
+                Some(publisher) => {
                     publisher.peer = Some((peer, layers));
                     self.review();
                 }
-            }
+                // Another took its place while it connected: it would publish to nobody and believe itself live.
+                None => self.order(self.sfu.close(peer)),
+            },
             Message::Rtp { publisher, lane, packet } => self.rtp(publisher, lane, packet),
             Message::Packet { publisher, lane, packet } => self.packet(publisher, lane, packet),
             Message::AacConfig { publisher, config } => {

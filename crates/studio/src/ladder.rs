@@ -150,7 +150,7 @@ pub enum EncoderError {
     Thread(#[from] std::io::Error),
 }
 
-/// Opens an encoder for every step of `ladder`, the same kind for all.
+/// Opens an encoder for every step of `ladder`, each of the best kind that opens for it.
 pub fn start(ladder: &Ladder, rate: FrameRate, hub: &Hub) -> Result<Vec<Encoder>, EncoderError> {
     ladder
         .renditions()

@@ -135,8 +135,13 @@ fn dropping_an_engine_that_records_ends_it() {
 fn a_recording_that_has_no_place_is_refused_and_the_programme_goes_on() {
     let runtime = Runtime::new().unwrap();
     let engine = open(&runtime);
-    let refused = engine.start_recording(Path::new("/dev/null/show.mp4"));
-    assert!(matches!(refused, Err(EngineError::Recording(_))), "{refused:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for place in [Path::new("/dev/null/show.mp4"), &pipe] {
+        let refused = engine.start_recording(place);
+        assert!(matches!(refused, Err(EngineError::Recording(_))), "{refused:?}");
+    }
     until(&engine, "a picture", |s| (s.programme.frames > 0).then_some(()));
     runtime.block_on(engine.stop());
 }

@@ -76,9 +76,9 @@ fn a_unit_without_a_marker_ends_where_the_next_begins() {
 fn a_picture_of_which_a_fragment_is_missing_is_not_given_out_and_neither_is_what_follows() {
     let (mut receiver, now) = (StreamReceiver::new(Kind::Video), Instant::now());
     receiver.insert(1, packet(0, true, &KEY, now));
-    // RFC 6184 §5.8: the start and the end of a slice, whose middle is number 3.
-    receiver.insert(2, packet(3000, false, &[0x5c, 0x81, 0x88], now));
-    receiver.insert(4, packet(3000, true, &[0x5c, 0x41, 1], now));
+    // RFC 6184 §5.8: the start and the end of a key frame, whose middle is number 3.
+    receiver.insert(2, packet(3000, false, &[0x7c, 0x85, 0x88], now));
+    receiver.insert(4, packet(3000, true, &[0x7c, 0x45, 1], now));
     receiver.insert(5, packet(6000, true, &DELTA, now));
     let later = now + 250 * MS;
     assert_eq!(units(&mut receiver, later), [(0, true)]);

@@ -110,6 +110,11 @@ fn what_a_killed_process_left_is_made_whole_or_kept_by_the_next_recording() {
 
     let mut next = engine(folder.path(), &text);
     wait_for_bytes(&at("show 2.mp4"), 50_000);
+    for told in
+        ["show.mp4 was left unfinished", "The recording lost.mp4 is gone", "The recording torn.mp4 is gone"]
+    {
+        next.said(told).unwrap_or_else(|err| panic!("{told}: {err}"));
+    }
     assert!(next.stop().expect("the engine ends").success(), "{}", next.log());
     let mut names: Vec<String> = std::fs::read_dir(folder.path())
         .expect("the folder is read")

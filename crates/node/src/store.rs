@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use api::{CreateStream, StreamStatus};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Connection as _, Row};
 use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -71,7 +71,7 @@ impl Store {
     }
 
     async fn open_with(options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        let pool = pool(4).connect_with(options).await?;
         sqlx::migrate!("./migrations/sqlite").run(&pool).await?;
         let store = Self { endings: Arc::new(Endings::start(pool.clone())), pool };
         // A node that was killed left its streams "live".
@@ -211,6 +211,19 @@ impl Store {
 const SELECT: &str = "SELECT id, playback_id, stream_key, title, description, category, status, started_at, creator_id, \
                       EXISTS (SELECT 1 FROM stream_prices WHERE stream_id = streams.id) AS is_paid FROM streams";
 
+/// Connections to the database, of which none that is in a transaction is handed on. Where the disk is full, SQLite rolls
+/// back by itself (its documentation of `BEGIN`, "Response To Errors Within A Transaction"), and what is done after it on
+/// the same connection would be part of a transaction that nobody commits.
+pub(crate) fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).after_release(|connection, _| {
+        Box::pin(async move {
+            // After a rollback that is still on its way.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
 /// How every connection to the database in `dir` is opened.
 pub(crate) fn options(dir: &Path) -> Result<SqliteConnectOptions, StoreError> {
     Ok(SqliteConnectOptions::from_str("sqlite://")?
@@ -306,6 +319,27 @@ mod tests {
         store.close().await;
         let store = Store::open(dir.path()).await.unwrap();
         assert_eq!(store.stream_by_key(&made.key).await.unwrap().unwrap().status, StreamStatus::Ended);
+    }
+
+    /// A conflict that rolls back stands for a full disk: SQLite ends the transaction by itself, too.
+    #[tokio::test]
+    async fn what_is_written_after_sqlite_rolled_back_by_itself_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(dir.path()).unwrap().create_if_missing(true);
+        let pool = pool(1).connect_with(options.clone()).await.unwrap();
+        sqlx::query("CREATE TABLE kept (number INTEGER PRIMARY KEY)").execute(&pool).await.unwrap();
+        let write = async |statement: &'static str| {
+            let mut tx = pool.begin().await?;
+            sqlx::query(statement).execute(&mut *tx).await?;
+            tx.commit().await
+        };
+        write("INSERT OR ROLLBACK INTO kept VALUES (1), (1)").await.unwrap_err();
+        write("INSERT INTO kept VALUES (1), (1)").await.unwrap_err();
+        write("INSERT INTO kept VALUES (1)").await.unwrap();
+        sqlx::query("INSERT INTO kept VALUES (2)").execute(&pool).await.unwrap();
+        let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM kept").fetch_one(&mut other).await.unwrap();
+        assert_eq!(rows, 2);
     }
 
     #[tokio::test]

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use chain::{ChannelState, Rail, RailError};
 use pay::{Amount, ChannelId, Phase, Signed, Voucher, Wire};
 use serde::Serialize;
-use sqlx::sqlite::{SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use thiserror::Error;
 
 use super::log::row_hash;
-use crate::store::{StoreError, options};
+use crate::store::{StoreError, options, pool};
 use books::Books;
 use transfers::Transfers;
 
@@ -72,7 +72,7 @@ impl AuditReport {
 /// Of the node whose data lie in `folder`.
 pub async fn audit(folder: &Path, rail: Option<Arc<dyn Rail>>) -> Result<AuditReport, AuditError> {
     let options = options(folder)?.read_only(true);
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+    let pool = pool(1).connect_with(options).await?;
     let mut report = AuditReport::default();
     // One transaction: a node that runs beside changes nothing under our hands.
     let mut tx = pool.begin().await?;

@@ -17,12 +17,12 @@ use pay::{
     AccountId, Amount, Channel, ChannelId, Genesis, Phase, Receipt, Signed, UnixMillis, Voucher, Wire,
 };
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqlitePool, SqliteSynchronous};
 use sqlx::{Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::log::{self, Act};
-use crate::store::{StoreError, options};
+use crate::store::{StoreError, options, pool};
 
 /// What belongs together: all of it is stored, or nothing.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Journal {
         // In WAL mode anything less than FULL may lose the last transactions with the power; but what is in them was
         // acknowledged, and a viewer never signs for it again.
         let options = options(dir)?.synchronous(SqliteSynchronous::Full);
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let pool = pool(1).connect_with(options).await?;
         Ok(Self { pool })
     }
 

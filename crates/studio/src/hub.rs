@@ -94,7 +94,18 @@ impl Subscription {
         }
     }
 
-    /// The same for a thread: `Ok(None)` when nothing came within `limit`, `Err` at the end.
+    /// Returns at the end of the broadcast, whatever waits. Not beside [`Subscription::next`].
+    pub async fn closed(&self) {
+        loop {
+            let woken = self.queue.notify.notified();
+            if self.queue.state.lock().unwrap_or_else(PoisonError::into_inner).closed {
+                return;
+            }
+            woken.await;
+        }
+    }
+
+    /// As [`Subscription::next`], for a thread: `Ok(None)` when nothing came within `limit`, `Err` at the end.
     pub fn next_within(&self, limit: Duration) -> Result<Option<(Lane, Packet)>, Ended> {
         let state = self.queue.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = |state: &mut State| state.packets.is_empty() && !state.closed;

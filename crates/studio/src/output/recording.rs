@@ -122,6 +122,7 @@ impl Recording {
         // Opened here, so that a place that cannot be written is known before going live.
         let place = |reason| RecordingError::Place { path: path.to_owned(), reason };
         let (file, path) = free_file(path).map_err(place)?;
+        whole::mark_in_the_making(&file);
         let figures = RecordingFigures {
             path: path.display().to_string(),
             state: "recording",

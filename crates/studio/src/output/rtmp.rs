@@ -100,6 +100,7 @@ pub async fn run(
         }
         tokio::select! {
             () = tokio::time::sleep(backoff) => {}
+            () = packets.closed() => break,
             _ = stop.wait_for(|stop| *stop) => break,
         }
         backoff = (backoff * 2).min(BACKOFF_LAST);
@@ -117,15 +118,27 @@ pub async fn publish(
     want_key: &(impl Fn() + Send),
 ) -> Result<End, OutputError> {
     let connecting = TcpStream::connect((url.host(), url.port()));
-    let socket = timeout(CONNECT_LIMIT, connecting).await.map_err(|_| OutputError::Late)??;
+    let Some(connected) = unless_over(packets, timeout(CONNECT_LIMIT, connecting)).await else {
+        return Ok(End::Broadcast);
+    };
+    let socket = connected.map_err(|_| OutputError::Late)??;
     socket.set_nodelay(true)?;
     match url.scheme() {
         Scheme::Rtmp => Session::new(url, tracks, socket, status)?.run(packets, want_key).await,
         Scheme::Rtmps => {
-            let encrypted = timeout(CONNECT_LIMIT, encrypt(url.host(), socket)).await;
+            let encrypting = timeout(CONNECT_LIMIT, encrypt(url.host(), socket));
+            let Some(encrypted) = unless_over(packets, encrypting).await else { return Ok(End::Broadcast) };
             let socket = encrypted.map_err(|_| OutputError::Late)??;
             Session::new(url, tracks, socket, status)?.run(packets, want_key).await
         }
+    }
+}
+
+/// What is on its way to a connection, if the broadcast does not end before: nothing was sent that it would lose.
+async fn unless_over<T>(packets: &Subscription, way: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = way => Some(done),
+        () = packets.closed() => None,
     }
 }
 
@@ -221,6 +234,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                         return Ok(End::Broadcast);
                     }
                 },
+                () = packets.closed(), if !running => return Ok(End::Broadcast),
                 () = tokio::time::sleep_until(deadline) => self.client.handle_timeout(Instant::now())?,
             }
         }
@@ -320,5 +334,53 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             }
             sent => Ok(sent?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::{AudioTrack, FrameRate, RenditionName, Size};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Publishes there, and ends the broadcast once that is under way.
+    async fn ends_with_the_broadcast(url: String, is_under_way: impl Fn(&Status) -> bool) {
+        let (rate, size) = (FrameRate::FPS_30, Size::new(64, 36));
+        let (codec, rendition) = (Codec::H264, RenditionName::Low);
+        let video = VideoTrack { codec, rendition, size, frame_rate: rate, bitrate_kbps: 500 };
+        let (codec, config) = (Codec::Aac, Default::default());
+        let sound = AudioTrack { codec, rate: 48_000, channels: 2, bitrate_kbps: 128, config };
+        let parts = RtmpParts { url: RtmpUrl::parse(&url).unwrap(), video, sound };
+        let (hub, status) = (Hub::default(), Status::new("rtmp", "there".into()));
+        let (_stop, stopped) = watch::channel(false);
+        let publishing = tokio::spawn(run(parts, hub.clone(), status.clone(), stopped, || {}));
+        while !is_under_way(&status) {
+            tokio::task::yield_now().await;
+        }
+        hub.close();
+        timeout(Duration::from_secs(60), publishing).await.expect("it ends").unwrap();
+        assert_eq!(status.get().state, "closed");
+    }
+
+    #[tokio::test]
+    async fn an_output_that_waits_to_connect_again_ends_with_the_broadcast() {
+        // Nobody listens there any more.
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        ends_with_the_broadcast(format!("rtmp://{gone}/live/key"), |status| status.get().state == "lost")
+            .await;
+    }
+
+    #[tokio::test]
+    async fn an_output_whose_server_says_nothing_ends_with_the_broadcast() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("rtmp://{}/live/key", listener.local_addr().unwrap());
+        let silent = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            // It reads all, and answers nothing.
+            tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+        });
+        ends_with_the_broadcast(url, |status| status.get().bytes > 0).await;
+        silent.await.unwrap().unwrap();
     }
 }

@@ -99,6 +99,16 @@ pub fn take_up_leftovers(folder: &Path, mut tell: impl FnMut(LeftoverFigures)) {
     }
 }
 
+/// Marks a recording for as long as its file is open. Where the system knows no locks, nobody can tell.
+pub fn mark_in_the_making(file: &File) {
+    let _ = file.try_lock();
+}
+
+/// Whether it is a recording that goes on: one that took the name of an earlier one.
+fn is_in_the_making(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// `None` where somebody else does.
 fn take_up(leftover: &Path, path: &Path) -> Result<Option<LeftoverFigures>, RecordingError> {
     let failed = |reason| RecordingError::Io { path: leftover.to_owned(), reason };
@@ -108,7 +118,7 @@ fn take_up(leftover: &Path, path: &Path) -> Result<Option<LeftoverFigures>, Reco
         return Ok(None);
     }
     let name = path.file_name().unwrap_or_default().display();
-    if path.is_file() {
+    if path.is_file() && !is_in_the_making(path) {
         match make_into(path, leftover, file) {
             Ok(()) => {
                 tracing::info!("{} was left unfinished by another process, and is whole now", path.display());
@@ -166,6 +176,28 @@ mod tests {
         assert_eq!(told.iter().map(|told| told.state).collect::<Vec<_>>(), ["damaged"]);
         let said = &told[0].message;
         assert!(said.contains("show.mp4 is gone") && said.contains("show damaged.mp4"), "{said}");
+    }
+
+    #[test]
+    fn a_recording_that_goes_on_is_not_made_whole_for_having_an_earlier_ones_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("show.mp4");
+        let fragmented = "-v error -f lavfi -i testsrc2=s=64x36:r=30 -t 1 -c:v libx264 -g 15 -movflags \
+                          frag_keyframe+empty_moov+default_base_moof";
+        let mut ffmpeg = std::process::Command::new("ffmpeg");
+        assert!(ffmpeg.args(fragmented.split_whitespace()).arg(&path).status().unwrap().success());
+        let recorded = fs::read(&path).unwrap();
+        let leave = || fs::write(folder.path().join("show.mp4.finalising"), b"torn").unwrap();
+        leave();
+        let live = File::options().write(true).open(&path).unwrap();
+        mark_in_the_making(&live);
+        take_up_leftovers(folder.path(), |told| assert_eq!(told.state, "damaged"));
+        assert!(fs::read(&path).unwrap() == recorded && folder.path().join("show damaged.mp4").is_file());
+        // Once nobody records into it, it is what was left unfinished.
+        drop(live);
+        leave();
+        take_up_leftovers(folder.path(), |told| assert_eq!(told.state, "whole"));
+        assert!(fs::read(&path).unwrap() != recorded);
     }
 
     #[test]

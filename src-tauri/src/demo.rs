@@ -89,7 +89,10 @@ fn demo(options: &Options) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Runtime::new().context("the async runtime could not be started")?;
     let report = runtime.block_on(async {
         let mut stop = StopSignals::new()?;
-        let parts = Parts::start(options, &folder, runtime.handle()).await?;
+        let parts = tokio::select! {
+            started = Parts::start(options, &folder, runtime.handle()) => started?,
+            () = stop.wait() => anyhow::bail!("it was ended before the broadcast had begun: there is nothing to report"),
+        };
         let ended = tokio::select! {
             () = stop.wait() => Ok(()),
             ended = parts.show(options.seconds) => ended,

@@ -397,13 +397,12 @@ impl Engine {
         let finished = tokio::task::spawn_blocking(move || {
             // The last clone of the programme lives in the outputs; stopping it is what counts here.
             programme.stop();
-            let counted = (programme.programme(), encoders.iter().map(Encoder::figures).collect());
             drop(sound);
-            // Each encodes what is queued before it ends: only then is the last packet out.
-            drop(encoders);
+            // Only then is the last packet out.
+            let renditions = encoders.iter().map(Encoder::end).collect();
             hub.close();
             drop(recording);
-            counted
+            (programme.programme(), renditions)
         });
         // Its panic would have been printed; there is nothing more to end.
         if let Ok(counted) = finished.await {

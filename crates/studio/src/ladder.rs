@@ -35,7 +35,7 @@ pub struct Encoder {
     track: VideoTrack,
     name: String,
     // Last: dropped after the queue was closed by `Drop`.
-    _worker: Worker,
+    worker: Mutex<Option<Worker>>,
 }
 
 impl Encoder {
@@ -54,7 +54,7 @@ impl Encoder {
                 });
             }
         })?;
-        Ok(Self { queue, counts, rendition, track, name, _worker: worker })
+        Ok(Self { queue, counts, rendition, track, name, worker: Mutex::new(Some(worker)) })
     }
 
     pub fn rendition(&self) -> Rendition {
@@ -85,6 +85,13 @@ impl Encoder {
             dropped: counts.dropped,
             encode_ms_p50: counts.encode_ms.percentile(0.5),
         }
+    }
+
+    /// Encodes what is queued, and tells of all.
+    pub fn end(&self) -> RenditionFigures {
+        self.queue.close();
+        drop(self.worker.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.figures()
     }
 
     /// From the compositor's tick to the packet, in milliseconds.

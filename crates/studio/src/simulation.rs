@@ -20,8 +20,10 @@ const CATCH_UP_MAX_STEPS: u64 = 30;
 /// The share of a frame that drawing or composing may take before particles are shed.
 const BUSY_SHARE: f32 = 0.9;
 const SHED_FACTOR: f64 = 0.8;
-const RECOVER_FACTOR: f64 = 1.1;
+const RECOVER_FACTOR: f64 = 1.25;
+/// Without a busy frame, before some come back; and from then on to the next.
 const QUIET_SECONDS: u64 = 10;
+const NEXT_QUIET_SECONDS: u64 = 2;
 
 /// Orders that wait for the thread: one drawing and what people do meanwhile. Full: the order is refused.
 const ORDERS: usize = 64;
@@ -311,7 +313,7 @@ impl SimulationStage {
     }
 
     /// Told after each frame how long it took: a second of overload takes particles away, ten quiet ones
-    /// bring some back.
+    /// bring some back, and each two quiet ones after these some more.
     fn shed(&mut self, spent: Duration, interval: Duration) {
         let second = &mut self.second;
         second.frames += 1;
@@ -330,7 +332,7 @@ impl SimulationStage {
             (false, true) => RECOVER_FACTOR,
             (false, false) => return,
         };
-        self.second.quiet_seconds = 0;
+        self.second.quiet_seconds = if overloaded { 0 } else { QUIET_SECONDS - NEXT_QUIET_SECONDS };
         let wanted = (f64::from(self.active) * factor) as u32;
         // What is shed changes the state, so a hash from here on is not the seed's.
         self.touched |= self.simulation.steps() < HASHED_STEP;

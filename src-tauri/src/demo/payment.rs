@@ -175,6 +175,10 @@ impl Market {
 
     /// Waits for the channel's end on the chain, which the node sends there.
     pub async fn settled(&mut self, paid: &Paid) -> anyhow::Result<Settled> {
+        // Ended before anything was paid: the node has nothing to close.
+        if paid.status.closed.is_none() && paid.status.spent.is_zero() {
+            return Ok(Settled { total: Amount::ZERO, payments: 0 });
+        }
         let channel = paid.channel;
         let (mut total, mut payments) = (Amount::ZERO, 0);
         let read = async {

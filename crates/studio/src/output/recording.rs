@@ -54,7 +54,7 @@ fn free_file(path: &Path) -> std::io::Result<(File, PathBuf)> {
     if there.as_ref().is_ok_and(|there| std::os::unix::fs::FileTypeExt::is_fifo(&there.file_type())) {
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is a pipe"));
     }
-    // A device is meant as it is.
+    // A device is meant as it is, and takes what it takes.
     if there.is_ok_and(|there| !there.is_file()) {
         return Ok((File::options().write(true).open(path)?, path.to_owned()));
     }
@@ -123,6 +123,7 @@ impl Recording {
         let place = |reason| RecordingError::Place { path: path.to_owned(), reason };
         let (file, path) = free_file(path).map_err(place)?;
         whole::mark_in_the_making(&file);
+        let is_file = file.metadata().is_ok_and(|there| there.is_file());
         let figures = RecordingFigures {
             path: path.display().to_string(),
             state: "recording",
@@ -141,7 +142,7 @@ impl Recording {
             let made = record(&path, file, sound, &packets, &told).and_then(|()| {
                 // Nothing looks for leftovers while this one is in the making.
                 drop(leftovers);
-                whole::make(&path)
+                if is_file { whole::make(&path) } else { Ok(()) }
             });
             match made {
                 Ok(()) => told.change(|figures| figures.state = "finished"),

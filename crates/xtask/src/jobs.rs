@@ -1,6 +1,5 @@
 //! What the commands do, once the machine has what they need.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::build;
@@ -33,29 +32,17 @@ pub fn test(filter: &[String]) -> Result {
         build::packages(&vectors)?;
         run(build::npm(&vectors).args(["run", "--silent", "test"]))?;
     }
-    let everything = ["--workspace", "--features", "tickcast-node/load"];
-    say("test: lints, and everything compiled that is tested");
-    run(linted("build")?.arg("--all-targets").args(everything))?;
+    say("test: lints");
+    let everything = ["--workspace", "--all-targets", "--features", "tickcast-node/load"];
+    run(cargo().arg("clippy").args(everything).args(["--quiet", "--", "-D", "warnings"]))?;
+    say("test: the executable");
+    run(cargo().args(["build", "--workspace", "--bins", "--examples"]))?;
     nextest()?;
     say("test: everything else");
-    let mut tests = linted("nextest")?;
-    tests.arg("run").args(everything).arg("--no-fail-fast").args(filter);
+    let mut tests = cargo();
+    tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(filter);
     // The same cases each time: what fails, this change broke. Others are drawn by `soak` and by the fuzz targets.
     run(tests.env("PROPTEST_RNG_SEED", "1"))
-}
-
-/// Cargo with Clippy's driver as the compiler of our own packages: it compiles as rustc does, and its lints are errors.
-/// `cargo clippy` would first check every dependency (it shares nothing with what a build compiles): a third of the
-/// time that an empty cache takes.
-fn linted(command: &str) -> std::result::Result<Command, Outcome> {
-    let sysroot = output(Command::new("rustc").current_dir(root()).args(["--print", "sysroot"]))
-        .ok_or_else(|| Outcome::failed("rustc does not say where its toolchain lies"))?;
-    let driver = Path::new(sysroot.trim()).join("bin/clippy-driver");
-    let mut cargo = cargo();
-    cargo.arg(command).env("RUSTC_WORKSPACE_WRAPPER", driver);
-    // As `cargo clippy -- -D warnings` hands its arguments on.
-    cargo.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
-    Ok(cargo)
 }
 
 fn nextest() -> Result {

@@ -135,7 +135,9 @@ impl SampleQueue {
     /// Takes a packet and gives the one before, whose duration is now known.
     pub fn push(&mut self, packet: &Packet) -> Option<Sample> {
         let scale = self.config.timescale();
-        let ticks = |time: Timestamp| time.rescale(scale).ticks() - self.origin.rescale(scale).ticks();
+        // Whoever publishes says any time at all.
+        let zero = self.origin.rescale(scale).ticks();
+        let ticks = |time: Timestamp| time.rescale(scale).ticks().saturating_sub(zero);
         let said =
             Timestamp::new(packet.duration_ticks.into(), packet.pts.timescale()).rescale(scale).ticks();
         // Sound says exactly how long it is, where a time line in milliseconds would round it.
@@ -148,15 +150,15 @@ impl SampleQueue {
         let nominal = own.or(u32::try_from(said).ok()).filter(|&ticks| ticks > 0).unwrap_or(self.nominal);
         let mut dts = ticks(packet.dts).max(0);
         if let Some(held) = &self.held {
-            let expected = held.dts + i64::from(self.nominal);
+            let expected = held.dts.saturating_add(self.nominal.into());
             // Sound that was stamped in milliseconds jitters round its true place: it is put there.
             if !self.config.is_video() && (dts - expected).abs() < i64::from(self.nominal) / 2 {
                 dts = expected;
             }
             // Time that stands still or goes back would end the file for most players.
-            dts = dts.max(held.dts + 1);
+            dts = dts.max(held.dts.saturating_add(1));
         }
-        let composition = if self.config.is_video() { ticks(packet.pts) - dts } else { 0 };
+        let composition = if self.config.is_video() { ticks(packet.pts).saturating_sub(dts) } else { 0 };
         let sample = Sample {
             dts,
             composition: composition.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
@@ -193,6 +195,20 @@ mod tests {
 
     fn packet(dts: Timestamp, duration_ticks: u32) -> Packet {
         Packet { pts: dts, dts, duration_ticks, key: true, payload: Bytes::from_static(&[1]) }
+    }
+
+    #[test]
+    fn times_at_the_ends_of_their_range_are_samples_like_others() {
+        let at = |ticks| Timestamp::new(ticks, Timescale::AUDIO);
+        for origin in [i64::MIN, 0, i64::MAX] {
+            let mut queue = SampleQueue::new(aac(), at(origin));
+            let samples: Vec<_> = [i64::MIN, i64::MAX, i64::MIN, i64::MAX]
+                .iter()
+                .filter_map(|&ticks| queue.push(&packet(at(ticks), 1_024)))
+                .collect();
+            assert_eq!(samples.len(), 3);
+            assert!(samples.is_sorted_by_key(|sample| sample.dts), "{samples:?}");
+        }
     }
 
     #[test]

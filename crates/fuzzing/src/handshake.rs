@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use rtmp::{Client, ClientConfig, Limits, Role, RtmpUrl, Server, ServerConfig};
+use rtmp::{Client, ClientConfig, Role, RtmpUrl};
+
+use crate::rtmp_sides;
 
 /// Those of the settings below, and what their own side writes.
 const BUFFERED_MAX: usize = 2 * (1 << 17) + (1 << 16) + (1 << 14);
@@ -15,15 +17,8 @@ pub fn run(data: &[u8]) {
         let _ = Client::new(ClientConfig::new(url, Role::Play), Instant::now());
     }
     let now = Instant::now();
-    let limits = Limits {
-        message_bytes: 1 << 16,
-        buffered_bytes: 1 << 17,
-        output_bytes: 1 << 16,
-        ..Limits::default()
-    };
-    let mut server = Server::new(ServerConfig { limits, ..ServerConfig::default() }, now);
-    let url = RtmpUrl::parse("rtmp://host/live/key").expect("it is an address");
-    let mut client = Client::new(ClientConfig { limits, ..ClientConfig::new(url, Role::Play) }, now);
+    let mut server = rtmp_sides::server(now);
+    let mut client = rtmp_sides::client(now);
     // The input is short of a handshake's length as a rule, so it is followed by zeros.
     let padded: Vec<u8> = bytes.iter().copied().chain(std::iter::repeat_n(0, 4 * 1536)).collect();
     let (mut serves, mut plays) = (true, true);

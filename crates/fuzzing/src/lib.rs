@@ -22,6 +22,7 @@ pub mod pay;
 pub mod playlist;
 pub mod rtmp_client;
 pub mod rtmp_server;
+mod rtmp_sides;
 pub mod rtp;
 pub mod scene;
 pub mod sdp;

@@ -2,19 +2,12 @@
 
 use std::time::Instant;
 
-use rtmp::{Client, ClientConfig, Limits, Role, RtmpUrl};
+use crate::rtmp_sides;
 
 pub fn run(data: &[u8]) {
     let Some((&cut, bytes)) = data.split_first() else { return };
     let now = Instant::now();
-    let limits = Limits {
-        message_bytes: 1 << 16,
-        buffered_bytes: 1 << 17,
-        output_bytes: 1 << 16,
-        ..Limits::default()
-    };
-    let url = RtmpUrl::parse("rtmp://host/live/key").expect("it is an address");
-    let mut client = Client::new(ClientConfig { limits, ..ClientConfig::new(url, Role::Play) }, now);
+    let mut client = rtmp_sides::client(now);
     client.handle_input(now, &[3]).expect("version 3 is taken");
     client.handle_input(now, &[0; 2 * 1536]).expect("a simple handshake is taken");
     for piece in bytes.chunks(usize::from(cut) * 16 + 1) {

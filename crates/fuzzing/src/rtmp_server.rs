@@ -2,18 +2,14 @@
 
 use std::time::Instant;
 
-use rtmp::{Limits, Server, ServerConfig, ServerEvent};
+use rtmp::ServerEvent;
+
+use crate::rtmp_sides;
 
 pub fn run(data: &[u8]) {
     let Some((&cut, bytes)) = data.split_first() else { return };
     let now = Instant::now();
-    let limits = Limits {
-        message_bytes: 1 << 16,
-        buffered_bytes: 1 << 17,
-        output_bytes: 1 << 16,
-        ..Limits::default()
-    };
-    let mut server = Server::new(ServerConfig { limits, ..ServerConfig::default() }, now);
+    let mut server = rtmp_sides::server(now);
     server.handle_input(now, &[3]).expect("version 3 is taken");
     server.handle_input(now, &[0; 2 * 1536]).expect("a simple handshake is taken");
     for piece in bytes.chunks(usize::from(cut) * 16 + 1) {

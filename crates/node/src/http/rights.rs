@@ -63,6 +63,10 @@ pub fn is_invited(app: &App, account: AccountId) -> bool {
     invited.is_empty() || invited.contains(&account)
 }
 
+fn is_admin(app: &App, account: AccountId) -> bool {
+    app.config().admins.contains(&account)
+}
+
 /// In whose name a stream's own matters are done: that of whoever made it, or an administrator's.
 pub fn keeper(app: &App, peer: SocketAddr, headers: &HeaderMap, row: &StreamRow) -> Result<String, Refusal> {
     if row.creator == LOCAL && !headers.contains_key(AUTHORIZATION) && is_local(peer, headers) {
@@ -70,7 +74,7 @@ pub fn keeper(app: &App, peer: SocketAddr, headers: &HeaderMap, row: &StreamRow)
     }
     let account: AccountId = person(app, headers)?.account.account();
     let name = account.to_string();
-    if row.creator == name || app.config().admins.contains(&account) {
+    if row.creator == name || is_admin(app, account) {
         return Ok(name);
     }
     Err(Refusal::new(StatusCode::FORBIDDEN, "not_yours", "The stream is another creator's."))
@@ -99,7 +103,7 @@ pub async fn account(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<
     if is_creator(&app, id).await? {
         roles.push(Role::Creator);
     }
-    if app.config().admins.contains(&id) {
+    if is_admin(&app, id) {
         roles.push(Role::Admin);
     }
     Ok(Json(Account { account: person.account, roles, expires_at: person.until }))
@@ -120,7 +124,7 @@ pub async fn acts(
     Query(Since { after }): Query<Since>,
 ) -> Result<Json<Vec<AuditedAct>>, Refusal> {
     let account: AccountId = person(&app, &headers)?.account.account();
-    if !app.config().admins.contains(&account) {
+    if !is_admin(&app, account) {
         let title = "Only an administrator of this node may read what was done here.";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "not_an_admin", title)
             .with_detail("Its operator names them in its settings, under `admins`."));

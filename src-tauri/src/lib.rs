@@ -13,7 +13,7 @@ pub mod node;
 mod resources;
 #[cfg(feature = "windows")]
 pub mod stage;
-mod stop;
+pub mod stop;
 #[cfg(any(feature = "node", feature = "windows"))]
 mod supervised;
 #[cfg(feature = "engine")]

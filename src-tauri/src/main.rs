@@ -57,7 +57,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(err) = tickcast::log::start(&arguments.log) {
+    let begun =
+        tickcast::log::start(&arguments.log).and_then(|()| Ok(tickcast::stop::outlive_file_limits()?));
+    if let Err(err) = begun {
         return tickcast::failure(&err);
     }
     let Some(command) = arguments.command else { return without_command(&arguments.log) };

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use watch::HttpSignalling;
 
-use crate::broadcasts::{LIMIT, TICKCAST};
+use crate::broadcasts::{LIMIT};
 use crate::lossy_line::{ByLine, Line};
 use crate::market::{GRACE_TICKS, Market, PRICE, Place, Rules};
 use crate::payer::Payer;
@@ -130,22 +130,7 @@ fn limit_files(process: u32, bytes: &str) {
 #[test]
 fn a_node_without_room_on_its_disk_acknowledges_nothing_and_goes_on_when_there_is_some() {
     Runtime::new().expect("a runtime").block_on(async {
-        // The signal that would end a process which writes too much is one that this one does not take.
-        let deaf = |settings: &std::path::Path| {
-            let mut command = Command::new("sh");
-            command.args([
-                "-c",
-                "trap '' XFSZ; exec \"$0\" \"$@\"",
-                TICKCAST,
-                "--log",
-                "info",
-                "node",
-                "--config",
-            ]);
-            command.arg(settings);
-            Some(command)
-        };
-        let show = Show::on(Market::open_with(Rules::default(), deaf).await).await;
+        let show = Show::on(Market::open(Rules::default()).await).await;
         let mut payer = Payer::with_channel(&show.market, 1).await;
         let watching = payer.watch_well(&show.place).await;
         watching.until_played(3).await;

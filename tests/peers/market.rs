@@ -119,11 +119,6 @@ pub struct Market {
 
 impl Market {
     pub async fn open(rules: Rules) -> Self {
-        Self::open_with(rules, |_| None).await
-    }
-
-    /// `command` may start the node's executable by another one; it gets the file with the settings.
-    pub async fn open_with(rules: Rules, command: impl FnOnce(&Path) -> Option<Command>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = Some(folder.path().join("chain"));
         let funded = (1..=rules.people).map(|number| (account(number).public().account().0, PURSE));
@@ -133,10 +128,7 @@ impl Market {
         let rail = rail.await.expect("the chain answers");
         let settings = write_settings(folder.path(), "node", &chain.url(), &rules);
         let data = folder.path().join("node");
-        let node = tokio::task::block_in_place(|| match command(&settings) {
-            Some(mut command) => Node::spawn(&mut command, data, None),
-            None => Node::start_with(TICKCAST, &settings, &data),
-        });
+        let node = tokio::task::block_in_place(|| Node::start_with(TICKCAST, &settings, &data));
         let node = node.expect("a node");
         let client = Client::new(format!("http://{}", node.http())).expect("an address");
         let alice = development_accounts().into_iter().find(|account| account.uri == "//Alice");

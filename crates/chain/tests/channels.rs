@@ -14,11 +14,11 @@ fn phase_of(state: Option<tickcast_chain::ChannelState>) -> Phase {
 }
 
 async fn opens_settles_and_closes(scheme: KeyScheme) {
-    let devchain = start(Config::at_once()).await;
-    let rail = rail(&devchain).await;
+    let chain = any_chain().await;
+    let rail = rail(&chain).await;
     let (alice, bob) = (person(0), person(1));
     let before = rail.balance(account(&bob)).await.expect("the chain answers");
-    let terms = terms(&devchain, &alice, scheme, 1);
+    let terms = terms(&chain, &alice, scheme, 1);
     assert_eq!(rail.channel(terms.id()).await.expect("the chain answers"), None);
 
     let opened = submit(&rail, open(terms, 10 * UNIT), &alice).await.expect("the chain takes it");
@@ -80,13 +80,13 @@ async fn the_payer_alone_closes_after_the_window() {
 
 #[tokio::test]
 async fn a_hundred_channels_are_settled_by_one_transaction() {
-    let devchain = start(Config::at_once()).await;
-    let rail = rail(&devchain).await;
+    let chain = any_chain().await;
+    let rail = rail(&chain).await;
     let alice = person(0);
     let channels: Vec<ChannelTerms> = (0..100)
         .map(|nonce| {
             let scheme = if nonce % 2 == 0 { KeyScheme::Sr25519 } else { KeyScheme::Ed25519 };
-            terms(&devchain, &alice, scheme, nonce)
+            terms(&chain, &alice, scheme, nonce)
         })
         .collect();
     let opened = channels.iter().map(|terms| submit(&rail, open(*terms, UNIT), &alice));
@@ -107,10 +107,10 @@ async fn a_hundred_channels_are_settled_by_one_transaction() {
 
 #[tokio::test]
 async fn the_fee_that_is_charged_is_the_one_that_was_told() {
-    let devchain = start(Config::at_once()).await;
-    let rail = rail(&devchain).await;
+    let chain = any_chain().await;
+    let rail = rail(&chain).await;
     let alice = person(0);
-    let terms = terms(&devchain, &alice, KeyScheme::Sr25519, 1);
+    let terms = terms(&chain, &alice, KeyScheme::Sr25519, 1);
     let mut before = rail.balance(account(&alice)).await.unwrap();
     let calls = [
         (open(terms, UNIT), UNIT),
@@ -130,8 +130,8 @@ async fn the_fee_that_is_charged_is_the_one_that_was_told() {
 
 #[tokio::test]
 async fn twenty_transactions_of_one_account_at_once_all_arrive() {
-    let devchain = start(Config::at_once()).await;
-    let rail = rail(&devchain).await;
+    let chain = any_chain().await;
+    let rail = rail(&chain).await;
     let (dave, eve) = (person(3), account(&person(4)));
     let before = rail.balance(eve).await.unwrap();
     let sent = (1..=20).map(|amount| {
@@ -154,8 +154,8 @@ async fn twenty_transactions_of_one_account_at_once_all_arrive() {
 
 #[tokio::test]
 async fn an_account_with_an_ed25519_key_sends_transactions() {
-    let devchain = start(Config::at_once()).await;
-    let rail = rail(&devchain).await;
+    let chain = any_chain().await;
+    let rail = rail(&chain).await;
     let alice = person(6);
     assert_eq!(alice.public().scheme, KeyScheme::Ed25519);
     let call = Call::Transfer { to: account(&person(2)), amount: Amount::new(9) };
@@ -164,10 +164,10 @@ async fn an_account_with_an_ed25519_key_sends_transactions() {
 
 #[tokio::test]
 async fn what_the_chain_refuses_is_told_as_it_says_it() {
-    let devchain = start(Config::at_once()).await;
-    let rail = rail(&devchain).await;
+    let chain = any_chain().await;
+    let rail = rail(&chain).await;
     let alice = person(0);
-    let terms = terms(&devchain, &alice, KeyScheme::Sr25519, 1);
+    let terms = terms(&chain, &alice, KeyScheme::Sr25519, 1);
     let much = submit(&rail, open(terms, 2_000_000 * UNIT), &alice).await;
     assert!(matches!(much, Err(RailError::TooLittle(_))), "{much:?}");
     submit(&rail, open(terms, UNIT), &alice).await.unwrap();
@@ -182,18 +182,18 @@ async fn what_the_chain_refuses_is_told_as_it_says_it() {
 
 #[tokio::test]
 async fn another_chain_is_refused_at_the_start_and_in_every_call() {
-    let devchain = start(Config::at_once()).await;
+    let chain = any_chain().await;
     let foreign = Genesis([3; 32]);
-    let settings = Settings { genesis: Some(foreign), ..settings(&[devchain.url()]) };
+    let settings = Settings { genesis: Some(foreign), ..settings(&[chain.url()]) };
     let refused = EscrowRail::connect(settings).await.err();
     assert!(
         matches!(refused, Some(RailError::WrongChain { expected, found })
-            if expected == foreign && found.0 == devchain.genesis()),
+            if expected == foreign && found.0 == chain.genesis()),
         "{refused:?}"
     );
-    let rail = rail(&devchain).await;
+    let rail = rail(&chain).await;
     let alice = person(0);
-    let terms = ChannelTerms { genesis: foreign, ..terms(&devchain, &alice, KeyScheme::Sr25519, 1) };
+    let terms = ChannelTerms { genesis: foreign, ..terms(&chain, &alice, KeyScheme::Sr25519, 1) };
     for call in [open(terms, UNIT), Call::Settle(vec![voucher(&terms, 1)]), together(&terms, 1)] {
         let refused = submit(&rail, call, &alice).await;
         assert!(matches!(refused, Err(RailError::WrongChain { .. })), "{refused:?}");
@@ -212,13 +212,13 @@ async fn nobody_connects_in_the_clear_beyond_this_machine() {
 
 #[tokio::test]
 async fn a_channel_of_an_asset_is_as_one_of_the_chains_own_unit() {
-    let devchain = start(Config::at_once()).await;
+    let chain = any_chain().await;
     let asset = AssetId::Asset(1);
-    let rail = EscrowRail::connect(Settings { asset, ..settings(&[devchain.url()]) }).await.unwrap();
+    let rail = EscrowRail::connect(Settings { asset, ..settings(&[chain.url()]) }).await.unwrap();
     assert_eq!((rail.info().symbol.as_str(), rail.info().decimals), ("DUSD", 6));
     let (alice, bob) = (person(0), account(&person(1)));
     let before = rail.balance(bob).await.unwrap();
-    let terms = ChannelTerms { asset, ..terms(&devchain, &alice, KeyScheme::Sr25519, 1) };
+    let terms = ChannelTerms { asset, ..terms(&chain, &alice, KeyScheme::Sr25519, 1) };
     let opened = submit(&rail, open(terms, 500), &alice).await.unwrap();
     assert_eq!(opened.news.channels[0].terms, Some(terms));
     submit(&rail, Call::Settle(vec![voucher(&terms, 20)]), &alice).await.unwrap();

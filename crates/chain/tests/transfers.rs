@@ -2,18 +2,17 @@
 
 mod world;
 
-use devchain::Config;
 use pay::{Amount, AssetId, ChannelId, KeyScheme};
 use tickcast_chain::{BlockRef, Call, EscrowRail, Rail as _, RailError, TransferNews, TransferRail, Update};
 use world::*;
 
 #[tokio::test]
 async fn a_payee_sees_what_came_in_and_from_whom() {
-    let devchain = start(Config::at_once()).await;
-    let rail = TransferRail::connect(settings(&[devchain.url()])).await.unwrap();
+    let chain = any_chain().await;
+    let rail = TransferRail::connect(settings(&[chain.url()])).await.unwrap();
     assert_eq!(rail.info().kind, pay::RailKind::Transfer);
     assert_eq!((rail.info().symbol.as_str(), rail.info().decimals), ("DEV", 12));
-    let mut updates = rail.watch(Some(BlockRef { number: 0, hash: devchain.genesis() }));
+    let mut updates = rail.watch(Some(BlockRef { number: 0, hash: chain.genesis() }));
     let (alice, bob) = (person(0), account(&person(1)));
     let amount = Amount::new(3 * UNIT);
     let call = Call::Transfer { to: bob, amount };
@@ -31,14 +30,14 @@ async fn a_payee_sees_what_came_in_and_from_whom() {
 
 #[tokio::test]
 async fn a_payee_that_lives_by_transfers_is_told_of_no_channel() {
-    let devchain = start(Config::at_once()).await;
+    let chain = any_chain().await;
     let (rail, escrow) = (
-        TransferRail::connect(settings(&[devchain.url()])).await.unwrap(),
-        EscrowRail::connect(settings(&[devchain.url()])).await.unwrap(),
+        TransferRail::connect(settings(&[chain.url()])).await.unwrap(),
+        EscrowRail::connect(settings(&[chain.url()])).await.unwrap(),
     );
-    let mut updates = rail.watch(Some(BlockRef { number: 0, hash: devchain.genesis() }));
+    let mut updates = rail.watch(Some(BlockRef { number: 0, hash: chain.genesis() }));
     let alice = person(0);
-    let call = open(terms(&devchain, &alice, KeyScheme::Sr25519, 1), UNIT);
+    let call = open(terms(&chain, &alice, KeyScheme::Sr25519, 1), UNIT);
     let opened = in_time(escrow.submit(call, alice)).await.unwrap();
     assert_eq!(opened.news.channels.len(), 1);
     let news = loop {
@@ -53,8 +52,8 @@ async fn a_payee_that_lives_by_transfers_is_told_of_no_channel() {
 
 #[tokio::test]
 async fn no_account_is_emptied_by_a_transfer() {
-    let devchain = start(Config::at_once()).await;
-    let rail = TransferRail::connect(settings(&[devchain.url()])).await.unwrap();
+    let chain = any_chain().await;
+    let rail = TransferRail::connect(settings(&[chain.url()])).await.unwrap();
     let alice = person(0);
     let all = rail.balance(account(&alice)).await.unwrap();
     let emptied =
@@ -64,10 +63,10 @@ async fn no_account_is_emptied_by_a_transfer() {
 
 #[tokio::test]
 async fn there_are_no_channels() {
-    let devchain = start(Config::at_once()).await;
-    let rail = TransferRail::connect(settings(&[devchain.url()])).await.unwrap();
+    let chain = any_chain().await;
+    let rail = TransferRail::connect(settings(&[chain.url()])).await.unwrap();
     let alice = person(0);
-    let terms = terms(&devchain, &alice, KeyScheme::Sr25519, 1);
+    let terms = terms(&chain, &alice, KeyScheme::Sr25519, 1);
     let calls = [
         open(terms, UNIT),
         Call::Settle(vec![voucher(&terms, 1)]),
@@ -86,8 +85,8 @@ async fn there_are_no_channels() {
 
 #[tokio::test]
 async fn an_asset_is_transferred_as_well() {
-    let devchain = start(Config::at_once()).await;
-    let settings = tickcast_chain::Settings { asset: AssetId::Asset(1), ..settings(&[devchain.url()]) };
+    let chain = any_chain().await;
+    let settings = tickcast_chain::Settings { asset: AssetId::Asset(1), ..settings(&[chain.url()]) };
     let rail = TransferRail::connect(settings).await.unwrap();
     let (alice, bob) = (person(0), account(&person(1)));
     let before = rail.balance(bob).await.unwrap();

@@ -20,7 +20,7 @@ mod textures;
 use layers::Layers;
 use outputs::{Format, Outputs};
 use pipelines::Pipelines;
-use readback::{Finished, Ring};
+use readback::{Finished, HUNG, Ring};
 
 /// The GPU backend.
 ///
@@ -166,7 +166,7 @@ impl Compositor for GpuCompositor {
         if self.ring.is_empty() {
             return Ok(None);
         }
-        self.poll_device(wgpu::PollType::wait_indefinitely())?;
+        self.poll_device(wgpu::PollType::Wait { submission_index: None, timeout: Some(HUNG) })?;
         self.ring.await_finished()?.map(|finished| self.deliver(finished)).transpose()
     }
 

@@ -15,6 +15,8 @@ use crate::text::Typesetter;
 
 /// Frames after which something that is not shown any more is dropped, and a file that could not be read is tried again.
 const KEPT_FRAMES: u64 = 150;
+/// Frames after which a file that is still not read is named: ten seconds at thirty a second.
+const SLOW_FRAMES: u64 = 300;
 /// Stills at most: each layer's, and those of a few scenes before it.
 const MAX_STILLS: usize = 256;
 /// Bytes of decoded images at most, all together.
@@ -37,7 +39,7 @@ struct ImageEntry {
     path: PathBuf,
     image: Image,
     last_used: u64,
-    /// When it was tried last, and whether it is still being read.
+    /// When it was wanted first or tried last, and whether it is still being read.
     tried: u64,
     is_reading: bool,
 }
@@ -85,7 +87,7 @@ impl StillCache {
             typesetter: Typesetter::new(),
             stills: Vec::new(),
             images: Vec::new(),
-            reader: ImageReader::default(),
+            reader: ImageReader::new(),
             measures: Vec::new(),
         }
     }
@@ -126,7 +128,7 @@ impl StillCache {
         let frame = self.frame;
         let at = self.images.iter().position(|entry| entry.path == path).unwrap_or_else(|| {
             let (path, image) = (path.to_owned(), Image::Awaited);
-            self.images.push(ImageEntry { path, image, last_used: frame, tried: 0, is_reading: false });
+            self.images.push(ImageEntry { path, image, last_used: frame, tried: frame, is_reading: false });
             self.images.len() - 1
         });
         let entry = &mut self.images[at];
@@ -136,8 +138,12 @@ impl StillCache {
             Image::Ready(_) => false,
             Image::Failed(_) => frame - entry.tried > KEPT_FRAMES,
         };
-        if is_due && !entry.is_reading && self.reader.ask(entry.path.clone()) {
+        if is_due && !entry.is_reading && self.reader.ask(&entry.path) {
             (entry.tried, entry.is_reading) = (frame, true);
+        }
+        // It may come yet, and is shown when it does.
+        if matches!(entry.image, Image::Awaited) && frame - entry.tried > SLOW_FRAMES {
+            entry.image = Image::Failed("it is not read yet: a disk or network does not answer".into());
         }
         &entry.image
     }
@@ -245,4 +251,39 @@ fn label_on_panel(label: &Picture, size: Size) -> Vec<u8> {
         }
     }
     bytes
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_is_not_read_in_ten_seconds_is_named_and_shown_once_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dot.png");
+        image::RgbaImage::new(2, 2).save(&path).expect("a picture");
+        let mut cache = StillCache::new();
+        // A file on a dead network, as the reader sees one: it was asked for, and no answer comes.
+        cache.images.push(ImageEntry {
+            path: path.clone(),
+            image: Image::Awaited,
+            last_used: 0,
+            tried: 0,
+            is_reading: true,
+        });
+        for _ in 0..SLOW_FRAMES {
+            cache.next_frame();
+            assert!(matches!(cache.image(&path), Image::Awaited));
+        }
+        cache.next_frame();
+        assert!(matches!(cache.image(&path), Image::Failed(why) if why.contains("does not answer")));
+
+        assert!(cache.reader.ask(&path));
+        let begun = std::time::Instant::now();
+        while !matches!(cache.image(&path), Image::Ready(_)) {
+            assert!(begun.elapsed().as_secs() < 60, "it is never read");
+            cache.next_frame();
+            std::thread::yield_now();
+        }
+    }
 }

@@ -10,8 +10,10 @@ mod draft;
 mod endpoint;
 mod pool;
 mod rpc;
+mod spec;
 
 pub use accounts::{Account, AccountScheme, development_accounts};
 pub use chain::{BlockId, Fate, Transactions};
 pub use devchain::{Config, Devchain, DevchainError, Finality, Sealing};
 pub use endpoint::Endpoint;
+pub use spec::spec;

@@ -1,16 +1,18 @@
 //! `tickcast-devchain`: a development chain on the loopback address until it is interrupted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
-use tickcast_devchain::{Config, Devchain, Finality, Sealing, development_accounts};
+use clap::{Parser, Subcommand};
+use tickcast_devchain::{Config, Devchain, Finality, Sealing, development_accounts, spec};
 
 /// A development chain with the escrow of channels.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// On the loopback address; 0 for any that is free.
     #[arg(long, default_value_t = 9_944)]
     port: u16,
@@ -25,13 +27,34 @@ struct Arguments {
     data: Option<PathBuf>,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Writes the same chain's beginning for a node of the Polkadot SDK, and runs nothing.
+    Spec {
+        /// The runtime as WebAssembly.
+        #[arg(long, value_name = "FILE")]
+        runtime: PathBuf,
+    },
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    run(Arguments::parse()).await
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Spec { runtime }) => write_spec(&runtime),
+        None => run(arguments).await,
+    }
+}
+
+#[allow(clippy::print_stdout)] // What it prints is what it is asked for.
+fn write_spec(runtime: &Path) -> anyhow::Result<()> {
+    let wasm = std::fs::read(runtime).with_context(|| runtime.display().to_string())?;
+    println!("{}", spec(&Config::default().genesis, &wasm).map_err(anyhow::Error::msg)?);
+    Ok(())
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod process;
 pub mod processes;
 pub mod rtmp_server;
+pub mod solochain;
 pub mod tickcast;
 pub mod webdriver;
 pub mod xvfb;
@@ -21,6 +22,7 @@ pub use fake_camera::{CameraState, FakeCamera};
 pub use logged_child::LoggedChild;
 pub use process::{OwnedChild, SetupError, wait_until};
 pub use rtmp_server::RtmpServer;
+pub use solochain::Solochain;
 pub use webdriver::WebDriver;
 pub use xvfb::Xvfb;
 

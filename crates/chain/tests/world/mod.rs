@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use devchain::{Account, AccountScheme, Config, Devchain, development_accounts};
+use devchain::{Account, AccountScheme, Config, Devchain, Finality, Sealing, development_accounts};
 use pay::{
     AccountId, Amount, AssetId, ChannelTerms, CloseTerms, Genesis, KeyScheme, Keypair, OfferHash, Signed,
     Signer as _, Tick, UnixMillis, Voucher,
 };
+use testkit::Solochain;
 use tickcast_chain::{Call, EscrowRail, Included, Rail as _, RailError, Settings, TxSigner, Update};
 use tokio::sync::mpsc;
 
@@ -17,8 +18,10 @@ pub const UNIT: u128 = 1_000_000_000_000;
 pub const NEVER: UnixMillis = UnixMillis(9_000_000_000_000_000);
 pub const WINDOW_MS: u64 = 60_000;
 
-/// Longer than anything takes; only a test that hangs meets it.
-const HANGS: Duration = Duration::from_secs(60);
+/// Longer than anything takes, on a slow chain too; only a test that hangs meets it.
+const HANGS: Duration = Duration::from_secs(120);
+/// Set: tests of the protocol have a chain that is as slow as public ones are.
+const SLOW: &str = "TICKCAST_SLOW_CHAIN";
 
 pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(HANGS, what).await.expect("it comes to an end")
@@ -62,18 +65,74 @@ pub async fn start(config: Config) -> Devchain {
     Devchain::start(config).await.expect("the loopback address has a free port")
 }
 
+/// What serves a chain.
+pub trait Serves {
+    fn url(&self) -> String;
+    fn genesis(&self) -> [u8; 32];
+}
+
+impl Serves for Devchain {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn genesis(&self) -> [u8; 32] {
+        Self::genesis(self)
+    }
+}
+
+/// A chain that tests of the protocol run on: the development chain in this process, or a real node with its runtime.
+pub enum AnyChain {
+    Devchain(Devchain),
+    Solochain { node: Solochain, genesis: [u8; 32] },
+}
+
+impl Serves for AnyChain {
+    fn url(&self) -> String {
+        match self {
+            Self::Devchain(devchain) => devchain.url(),
+            Self::Solochain { node, .. } => node.url().to_owned(),
+        }
+    }
+
+    fn genesis(&self) -> [u8; 32] {
+        match self {
+            Self::Devchain(devchain) => devchain.genesis(),
+            Self::Solochain { genesis, .. } => *genesis,
+        }
+    }
+}
+
+/// The chain that this run is about, with a final block for each transaction at once, unless it is to be a slow one.
+pub async fn any_chain() -> AnyChain {
+    let config = if std::env::var_os(SLOW).is_some() { Config::slow() } else { Config::at_once() };
+    let Some(built) = Solochain::wanted() else { return AnyChain::Devchain(start(config).await) };
+    let wasm = Solochain::runtime(&built).expect("the runtime was built");
+    let spec = devchain::spec(&config.genesis, &wasm).expect("the genesis is right");
+    let block_ms = match config.sealing {
+        Sealing::Every(period) => period.as_millis(),
+        Sealing::OnDemand | Sealing::ByHand => 0,
+    };
+    let Finality::Behind(blocks) = config.finality else { panic!("no finality by hand") };
+    let node = tokio::task::spawn_blocking(move || Solochain::start(&built, &spec, block_ms, blocks));
+    let node = node.await.expect("it does not panic").expect("the node starts");
+    let rail = EscrowRail::connect(settings(&[node.url().to_owned()])).await.expect("the node answers");
+    let genesis = rail.info().genesis.0;
+    AnyChain::Solochain { node, genesis }
+}
+
 /// Quick to notice what is wrong.
 pub fn settings(endpoints: &[String]) -> Settings {
     Settings { answer_within_ms: 5_000, stalled_after_ms: 100, ..Settings::new(endpoints) }
 }
 
-pub async fn rail(devchain: &Devchain) -> EscrowRail {
-    EscrowRail::connect(settings(&[devchain.url()])).await.expect("the chain answers")
+pub async fn rail(chain: &impl Serves) -> EscrowRail {
+    EscrowRail::connect(settings(&[chain.url()])).await.expect("the chain answers")
 }
 
-pub fn terms(devchain: &Devchain, payer: &TxSigner, scheme: KeyScheme, nonce: u64) -> ChannelTerms {
+pub fn terms(chain: &impl Serves, payer: &TxSigner, scheme: KeyScheme, nonce: u64) -> ChannelTerms {
     ChannelTerms {
-        genesis: Genesis(devchain.genesis()),
+        genesis: Genesis(chain.genesis()),
         asset: AssetId::Native,
         payer: account(payer),
         payee: account(&person(1)),

@@ -14,7 +14,7 @@ use crate::compositor::ComposeError;
 const SLOTS: usize = 3;
 
 /// A device that has not answered after so long hangs: even a software adapter draws in less.
-const HUNG: Duration = Duration::from_secs(10);
+pub const HUNG: Duration = Duration::from_secs(10);
 
 /// A buffer and what lies in it.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use watch::HttpSignalling;
 
-use crate::broadcasts::{LIMIT};
+use crate::broadcasts::LIMIT;
 use crate::lossy_line::{ByLine, Line};
 use crate::market::{GRACE_TICKS, Market, PRICE, Place, Rules};
 use crate::payer::Payer;

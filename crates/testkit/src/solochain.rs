@@ -35,8 +35,7 @@ impl Solochain {
             .map_err(|source| SetupError::File { what: format!("no runtime at {}", path.display()), source })
     }
 
-    /// Starts the node of `folder` on a chain's specification, and waits until it serves. `block_ms` 0: a block as soon
-    /// as a transaction waits.
+    /// Starts the node of `folder` on a chain's specification, and waits until it serves.
     pub fn start(
         folder: &Path,
         spec: &str,

@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::build;
 use crate::command::{Outcome, Result, cargo, output, root, run, say, succeeds, target_dir};
 use crate::setup;
+use crate::solochain;
 
 pub fn demo(args: &[String]) -> Result {
     setup::install(false)?;
@@ -63,7 +64,8 @@ pub fn soak() -> Result {
     let mut tests = cargo();
     tests.args(["nextest", "run", "--workspace", "--profile", "soak"]);
     // Each property is tried on sixteen times as many cases as usual.
-    run(tests.env("TICKCAST_SOAK", "1").env("PROPTEST_CASES", "4096"))
+    run(tests.env("TICKCAST_SOAK", "1").env("PROPTEST_CASES", "4096"))?;
+    solochain::test()
 }
 
 pub fn fuzz(args: &[String]) -> Result {

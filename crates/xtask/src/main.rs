@@ -7,6 +7,7 @@ mod command;
 mod jobs;
 mod screenshots;
 mod setup;
+mod solochain;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   soak                the same tests with their long forms (TICKCAST_SOAK)
   bench [NAME …]      time ladder, sim, compose, rtmp and sfu beside their peers; a table, and JSON
   fuzz [SECONDS]      run every fuzz target for that long each (600)
+  solochain [ARGS …]  build and run a real Substrate node with the development chain's runtime
   screenshots         make the pictures under assets/screenshots anew
 ";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         "soak" => jobs::soak(),
         "bench" => bench::bench(rest),
         "fuzz" => jobs::fuzz(rest),
+        "solochain" => solochain::run_node(rest),
         "screenshots" => jobs::screenshots(),
         "help" | "--help" | "-h" => {
             command::say(HELP);

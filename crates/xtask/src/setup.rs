@@ -64,6 +64,9 @@ const TEST: &[&str] = &[
     "python3-venv",
 ];
 
+/// What builds the runtime as WebAssembly.
+const SOLOCHAIN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld", "protobuf-compiler"];
+
 /// The oldest Node.js that the pages build with.
 const NODE_MAJOR: u32 = 18;
 
@@ -76,6 +79,10 @@ pub fn install(tests: bool) -> Result {
         wanted.extend(["nodejs", "npm"]);
     }
     packages(&wanted)
+}
+
+pub fn install_for_solochain() -> Result {
+    packages(SOLOCHAIN)
 }
 
 fn has_node() -> bool {

@@ -111,9 +111,13 @@ pub async fn any_chain() -> AnyChain {
     let spec = devchain::spec(&config.genesis, &wasm).expect("the genesis is right");
     let block_ms = match config.sealing {
         Sealing::Every(period) => period.as_millis(),
-        Sealing::OnDemand | Sealing::ByHand => 0,
+        // It makes its blocks by the clock alone.
+        Sealing::OnDemand | Sealing::ByHand => 500,
     };
     let Finality::Behind(blocks) = config.finality else { panic!("no finality by hand") };
+    // A transaction names a final block that its pool has to know already: where every block is final at once, the pool
+    // may be a block behind.
+    let blocks = blocks.max(1);
     let node = tokio::task::spawn_blocking(move || Solochain::start(&built, &spec, block_ms, blocks));
     let node = node.await.expect("it does not panic").expect("the node starts");
     let rail = EscrowRail::connect(settings(&[node.url().to_owned()])).await.expect("the node answers");

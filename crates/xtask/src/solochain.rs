@@ -1,0 +1,95 @@
+//! The development chain's runtime in a real Substrate node: slow to build, so that only long runs do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{Outcome, Result, cargo, output, root, run, say, target_dir};
+use crate::setup;
+
+/// Debian's own toolchain has the standard library's source, which a target without one is built from.
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const TARGET: &str = "wasm32v1-none";
+/// What a runtime's host expects: no instructions beyond the first version of WebAssembly, the memory from outside, and
+/// the table of functions to be seen.
+const RUNTIME_FLAGS: &str = "--cfg substrate_runtime -C target-cpu=mvp -C link-arg=--export-table \
+    -C link-arg=--import-memory -C linker=wasm-ld";
+
+/// Builds the node and the runtime, and says where they lie together.
+pub fn build() -> std::result::Result<PathBuf, Outcome> {
+    setup::install_for_solochain()?;
+    let folder = target_dir().join("solochain");
+    std::fs::create_dir_all(&folder)
+        .map_err(|err| Outcome::failed(format!("{}: {err}", folder.display())))?;
+    runtime(&folder)?;
+    say("build: the Substrate node");
+    let target = folder.join("node");
+    let mut node = cargo();
+    node.args(["build", "--locked", "--manifest-path", "solochain/Cargo.toml", "--target-dir"]);
+    run(node.arg(&target))?;
+    copy(&target.join("debug/tickcast-solochain"), &folder.join("tickcast-solochain"))?;
+    Ok(folder)
+}
+
+fn runtime(folder: &Path) -> Result {
+    say("build: the runtime as WebAssembly");
+    let target = folder.join("runtime");
+    let mut build = Command::new(DEBIAN_CARGO);
+    build.current_dir(root()).env("RUSTC", DEBIAN_RUSTC).env("RUSTFLAGS", RUNTIME_FLAGS);
+    // A standard library built from its source is still called unstable.
+    build.env("RUSTC_BOOTSTRAP", "1");
+    build.args(["rustc", "--locked", "--package", "tickcast-runtime", "--lib", "--crate-type", "cdylib"]);
+    build.args(["--no-default-features", "--release", "-Zbuild-std=core,alloc", "--target", TARGET]);
+    run(build.arg("--target-dir").arg(&target))?;
+    let built = target.join(TARGET).join("release/tickcast_runtime.wasm");
+    copy(&built, &folder.join("runtime.wasm"))
+}
+
+fn copy(from: &Path, to: &Path) -> Result {
+    std::fs::copy(from, to)
+        .map(drop)
+        .map_err(|err| Outcome::failed(format!("{} to {}: {err}", from.display(), to.display())))
+}
+
+/// Builds both and runs the node, with a chain whose development accounts have something.
+pub fn run_node(args: &[String]) -> Result {
+    setup::install(false)?;
+    let folder = build()?;
+    let mut devchain = cargo();
+    devchain.args(["run", "--quiet", "--package", "tickcast-devchain", "--", "spec", "--runtime"]);
+    let spec = output(devchain.arg(folder.join("runtime.wasm")))
+        .ok_or_else(|| Outcome::failed("the chain's specification could not be written"))?;
+    let file = folder.join("spec.json");
+    std::fs::write(&file, spec).map_err(|err| Outcome::failed(format!("{}: {err}", file.display())))?;
+    run(Command::new(folder.join("tickcast-solochain")).arg("--spec").arg(&file).args(args))
+}
+
+/// The tests of the chain's protocol on the real node: once with a block for each transaction, once as slow as public
+/// chains are.
+pub fn test() -> Result {
+    let folder = build()?;
+    for slow in [false, true] {
+        say(if slow {
+            "soak: the Substrate node, as slow as public chains"
+        } else {
+            "soak: the Substrate node"
+        });
+        let mut tests = cargo();
+        tests.args([
+            "nextest",
+            "run",
+            "--package",
+            "tickcast-chain",
+            "--test",
+            "channels",
+            "--test",
+            "transfers",
+        ]);
+        tests.env("TICKCAST_SOLOCHAIN", &folder);
+        if slow {
+            tests.env("TICKCAST_SLOW_CHAIN", "1");
+        }
+        run(&mut tests)?;
+    }
+    Ok(())
+}

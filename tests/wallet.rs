@@ -506,6 +506,12 @@ fn a_creator_lets_a_node_sign_for_it_and_a_login_for_another_host_is_refused() {
     let delegation = delegation.expect("the node got it").body;
     assert_eq!(delegation.payee.account(), ALICE_ADDRESS.parse::<Address>().expect("an address").account);
     assert_eq!(delegation.node, SecretKey::from_seed(KeyScheme::Ed25519, &[4; 32]).public());
+    // Where the fees are to come from.
+    let said = in_text(&output.stdout);
+    let mut addresses = said
+        .split([' ', ',', '\n', '"'])
+        .filter_map(|word| word.parse::<Address>().ok().map(|named| named.account));
+    assert!(addresses.any(|named| named == delegation.node.account()), "{said}");
     assert!(told.contains("Log in") && told.contains(&delegation.genesis.to_string()), "{told}");
     // A node that hands on another's challenge, to log in there.
     let (delegation, output) = delegate_to(&home, Some("bank.example:443"));

@@ -67,6 +67,19 @@ pub fn cargo() -> Command {
     command
 }
 
+/// Becomes the command, so that Ctrl-C is its own to hear and the exit status its own to give.
+#[cfg(unix)]
+pub fn replace(command: &mut Command) -> Result {
+    use std::os::unix::process::CommandExt as _;
+    let err = command.exec();
+    Err(Outcome::failed(format!("`{}` could not be started: {err}", shown(command))))
+}
+
+#[cfg(not(unix))]
+pub fn replace(command: &mut Command) -> Result {
+    run(command)
+}
+
 /// Runs to the end with our own input and output.
 pub fn run(command: &mut Command) -> Result {
     let shown = shown(command);

@@ -3,20 +3,20 @@
 use std::process::Command;
 
 use crate::build;
-use crate::command::{Outcome, Result, cargo, output, root, run, say, succeeds, target_dir};
+use crate::command::{Outcome, Result, cargo, output, replace, root, run, say, succeeds, target_dir};
 use crate::setup;
 use crate::solochain;
 
 pub fn demo(args: &[String]) -> Result {
     setup::install(false)?;
     let tickcast = build::tickcast()?;
-    run(Command::new(tickcast).arg("demo").args(args))
+    replace(Command::new(tickcast).arg("demo").args(args))
 }
 
 pub fn run_tickcast(args: &[String]) -> Result {
     setup::install(false)?;
     let tickcast = build::tickcast()?;
-    run(Command::new(tickcast).args(args))
+    replace(Command::new(tickcast).args(args))
 }
 
 /// Checks and tests, in the order in which they are likely to fail.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::command::{Outcome, Result, cargo, output, root, run, say, target_dir};
+use crate::command::{Outcome, Result, cargo, output, replace, root, run, say, target_dir};
 use crate::setup;
 
 /// Debian's own toolchain has the standard library's source, which a target without one is built from.
@@ -61,7 +61,7 @@ pub fn run_node(args: &[String]) -> Result {
         .ok_or_else(|| Outcome::failed("the chain's specification could not be written"))?;
     let file = folder.join("spec.json");
     std::fs::write(&file, spec).map_err(|err| Outcome::failed(format!("{}: {err}", file.display())))?;
-    run(Command::new(folder.join("tickcast-solochain")).arg("--spec").arg(&file).args(args))
+    replace(Command::new(folder.join("tickcast-solochain")).arg("--spec").arg(&file).args(args))
 }
 
 /// The tests of the chain's protocol on the real node: once with a block for each transaction, once as slow as public

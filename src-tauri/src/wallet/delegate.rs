@@ -7,7 +7,7 @@ use pay::login::Host;
 use pay::{Delegation, Signed, UnixMillis};
 use serde_json::json;
 use wallet::approval::{self, Act};
-use wallet::{Approved, Unit, calendar};
+use wallet::{Address, Approved, Unit, calendar};
 
 use super::{Shell, now};
 
@@ -50,14 +50,17 @@ pub(super) async fn run(shell: &Shell, options: &Delegate) -> anyhow::Result<()>
         client.login(&Approved::new(key.clone(), login)).await.context("the node did not log you in")?;
     let signed = Signed::sign(delegation, &Approved::new(key, delegate))?;
     client.delegate(&creator, &signed).await.context("the node did not take the delegation")?;
+    let node_account = Address::generic(info.node_key.account());
     let text = format!(
-        "the node at {} may sign offers and receipts for \"{}\" until {}",
+        "the node at {} may sign offers and receipts for \"{}\" until {}\nit pays the chain's fees from an account of \
+         its own: send something to {node_account}, or nothing is settled",
         options.node,
         account.name.as_str(),
         calendar::utc(until)
     );
     let json = json!({
         "account": account.address().to_string(), "node": options.node, "node_key": info.node_key,
+        "node_account": node_account.to_string(),
         "genesis": rail.genesis, "from": from, "until": until,
     });
     shell.report.done(&json, &text);

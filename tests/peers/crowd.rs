@@ -19,12 +19,18 @@ const LOSS_PERCENT: u64 = 5;
 /// How long they come and go, usually and in a long run.
 const SECONDS: u64 = 35;
 const SECONDS_IN_SOAK: u64 = 120;
-/// Kills of a node under one crowd. With more, most viewers would have named as many seconds as they paid, which is more
-/// than a node forgives: there would be no load.
+/// Kills of a node under fifty. With more, most viewers would have named as many seconds as they paid, which is more than
+/// a node forgives: there would be no load.
 const KILLS: usize = 3;
 const CROWDS_IN_SOAK: u64 = 7;
-/// Seconds that a crowd pays for before a kill: three of each viewer, so that most are watching.
-const LOAD: u64 = 3 * VIEWERS as u64;
+/// Small crowds, each at a node of its own, live and lose their nodes at once; the last of them pays by transfers. Twenty
+/// kills, or two hundred.
+const SMALL_CROWDS: [Option<u64>; 4] = [None, None, None, Some(WINDOW_S)];
+const A_FEW: u8 = 5;
+const KILLS_UNDER_A_FEW: usize = 5;
+const TURNS_IN_SOAK: u64 = 10;
+/// Seconds that each of a crowd pays for before a kill, so that most are watching.
+const LOAD_OF_EACH: u64 = 3;
 /// Where nothing is locked each of them may owe so many seconds. A third is worth a transfer: what plays until that is
 /// final has room, too.
 const WINDOW_S: u64 = 15;
@@ -120,8 +126,9 @@ impl Crowd {
         self.disks.iter().map(|(_, disk)| disk.signed()).sum()
     }
 
-    /// Waits until the crowd has paid for so many seconds more: there is a load.
-    async fn until_paid(&self, seconds: u64) {
+    /// Waits until the crowd has paid for some seconds more: there is a load.
+    async fn until_loaded(&self) {
+        let seconds = LOAD_OF_EACH * self.disks.len() as u64;
         let enough = self.signed() + u128::from(seconds) * PRICE;
         until("the crowd pays", async || (self.signed() >= enough).then_some(())).await;
     }
@@ -209,19 +216,35 @@ fn a_crowd_that_pays_by_transfers_pays_for_each_second_that_played_and_owes_no_m
     evenings(people, seconds, windows_s, 2);
 }
 
-#[test]
-fn a_node_that_is_killed_under_fifty_viewers_takes_no_second_twice_and_forgets_none_that_was_paid() {
+/// A crowd whose node is killed so often while it is watched.
+fn kills(people: u8, kills: usize, window_s: Option<u64>, seed: u64) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        for seed in 0..soak(1, CROWDS_IN_SOAK) {
-            let (mut crowd, mut dice) = (Crowd::gather(VIEWERS, None, 100 + seed).await, Dice::new(seed));
-            for _ in 0..KILLS {
-                crowd.until_paid(LOAD).await;
-                pass(&mut dice, 0, 3_000).await;
-                crowd.kill_and_restart().await;
-            }
-            crowd.until_paid(LOAD).await;
-            crowd.go_home().await;
+        let (mut crowd, mut dice) = (Crowd::gather(people, window_s, 100 + seed).await, Dice::new(seed));
+        for _ in 0..kills {
+            crowd.until_loaded().await;
+            pass(&mut dice, 0, 3_000).await;
+            crowd.kill_and_restart().await;
         }
+        crowd.until_loaded().await;
+        crowd.go_home().await;
     });
+}
+
+#[test]
+fn a_node_that_is_killed_under_fifty_viewers_takes_no_second_twice_and_forgets_none_that_was_paid() {
+    for seed in 0..soak(1, CROWDS_IN_SOAK) {
+        kills(VIEWERS, KILLS, None, seed);
+    }
+}
+
+#[test]
+fn nodes_that_are_killed_over_and_over_take_no_second_twice_and_forget_none_that_was_paid() {
+    for turn in 0..soak(1, TURNS_IN_SOAK) {
+        std::thread::scope(|scope| {
+            for (window_s, number) in SMALL_CROWDS.into_iter().zip(0..) {
+                scope.spawn(move || kills(A_FEW, KILLS_UNDER_A_FEW, window_s, 100 * turn + number));
+            }
+        });
+    }
 }

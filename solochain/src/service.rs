@@ -35,7 +35,6 @@ pub type Pool = TransactionPoolHandle<Block, Client>;
 type Network = Litep2pNetworkBackend;
 
 const NAME: &str = "tickcast-solochain";
-const MIB: u32 = 1 << 20;
 /// What waits for a block at most, and how much of it.
 const POOL_TRANSACTIONS: usize = 8_192;
 const POOL_BYTES: usize = 20 << 20;
@@ -198,6 +197,7 @@ fn rpc(port: u16) -> RpcConfiguration {
     const SUBSCRIPTIONS: u32 = 1_024;
     const PAYLOAD_MIB: u32 = 15;
     const BUFFERED_MESSAGES: u32 = 256;
+    const LOGGED_CHARACTERS: u32 = 1_024;
     let endpoint = RpcEndpoint {
         listen_addr: (Ipv4Addr::LOCALHOST, port).into(),
         batch_config: RpcBatchRequestConfig::Unlimited,
@@ -229,7 +229,7 @@ fn rpc(port: u16) -> RpcConfiguration {
         rate_limit: None,
         rate_limit_whitelisted_ips: Vec::new(),
         rate_limit_trust_proxy_headers: false,
-        request_logger_limit: MIB,
+        request_logger_limit: LOGGED_CHARACTERS,
     }
 }
 

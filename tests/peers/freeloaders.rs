@@ -130,7 +130,7 @@ fn limit_files(process: u32, bytes: &str) {
 #[test]
 fn a_node_without_room_on_its_disk_acknowledges_nothing_and_goes_on_when_there_is_some() {
     Runtime::new().expect("a runtime").block_on(async {
-        let show = Show::on(Market::open(Rules::default()).await).await;
+        let show = Show::open(Rules::default()).await;
         let mut payer = Payer::with_channel(&show.market, 1).await;
         let watching = payer.watch_well(&show.place).await;
         watching.until_played(3).await;

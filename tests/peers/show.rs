@@ -17,10 +17,7 @@ pub struct Show {
 
 impl Show {
     pub async fn open(rules: Rules) -> Self {
-        Self::on(Market::open(rules).await).await
-    }
-
-    pub async fn on(market: Market) -> Self {
+        let market = Market::open(rules).await;
         let stream: CreatedStream = market.create("For a price").await;
         let engine = engine(market.folder.path(), &whip_output(&stream));
         market.wait_until_live(&stream).await;

@@ -37,7 +37,7 @@ pub fn module(context: Context) -> Result<RpcModule<Context>, RegisterMethodErro
     Ok(module)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes::to_hex(bytes, false)
 }
 

@@ -4,6 +4,8 @@ use runtime::{DECIMALS, Genesis, SS58_PREFIX, SYMBOL};
 use serde_json::{Map, Value, json};
 use sp_core::storage::well_known_keys::CODE;
 
+use crate::rpc::hex;
+
 /// A chain specification in JSON of a chain that begins with `genesis`, run by `wasm`. Fails as [`Genesis::storage`] does.
 pub fn spec(genesis: &Genesis, wasm: &[u8]) -> Result<String, String> {
     let mut state = genesis.storage()?;
@@ -21,15 +23,6 @@ pub fn spec(genesis: &Genesis, wasm: &[u8]) -> Result<String, String> {
         "genesis": { "raw": { "top": top, "childrenDefault": {} } },
     });
     Ok(spec.to_string())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::from("0x"), |mut text, byte| {
-        // A string has room for everything.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Node {
     }
 
     /// Starts what `command` says, a node's command line at its end, and waits until it serves.
-    pub fn spawn(
+    fn spawn(
         command: &mut Command,
         data: PathBuf,
         folder: Option<tempfile::TempDir>,

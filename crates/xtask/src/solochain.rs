@@ -64,32 +64,16 @@ pub fn run_node(args: &[String]) -> Result {
     replace(Command::new(folder.join("tickcast-solochain")).arg("--spec").arg(&file).args(args))
 }
 
-/// The tests of the chain's protocol on the real node: once with a block for each transaction, once as slow as public
-/// chains are.
+/// The tests of the chain's protocol on the real node: once as quick as it can be, once as slow as public chains are.
 pub fn test() -> Result {
     let folder = build()?;
-    for slow in [false, true] {
-        say(if slow {
-            "soak: the Substrate node, as slow as public chains"
-        } else {
-            "soak: the Substrate node"
-        });
-        let mut tests = cargo();
-        tests.args([
-            "nextest",
-            "run",
-            "--package",
-            "tickcast-chain",
-            "--test",
-            "channels",
-            "--test",
-            "transfers",
-        ]);
-        tests.env("TICKCAST_SOLOCHAIN", &folder);
-        if slow {
-            tests.env("TICKCAST_SLOW_CHAIN", "1");
-        }
-        run(&mut tests)?;
-    }
-    Ok(())
+    let mut tests = cargo();
+    // Of the whole workspace, though few are run: alone, the crate's dependencies would be compiled anew with other features.
+    tests.args(["nextest", "run", "--workspace", "--profile", "soak", "--filterset"]);
+    tests.arg("package(tickcast-chain) & (binary(channels) | binary(transfers))");
+    tests.env("TICKCAST_SOLOCHAIN", &folder);
+    say("soak: the Substrate node");
+    run(&mut tests)?;
+    say("soak: the Substrate node, as slow as public chains");
+    run(tests.env("TICKCAST_SLOW_CHAIN", "1"))
 }

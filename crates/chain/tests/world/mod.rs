@@ -103,7 +103,8 @@ impl Serves for AnyChain {
     }
 }
 
-/// The chain that this run is about, with a final block for each transaction at once, unless it is to be a slow one.
+/// The chain that this run is about, quick unless it is to be a slow one: each transaction has a final block at once, or,
+/// on a real node, which makes its blocks by the clock alone, within a second or two.
 pub async fn any_chain() -> AnyChain {
     let config = if std::env::var_os(SLOW).is_some() { Config::slow() } else { Config::at_once() };
     let Some(built) = Solochain::wanted() else { return AnyChain::Devchain(start(config).await) };
@@ -111,7 +112,6 @@ pub async fn any_chain() -> AnyChain {
     let spec = devchain::spec(&config.genesis, &wasm).expect("the genesis is right");
     let block_ms = match config.sealing {
         Sealing::Every(period) => period.as_millis(),
-        // It makes its blocks by the clock alone.
         Sealing::OnDemand | Sealing::ByHand => 500,
     };
     let Finality::Behind(blocks) = config.finality else { panic!("no finality by hand") };

@@ -1,6 +1,6 @@
 // pay.mjs URL FOLDER SECONDS: the watch page of a paid stream. Says the link that the page asks a wallet with, waits until
-// that is approved, plays and pays for so many seconds, loads the page anew and goes on for two more, stops, and closes
-// the channel. Leaves pictures of each step, and says what the page showed.
+// that is approved, plays and pays for so many seconds, loads the page anew and goes on for two more, stops, is
+// loaded once more, and closes the channel. Leaves pictures of each step, and says what the page showed.
 import { join } from "node:path";
 import { LIMIT_MS, openPage } from "./launch.mjs";
 
@@ -59,9 +59,14 @@ const stopped = await dataset("section[data-pay]");
 const said = await page.evaluate(() => document.querySelector("section[data-pay]").innerText);
 await shoot("pay-stopped");
 
+// A page that was loaded anew has forgotten what it signed, and closes all the same: the node shows it.
+await page.reload();
+await sheet("ready");
 await page.getByRole("button", { name: "Get the rest of the deposit back" }).click();
-await page.getByText("The channel is closed").waitFor();
+await sheet("closing");
+await shoot("pay-closing");
 await sheet("fund");
+await page.getByText("The channel is closed").waitFor();
 await shoot("pay-closed");
 console.log(JSON.stringify({ first, again, stopped, said, hls: asked.filter((path) => path.startsWith("/live/")) }));
 await browser.close();

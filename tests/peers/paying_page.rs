@@ -20,18 +20,30 @@ const SECONDS: u128 = 10;
 /// As the page asks for: five minutes.
 const DEPOSIT: u128 = 300 * PRICE;
 
-/// `tickcast wallet approve LINK`, with the passphrase over a descriptor; what it says, and what it showed before.
-fn approve(folder: &Path, link: &str) -> (Value, String) {
+/// `tickcast wallet …`, with the passphrase over a descriptor; whether it did it, what it says, and what it showed before.
+fn wallet(folder: &Path, arguments: &[&str]) -> (bool, Value, String) {
     let mut command = Command::new("sh");
     command
         .current_dir(folder)
         .args(["-c", "exec \"$0\" \"$@\" 3<passphrase", TICKCAST, "wallet", "--json", "--folder", "wallet"])
-        .args(["--passphrase-fd", "3", "--yes", "approve", link]);
+        .args(["--passphrase-fd", "3", "--yes"])
+        .args(arguments);
     let mut wallet = LoggedChild::spawn("the wallet", &mut command).expect("a wallet");
     let status = wallet.wait(LIMIT).expect("the wallet ends by itself");
     let (said, shown) = (wallet.output().join("\n"), wallet.errors());
-    assert!(status.success(), "{said}\n{shown}");
-    (serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}\n{shown}")), shown)
+    (status.success(), serde_json::from_str(&said).unwrap_or_default(), shown)
+}
+
+fn approve(folder: &Path, link: &str) -> (Value, String) {
+    let (is_done, said, shown) = wallet(folder, &["approve", link]);
+    assert!(is_done && said.is_object(), "{said}\n{shown}");
+    // The same again would lock another deposit, which nobody needs.
+    let (is_done, _, refused) = wallet(folder, &["approve", link]);
+    assert!(!is_done && refused.contains("was opened for this page already"), "{refused}");
+    let (_, known, _) = wallet(folder, &["channels", "list"]);
+    let of_page = (&known[0]["channel"], &known[0]["status"], &known[0]["of_page"]);
+    assert_eq!(of_page, (&said["channel"], &Value::from("open"), &Value::from(true)), "{known}");
+    (said, shown)
 }
 
 /// A count or an amount that the page has in an attribute.
@@ -71,7 +83,7 @@ async fn closed(market: &Market, channel: ChannelId) -> Amount {
 
 fn keep_pictures(folder: &Path) {
     let Some(kept) = std::env::var_os("TICKCAST_SHOTS") else { return };
-    for name in ["fund", "ready", "paying", "stopped", "closed"] {
+    for name in ["fund", "ready", "paying", "stopped", "closing", "closed"] {
         let name = format!("pay-{name}.png");
         // A script that failed took fewer.
         let _ = std::fs::copy(folder.join(&name), Path::new(&kept).join(&name));

@@ -14,6 +14,8 @@ import { Tab, type SessionKey } from "../src/pay/tab";
 const GENESIS = `0x${"11".repeat(32)}`;
 const PAYEE = `0x01${"33".repeat(32)}`;
 const PRICE = 100n;
+/** As PROTOCOL.md numbers it. */
+const CLOSE_MISMATCH = 22;
 const NO_RECEIPT = `0x${"00".repeat(32)}`;
 let node: SessionKey;
 let session: SessionKey;
@@ -292,6 +294,24 @@ describe("a page that pays", () => {
     page.paying.resume();
     await page.settled();
     expect(page.world.sent.at(-1)).toMatchObject({ kind: "start" });
+  });
+
+  it("closes, where it forgot what it signed, with the total of its own voucher that the node shows, and with no other", async () => {
+    const voucher = (channel: Hex) => ({ genesis: GENESIS, channel, offer: hashOf(offerForm, offered()), tick: 41, cumulative: 7n * PRICE });
+    for (const [by, total] of [[session, 7n * PRICE], [node, 0n]] as const) {
+      const page = watching(100n);
+      page.paying.close();
+      page.paying.connected((message) => page.world.sent.push(message));
+      await page.settled();
+      const shown = { kind: "refused" as const, channel: page.channel, tick: null, reason: CLOSE_MISMATCH };
+      await page.say({ ...shown, last: await signed(voucherForm, voucher(page.channel), by) });
+      const closes = page.world.sent.flatMap((message) => (message.kind === "close" ? [message.close.body.cumulative] : []));
+      expect(closes).toEqual(total > 0n ? [0n, total] : [0n]);
+      // Refused again, it is not asked for ever.
+      await page.say({ ...shown, last: await signed(voucherForm, voucher(page.channel), session) });
+      expect(page.world.sent.filter(({ kind }) => kind === "close")).toHaveLength(closes.length);
+      expect(page.world.status).toMatchObject({ isClosed: false });
+    }
   });
 
   it("closes with the total that it signed, once all of it is acknowledged", async () => {

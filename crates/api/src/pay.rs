@@ -213,7 +213,7 @@ pub struct JoinRequest {
     pub channel: Option<ChannelId>,
 }
 
-/// Of `GET /api/pay/channels`: a channel that pays for something still, of whose session key the login is. A page that has
+/// Of `GET /api/pay/channels`: a channel that is open on the chain, of whose session key the login is. A page that has
 /// only such a key learns by it what a wallet opened for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionChannel {
@@ -222,6 +222,8 @@ pub struct SessionChannel {
     /// Signed for, and stored.
     pub spent: Amount,
     pub expires_at: UnixMillis,
+    /// Both sides agreed to close it: nothing more is paid from it.
+    pub is_closing: bool,
 }
 
 /// Where to watch. Only a paid stream has a token and a pay socket.

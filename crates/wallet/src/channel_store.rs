@@ -41,8 +41,17 @@ pub struct ChannelRecord {
     /// Of the node that it is for: `https://node.example`.
     pub node_url: String,
     pub created: UnixMillis,
-    /// Nonce, tag and the seed of the session key, sealed; base64.
-    sealed: String,
+    /// Nonce, tag and the seed of the session key, sealed; base64. None: a page has the key, and this wallet only gave
+    /// it a deposit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<String>,
+}
+
+impl ChannelRecord {
+    /// Whether a page pays from it, by itself: what it signs is not known here.
+    pub const fn is_pages(&self) -> bool {
+        self.sealed.is_none()
+    }
 }
 
 /// The part that changes with each voucher.
@@ -165,14 +174,37 @@ impl ChannelStore {
     ) -> Result<ChannelRecord, ChannelStoreError> {
         let seed = SecretBytes::random(32)?;
         let key = session_key(&seed);
+        let sealed = Some(self.seal(lock, &seed)?);
+        Ok(self.write_new(lock, make(&key), node_url, created, sealed)?)
+    }
+
+    /// A record without a key: a page has it.
+    pub(crate) fn record_of_page(
+        &self,
+        lock: &Lock,
+        terms: ChannelTerms,
+        node_url: &str,
+        created: UnixMillis,
+    ) -> Result<ChannelRecord, StoreError> {
+        self.write_new(lock, terms, node_url, created, None)
+    }
+
+    fn write_new(
+        &self,
+        lock: &Lock,
+        terms: ChannelTerms,
+        node_url: &str,
+        created: UnixMillis,
+        sealed: Option<String>,
+    ) -> Result<ChannelRecord, StoreError> {
         let record = ChannelRecord {
-            terms: make(&key),
+            terms,
             deposit: Amount::ZERO,
             expires_at: UnixMillis(0),
             status: ChannelStatus::Prepared,
             node_url: node_url.to_owned(),
             created,
-            sealed: self.seal(lock, &seed)?,
+            sealed,
         };
         self.write_record(lock, &record)?;
         Ok(record)
@@ -190,7 +222,10 @@ impl ChannelStore {
 
     pub(crate) fn open_key(&self, record: &ChannelRecord) -> Result<SecretKey, ChannelStoreError> {
         let lost = || ChannelStoreError::KeyLost(record.terms.id());
-        let sealed = base64::decode(&record.sealed).filter(|sealed| sealed.len() == FRAME_BYTES + 32);
+        let Some(sealed) = &record.sealed else {
+            return Err(ChannelStoreError::KeyIsPages(record.terms.id()));
+        };
+        let sealed = base64::decode(sealed).filter(|sealed| sealed.len() == FRAME_BYTES + 32);
         let key = self.sealing_key()?.ok_or_else(lost)?;
         let seed = sealed.and_then(|sealed| secret_box::open(&key, &sealed)).ok_or_else(lost)?;
         Ok(session_key(&seed))
@@ -225,4 +260,6 @@ pub enum ChannelStoreError {
     /// The deposit comes back: by closing from the account, which needs no session key.
     #[error("the session key of channel {0} cannot be read: close the channel to get the deposit back")]
     KeyLost(ChannelId),
+    #[error("a page has the session key of channel {0}: it is not paid from here")]
+    KeyIsPages(ChannelId),
 }

@@ -367,6 +367,17 @@ impl Wallet {
         Ok(self.channels.record_with_key(&lock, terms, &new.node_url, now)?)
     }
 
+    /// Writes down a channel that is about to be opened for a page, which has its session key.
+    pub fn note_page_channel(
+        &self,
+        terms: ChannelTerms,
+        node_url: &str,
+        now: UnixMillis,
+    ) -> Result<ChannelRecord, WalletError> {
+        let lock = self.folder.lock()?;
+        Ok(self.channels.record_of_page(&lock, terms, node_url, now)?)
+    }
+
     /// An open channel between the same, the one with the latest expiry.
     pub fn channel_for(&self, new: &NewChannel) -> Result<Option<ChannelRecord>, WalletError> {
         let fits = |known: &ChannelRecord| {

@@ -216,3 +216,35 @@ fn a_voucher_that_another_key_signed_moves_no_bound() {
     let forged = Signed::sign(forged, &world.node).expect("a signature");
     assert!(matches!(session.shown(&forged, &tab), Err(SessionError::NotOurs)));
 }
+
+#[test]
+fn a_channel_whose_key_a_page_has_is_known_and_never_signed_for_here() {
+    let world = World::new();
+    let terms = pay::ChannelTerms {
+        genesis: GENESIS,
+        asset: AssetId::Native,
+        payer: pay::AccountId([9; 32]),
+        payee: world.creator.public().account(),
+        node: world.node.public(),
+        session: Keypair::from_seed(KeyScheme::Ed25519, &[4; 32].into()).public(),
+        nonce: 7,
+        dispute_window_ms: 60_000,
+    };
+    let noted = world.wallet().note_page_channel(terms, "http://127.0.0.1:8080", NOW).expect("a record");
+    assert!(noted.is_pages());
+    let opened = world.wallet().update_channel(terms.id(), |channel| channel.status = ChannelStatus::Open);
+    opened.expect("the channel is known");
+    let known = world.wallet().channels().expect("channels");
+    assert_eq!(
+        known.iter().map(|known| (known.terms, known.is_pages())).collect::<Vec<_>>(),
+        [(terms, true)]
+    );
+    let refused = world.wallet().begin_session(terms.id());
+    assert!(refused.is_err_and(|why| why.to_string().contains("a page has the session key")));
+    // One of the wallet's own is told from it, also when it is read back.
+    let own = world.open(1_000);
+    let of_page = |id| {
+        world.wallet().channels().unwrap().into_iter().any(|known| known.terms.id() == id && known.is_pages())
+    };
+    assert!(!of_page(own) && of_page(terms.id()));
+}

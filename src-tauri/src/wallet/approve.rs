@@ -8,13 +8,13 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use api::pay::WireHex;
 use api::{Client, StreamInfo};
-use chain::{Call, Settings};
+use chain::{Call, RailError, Settings};
 use clap::Args;
 use pay::id::blake2_256;
 use pay::{Amount, ChannelId, ChannelTerms, ContentId, Phase, RailInfo, RailKind, UnixMillis, VerifiedOffer};
 use serde_json::json;
 use wallet::approval::{Act, Approval};
-use wallet::{Account, Address, NewChannel, calendar};
+use wallet::{Account, Address, ChannelStatus, NewChannel, calendar};
 
 use self::request::Request;
 use super::chain_link::Chain;
@@ -39,14 +39,20 @@ pub(super) struct Approve {
     /// The chain's address, where it is not to be the one that the node names.
     #[arg(long, value_name = "URL")]
     chain: Vec<String>,
+    /// Opens another channel for a page that has one already.
+    #[arg(long)]
+    again: bool,
 }
+
+/// What was sent for a page and not seen on the chain is not sent again before it can get there no more.
+const ON_ITS_WAY_MS: u64 = 10 * 60_000;
 
 /// What is signed, and for whom.
 struct Asked {
     account: Account,
     act: Act,
     call: Call,
-    channel: ChannelId,
+    terms: ChannelTerms,
 }
 
 pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> {
@@ -64,7 +70,8 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> 
         );
     }
     let endpoints = if options.chain.is_empty() { info.endpoints } else { options.chain.clone() };
-    let settings = Settings { genesis: Some(rail.genesis), asset: rail.asset, ..Settings::new(endpoints) };
+    let settings =
+        Settings { genesis: Some(rail.genesis), asset: rail.asset, ..Settings::new(endpoints.clone()) };
     let chain = Chain::escrow(settings).await?;
     let stream =
         client.stream(&request.playback_id).await.context("the node does not have the page's stream")?;
@@ -81,20 +88,84 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> 
     }
     let asked = match request.channel {
         Some(channel) => top_up(shell, &chain, &request, &offer, channel).await?,
-        None => open(shell, options, &chain, &request, &offer, info.dispute_window_ms)?,
+        None => {
+            if !options.again {
+                must_be_first(shell, &chain, &request, &offer).await?;
+            }
+            open(shell, options, &chain, &request, &offer, info.dispute_window_ms)?
+        }
     };
     introduce(&chain, &request, &stream, &offer);
-    let Asked { account, act, call, channel } = asked;
-    chain.submit(shell, &account, act, call).await?;
+    let (channel, payer) = (asked.terms.id(), asked.account.address().to_string());
+    send(shell, &chain, &request.node, asked).await?;
     let unit = chain.unit();
     let text = format!(
         "the page may pay {} from channel {channel}. The rest comes back when the page closes the channel, or with \
-         `tickcast wallet channels close {channel}`",
-        unit.exactly(request.deposit)
+         `tickcast wallet channels close {channel} --chain {}`",
+        unit.exactly(request.deposit),
+        endpoints.first().map_or("URL", String::as_str),
     );
-    let json =
-        json!({ "channel": channel, "deposit": request.deposit, "account": account.address().to_string() });
+    let json = json!({ "channel": channel, "deposit": request.deposit, "account": payer });
     shell.report.done(&json, &text);
+    Ok(())
+}
+
+/// Writes down the channel before anything is sent for it, and what became of it.
+async fn send(shell: &Shell, chain: &Chain, node_url: &str, asked: Asked) -> anyhow::Result<()> {
+    let Asked { account, act, call, terms } = asked;
+    let id = terms.id();
+    if let Act::Open { .. } = act {
+        shell.wallet.note_page_channel(terms, node_url, now())?;
+    }
+    let sent = chain.submit(shell, &account, act.clone(), call).await;
+    let is_unknown =
+        sent.as_ref().is_err_and(|err| matches!(err.downcast_ref::<RailError>(), Some(RailError::Unknown)));
+    let is_known = shell.wallet.channels()?.iter().any(|known| known.terms.id() == id);
+    if is_known {
+        shell.wallet.update_channel(id, |record| match (&act, sent.is_ok()) {
+            (Act::Open { deposit, expires_at, .. }, true) => {
+                (record.status, record.deposit, record.expires_at) =
+                    (ChannelStatus::Open, *deposit, *expires_at);
+            }
+            // One whose fate is not known is looked for on the chain the next time.
+            (Act::Open { .. }, false) if !is_unknown => record.status = ChannelStatus::Failed,
+            (Act::TopUp { by, .. }, true) => {
+                record.deposit = record.deposit.checked_add(*by).unwrap_or(Amount::MAX);
+            }
+            _ => {}
+        })?;
+    }
+    sent.map(|_| ())
+}
+
+/// A link that is approved twice would lock two deposits, of which the page needs one.
+async fn must_be_first(
+    shell: &Shell,
+    chain: &Chain,
+    request: &Request,
+    offer: &VerifiedOffer,
+) -> anyhow::Result<()> {
+    let payee = offer.offer().payee.account();
+    let known = shell.wallet.channels()?.into_iter().filter(|known| {
+        let terms = &known.terms;
+        matches!(known.status, ChannelStatus::Prepared | ChannelStatus::Open)
+            && (terms.genesis, terms.asset, terms.session, terms.payee, terms.node)
+                == (chain.info().genesis, chain.info().asset, request.session, payee, offer.node())
+    });
+    for record in known {
+        let id = record.terms.id();
+        match chain.rail().channel(id).await?.map_or(Phase::Absent, |state| state.head) {
+            Phase::Open(_) => bail!(
+                "channel {id} was opened for this page already. When it is spent the page shows a link that adds to it; \
+                 --again opens another one all the same"
+            ),
+            Phase::Absent if now().millis_since(record.created) < ON_ITS_WAY_MS => bail!(
+                "channel {id} for this page may be on its way still: look again in ten minutes. --again opens another one \
+                 all the same"
+            ),
+            Phase::Absent | Phase::Closing { .. } | Phase::Closed { .. } => {}
+        }
+    }
     Ok(())
 }
 
@@ -179,7 +250,7 @@ fn open(
     };
     let (deposit, expires_at) = (request.deposit, now().plus(dispute_window_ms + GOOD_FOR_MS));
     let call = Call::Open { terms, deposit, expires_at };
-    Ok(Asked { account, act: Act::Open { terms, deposit, expires_at }, call, channel: terms.id() })
+    Ok(Asked { account, act: Act::Open { terms, deposit, expires_at }, call, terms })
 }
 
 async fn top_up(
@@ -207,7 +278,7 @@ async fn top_up(
     }
     let account = shell.wallet.account(&Address::generic(terms.payer).to_string())?;
     let by = request.deposit;
-    Ok(Asked { account, act: Act::TopUp { terms, by }, call: Call::TopUp { channel, by }, channel })
+    Ok(Asked { account, act: Act::TopUp { terms, by }, call: Call::TopUp { channel, by }, terms })
 }
 
 fn payer(shell: &Shell, named: Option<&str>) -> anyhow::Result<Account> {

@@ -77,7 +77,7 @@ async fn here(
     let chain = chain.escrow().await?;
     let terms = match known {
         Some(known) => known.terms,
-        // It was opened for a page, which has its session key.
+        // A copy of this wallet opened it.
         None => {
             let state = chain.rail().channel(id).await?;
             state.with_context(|| format!("neither this wallet nor the chain has a channel {id}"))?.terms
@@ -143,17 +143,18 @@ async fn close(shell: &Shell, id: ChannelId, chain: &ChainAddress) -> anyhow::Re
     Ok(())
 }
 
-fn as_json(record: &ChannelRecord, spent: Amount) -> Value {
+/// `spent`: what was signed; not known of a channel from which a page pays.
+fn as_json(record: &ChannelRecord, spent: Option<Amount>) -> Value {
     json!({
         "channel": record.terms.id(), "terms": record.terms, "status": record.status, "deposit": record.deposit,
-        "signed": spent, "expires_at": record.expires_at, "node_url": record.node_url, "created": record.created,
+        "signed": spent, "of_page": record.is_pages(), "expires_at": record.expires_at, "node_url": record.node_url, "created": record.created,
     })
 }
 
 fn list(shell: &Shell) -> anyhow::Result<()> {
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for record in shell.wallet.channels()? {
-        let spent = shell.wallet.spent(record.terms.id())?;
+        let spent = if record.is_pages() { None } else { Some(shell.wallet.spent(record.terms.id())?) };
         values.push(as_json(&record, spent));
         let expires =
             if record.expires_at == UnixMillis(0) { String::new() } else { calendar::utc(record.expires_at) };
@@ -161,7 +162,7 @@ fn list(shell: &Shell) -> anyhow::Result<()> {
             record.terms.id().to_string(),
             format!("{:?}", record.status).to_lowercase(),
             record.deposit.to_string(),
-            spent.to_string(),
+            spent.map_or_else(|| "by a page".to_owned(), |spent| spent.to_string()),
             expires,
             Address::generic(record.terms.payee).to_string(),
         ]);

@@ -92,6 +92,8 @@ export interface PayInfo {
   /** Null: everything here is free. */
   rail: { kind: "escrow" | "transfer"; chain: string; genesis: string; symbol: string; decimals: number } | null;
   node_key: string;
+  /** Of the chain, for wallets. */
+  endpoints: string[];
 }
 
 export async function payInfo(): Promise<PayInfo> {
@@ -108,9 +110,10 @@ export async function logIn(challenge: string, signature: string): Promise<strin
   return (await post("/api/login", { challenge, signature }, null) as { token: string }).token;
 }
 
-export interface ChannelInfo { terms: string; deposit: string; spent: string; expires_at: number }
+/** `is_closing`: both sides agreed to close it, and nothing more is paid from it. */
+export interface ChannelInfo { terms: string; deposit: string; spent: string; expires_at: number; is_closing: boolean }
 
-/** The channels that the key which logged in may pay from. */
+/** The open channels of the key that logged in. */
 export async function channelsOf(token: string): Promise<ChannelInfo[]> {
   return await read(await ask("/api/pay/channels", { headers: bearer(token), cache: "no-store" })) as ChannelInfo[];
 }

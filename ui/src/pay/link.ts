@@ -23,3 +23,9 @@ export function linkOf({ node, playbackId, tier, session, deposit, channel }: Re
 
 /** The same for a terminal. Nothing in it needs escaping between these quotes: URLSearchParams leaves none there. */
 export const commandOf = (link: string): string => `tickcast wallet approve '${link}'`;
+
+/** How a wallet closes a channel alone. An endpoint is the node's word, so what a shell would read in it is escaped. */
+export const closeCommandOf = (channel: Hex, endpoints: string[]): string => {
+  const chain = endpoints[0] ? ` --chain '${endpoints[0].replaceAll("'", "%27")}'` : "";
+  return `tickcast wallet channels close ${channel}${chain}`;
+};

@@ -261,10 +261,13 @@ export class PaySession {
   }
 
   async #refused(refused: Refused): Promise<void> {
-    if (this.#close === "asked") this.#close = "refused";
     // A report that is ahead of the node: it stands in the next one as well.
     if (refused.tick === null && refused.reason === REASON.unplayedOutOfRange) return;
+    const [asked, before] = [this.#close === "asked", this.tab.spent];
+    if (asked) this.#close = "refused";
     const reaction = await this.tab.refused(refused);
+    // A page that forgot what it signed is shown its own last voucher, and closes with that total.
+    if (asked && this.tab.spent !== before) this.#close = "wanted";
     if (reaction === "again" && (this.#phase === "starting" || refused.reason === REASON.noSession)) {
       this.#restartAtMs = this.now() + SOON_MS;
     } else if (reaction === "again") {

@@ -7,10 +7,10 @@ import { here } from "../lib/here";
 import { PlayerFailed } from "../lib/player";
 import { addressOf } from "../pay/address";
 import { shortly, type Unit } from "../pay/amount";
-import { fromHex } from "../pay/bytes";
+import { fromHex, type Hex } from "../pay/bytes";
 import { noKeyBecause, sessionKey, verify } from "../pay/key";
 import type { Leaving } from "../pay/leaving";
-import { commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
+import { closeCommandOf, commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
 import { PaySession, type PayStatus } from "../pay/session";
 import {
   accountOf, channel as channelForm, hashOf, login as loginForm, offer as offerForm, readPublished, toSign, whole,
@@ -28,11 +28,14 @@ export type PayView =
     at: "fund"; cost: Cost; deposit: bigint; link: string; command: string; isTopUp: boolean; why: Leaving | null;
     last: PayStatus | null;
   }
-  /** It can be paid; one button begins. `back` gets the rest of the deposit back, where that can be had at once. */
+  /** It can be paid; one button begins. `back` gets the rest of the deposit back; of a channel that never paid anything
+      only its payer closes it, with `closeCommand`. */
   | {
     at: "ready"; cost: Cost; left: bigint; why: Leaving | null; last: PayStatus | null; begin: () => void;
-    back: (() => void) | null;
+    back: (() => void) | null; closeCommand: string;
   }
+  /** The rest of the deposit is on its way back. `closeCommand` where that takes long. */
+  | { at: "closing"; cost: Cost; words: string; closeCommand: string | null }
   | { at: "paying"; cost: Cost; status: PayStatus; stop: () => void; consent: () => void };
 
 /** What a second costs, and whom. */
@@ -47,10 +50,14 @@ const GOES_ON_MS = 120_000;
 const ASK_MS = 2000;
 /** And every so many times whether the stream still plays. */
 const STILL_LIVE_EACH = 3;
+/** A channel that both signed for is closed by the node within this, or something is wrong with node or chain. */
+const CLOSES_WITHIN_MS = 60_000;
 /** A price that ends so soon is not begun with: the node has a later one by then. */
 const RENEWED_MS = 10_000;
 
-interface Channel { terms: ChannelTerms; deposit: bigint; spent: bigint }
+interface Channel { id: Hex; terms: ChannelTerms; deposit: bigint; spent: bigint; isClosing: boolean }
+/** What was agreed on, once it is; the chain has it when the node does not name the channel any more. */
+interface Closing { channel: Hex; sinceMs: number; agreed: { paid: bigint; back: bigint } | null }
 interface Counter { info: PayInfo; cost: Cost; offer: Offer; key: SessionKey; token: string }
 
 export class Purse {
@@ -59,7 +66,9 @@ export class Purse {
   #last: PayStatus | null = null;
   #tab: Tab | null = null;
   #session: PaySession | null = null;
-  #begin: (() => void) | null = null;
+  #closing: Closing | null = null;
+  /** Ends a pause: what is shown has changed. */
+  #wake: () => void = () => {};
   /** It was interrupted while it was paid: what a second may cost, and until when, to go on without asking again. */
   #goesOn: { price: bigint; untilMs: number } | null = null;
   /** The last session is settled: until then its tab is in use. */
@@ -118,7 +127,10 @@ export class Purse {
     const { symbol, decimals, chain } = info.rail;
     const offer = chosen(stream, info);
     const payee = addressOf(accountOf(offer.payee));
-    const cost = { price: offer.price, unit: { symbol, decimals }, payee, chain, lines: offer.quality.max_height };
+    // What is broadcast may be less than what is paid for.
+    const broadcast = Math.max(0, ...stream.renditions.map(({ height }) => height));
+    const lines = broadcast > 0 ? Math.min(offer.quality.max_height, broadcast) : offer.quality.max_height;
+    const cost = { price: offer.price, unit: { symbol, decimals }, payee, chain, lines };
     const key = await sessionKey(offer.payee);
     return { info, cost, offer, key, token: await login(key) };
   }
@@ -126,53 +138,72 @@ export class Purse {
   /** A channel that pays for another second, and a person who wants it spent. */
   async #funded(counter: Counter): Promise<Channel> {
     const { cost, offer } = counter;
-    const wanted = new Promise<void>((resolve) => { this.#begin = resolve; });
+    let isWanted = false;
+    const begin = () => { isWanted = true; this.#wake(); };
     for (let turn = 1; ; turn += 1) {
-      const channel = await this.#best(counter);
-      const left = channel ? channel.deposit - channel.spent : 0n;
-      if (channel && left >= offer.price) {
+      const channels = await this.#channels(counter);
+      this.#noteClosing(channels, cost);
+      const channel = mostLeft(channels);
+      if (this.#closing) {
+        this.changed(closingView(this.#closing, counter));
+      } else if (channel && channel.deposit - channel.spent >= offer.price) {
         const goesOn = this.#goesOn;
         this.#goesOn = null;
-        if (goesOn && offer.price <= goesOn.price && performance.now() < goesOn.untilMs) return channel;
-        const back = this.#tab && this.#tab.channel === hashOf(channelForm, channel.terms) ? this.#tab : null;
+        const mayGoOn = goesOn && offer.price <= goesOn.price && performance.now() < goesOn.untilMs;
+        if (isWanted || mayGoOn) return channel;
         this.changed({
-          at: "ready", cost, left, why: this.#why, last: this.#last, begin: () => this.#begin?.(),
-          back: back ? () => void this.#back(counter, back) : null,
+          at: "ready", cost, left: channel.deposit - channel.spent, why: this.#why, last: this.#last, begin,
+          back: channel.spent > 0n ? () => void this.#back(counter, channel) : null,
+          closeCommand: closeCommandOf(channel.id, counter.info.endpoints),
         });
-        if (await Promise.race([wanted.then(() => true), pause(ASK_MS).then(() => false)])) return channel;
       } else {
         this.changed({ at: "fund", cost, ...this.#request(counter, channel), why: this.#why, last: this.#last });
-        await pause(ASK_MS);
       }
+      await new Promise<void>((resolve) => { this.#wake = resolve; setTimeout(resolve, ASK_MS); });
       if (turn % STILL_LIVE_EACH === 0) await this.#mustBeLive();
       if (Date.now() + RENEWED_MS >= offer.until) throw new PlayerFailed("The price is made anew.");
     }
+  }
+
+  /** A channel that is closed is not named by the node any more; one that is to be may have been agreed on before the
+      page was loaded. */
+  #noteClosing(channels: Channel[], { unit }: Cost): void {
+    const begun = channels.find(({ isClosing }) => isClosing);
+    if (begun && !this.#closing) {
+      const agreed = { paid: begun.spent, back: begun.deposit - begun.spent };
+      this.#closing = { channel: begun.id, sinceMs: performance.now(), agreed };
+    }
+    const agreed = this.#closing?.agreed;
+    if (!agreed || channels.some(({ id }) => id === this.#closing?.channel)) return;
+    const [paid, back] = [shortly(agreed.paid, unit), shortly(agreed.back, unit)];
+    this.#why = { words: `The channel is closed: ${paid} was paid, and ${back} came back to your wallet.`, remedy: "none" };
+    [this.#closing, this.#last, this.#tab] = [null, null, null];
   }
 
   #request({ offer, key }: Counter, channel: Channel | null) {
     const deposit = offer.price * DEPOSIT_SECONDS;
     const link = linkOf({
       node: location.origin, playbackId: this.playbackId, tier: offer.quality.tier, session: key.public, deposit,
-      channel: channel ? hashOf(channelForm, channel.terms) : null,
+      channel: channel?.id ?? null,
     });
     return { deposit, link, command: commandOf(link), isTopUp: channel !== null };
   }
 
-  /** Of the channels that were opened for this page the one with the most left. */
-  async #best({ info, offer, key, token }: Counter): Promise<Channel | null> {
-    const known = (await channelsOf(token)).map(({ terms, deposit, spent }) => (
-      { terms: whole(fromHex(terms), channelForm.read), deposit: BigInt(deposit), spent: BigInt(spent) }
-    ));
-    const ours = known.filter(({ terms }) => (
+  /** Those that were opened for this page. */
+  async #channels({ info, offer, key, token }: Counter): Promise<Channel[]> {
+    const known = (await channelsOf(token)).map(({ terms: hex, is_closing: isClosing, ...amounts }) => {
+      const terms = whole(fromHex(hex), channelForm.read);
+      const [deposit, spent] = [BigInt(amounts.deposit), BigInt(amounts.spent)];
+      return { id: hashOf(channelForm, terms), terms, deposit, spent, isClosing };
+    });
+    return known.filter(({ terms }) => (
       fits(terms, offer) && terms.session === key.public && terms.node === info.node_key
     ));
-    const left = ({ deposit, spent }: Channel) => deposit - spent;
-    return ours.reduce<Channel | null>((best, one) => (best && left(best) >= left(one) ? best : one), null);
   }
 
   async #join({ offer, key, token, cost }: Counter, channel: Channel, ended: () => void): Promise<Admission | null> {
     await this.#settled;
-    const id = hashOf(channelForm, channel.terms);
+    const { id } = channel;
     const joined = await joinPaid(this.playbackId, key.public, id, token).catch((error: unknown) => {
       if (!(error instanceof ApiError) || error.code !== "payment_required") throw error;
       this.#why = { words: error.message, remedy: "again" };
@@ -200,8 +231,6 @@ export class Purse {
 
   /** The pay socket lives until the session is settled, which may be after the player. */
   #open(tab: Tab, payUrl: string, token: string, cost: Cost, left: (status: PayStatus) => void): PaySession {
-    const url = here(payUrl);
-    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     let hasLeft = false;
     const session: PaySession = new PaySession(tab, () => performance.now(), () => Date.now(), (status) => {
       if (status.left) this.#last = status;
@@ -216,7 +245,7 @@ export class Purse {
       }
     });
     this.#settled = new Promise((resolve) => {
-      keepConnected(url.href, token, session, () => {
+      keepConnected(socketUrl(payUrl), token, session, () => {
         if (this.#session === session) this.#session = null;
         resolve();
       });
@@ -225,23 +254,30 @@ export class Purse {
   }
 
   /** Closes the channel together with the node. */
-  async #back({ key, token, cost }: Counter, tab: Tab): Promise<void> {
+  async #back({ key, token, offer }: Counter, channel: Channel): Promise<void> {
+    if (this.#closing) return;
+    const closing: Closing = { channel: channel.id, sinceMs: performance.now(), agreed: null };
+    this.#closing = closing;
+    this.#wake();
+    const failed = (words: string) => {
+      this.#why = { words, remedy: "again" };
+      this.#closing = null;
+      this.#wake();
+    };
     try {
       await this.#settled;
-      const joined = await joinPaid(this.playbackId, key.public, tab.channel, token);
-      const url = here(joined.pay_url);
-      url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+      const known = this.#tab?.channel === channel.id ? this.#tab : null;
+      const tab = known ?? new Tab(channel.terms, offer, channel.deposit, key, verify);
+      const joined = await joinPaid(this.playbackId, key.public, channel.id, token);
       const session = new PaySession(tab, () => performance.now(), () => Date.now(), () => {});
       session.close();
-      keepConnected(url.href, joined.viewer_token, session, () => {
-        const { isClosed, spent, limit } = session.status;
-        const words = isClosed
-          ? `The channel is closed: ${shortly(spent, cost.unit)} was paid, ${shortly(limit - spent, cost.unit)} comes back.`
-          : "The node did not answer: the channel is open still.";
-        this.#why = { words, remedy: "none" };
+      keepConnected(socketUrl(joined.pay_url), joined.viewer_token, session, () => {
+        if (!session.status.isClosed) return failed("The node did not agree to close the channel: it is open still.");
+        closing.agreed = { paid: tab.spent, back: channel.deposit - tab.spent };
+        this.#wake();
       });
     } catch (error) {
-      this.#why = { words: error instanceof ApiError ? error.message : "The channel could not be closed.", remedy: "again" };
+      failed(error instanceof ApiError ? error.message : "The channel could not be closed.");
     }
   }
 
@@ -257,6 +293,24 @@ export class Purse {
       await this.#mustBeLive();
     }
   }
+}
+
+/** Of several channels the one that pays the longest. */
+function mostLeft(channels: Channel[]): Channel | null {
+  const left = ({ deposit, spent }: Channel) => deposit - spent;
+  return channels.reduce<Channel | null>((best, one) => (best && left(best) >= left(one) ? best : one), null);
+}
+
+function closingView({ channel, sinceMs, agreed }: Closing, { cost, info }: Counter): PayView {
+  const isLate = performance.now() - sinceMs >= CLOSES_WITHIN_MS;
+  const words = agreed ? "Both sides have signed. Waiting for the chain." : "Asking the node to sign.";
+  return { at: "closing", cost, words, closeCommand: isLate ? closeCommandOf(channel, info.endpoints) : null };
+}
+
+function socketUrl(payUrl: string): string {
+  const url = here(payUrl);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
 }
 
 /** The best quality's lowest price. Only what is signed counts: the same in readable fields beside it is for people. */

@@ -30,8 +30,8 @@ pub async fn channels(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(known)).into_response())
 }
 
-fn told(PageChannel { terms, deposit, spent, expires_at }: PageChannel) -> SessionChannel {
-    SessionChannel { terms: WireHex(terms), deposit, spent, expires_at }
+fn told(PageChannel { terms, deposit, spent, expires_at, is_closing }: PageChannel) -> SessionChannel {
+    SessionChannel { terms: WireHex(terms), deposit, spent, expires_at, is_closing }
 }
 
 /// In whose name somebody joins with a channel: whoever logged in by its session key does so for its payer, of whom

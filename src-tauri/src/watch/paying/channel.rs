@@ -73,6 +73,7 @@ pub(super) async fn find(
     let known = wallet.channels()?.into_iter().filter(|known| {
         let terms = &known.terms;
         matches!(known.status, ChannelStatus::Open | ChannelStatus::Prepared)
+            && !known.is_pages()
             && (terms.genesis, terms.asset, terms.payer, terms.payee, terms.node)
                 == (new.genesis, new.asset, new.payer, new.payee, new.node)
     });

@@ -29,7 +29,7 @@ impl BySession {
     }
 }
 
-/// A channel that pays for something still.
+/// A channel that is open on the chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageChannel {
     pub terms: ChannelTerms,
@@ -37,10 +37,12 @@ pub struct PageChannel {
     /// Signed for, and stored.
     pub spent: Amount,
     pub expires_at: UnixMillis,
+    /// Both sides agreed to close it: nothing more is paid from it.
+    pub is_closing: bool,
 }
 
 impl Till {
-    /// What may be paid from by that key now.
+    /// What is open of that key's now.
     pub fn of_session(&self, session: &PublicKey, now: UnixMillis) -> Vec<PageChannel> {
         let ids = self.by_session.0.get(session).into_iter().flatten();
         ids.filter_map(|id| self.page_channel(*id, now)).collect()
@@ -49,16 +51,16 @@ impl Till {
     fn page_channel(&self, id: ChannelId, now: UnixMillis) -> Option<PageChannel> {
         let account = self.accounts.get(self.channels.get(&id)?)?;
         let own = account.ledger.channel();
-        let (channel, spent) = if own.id() == id {
-            (own, account.ledger.accepted())
+        let (channel, spent, is_closing) = if own.id() == id {
+            (own, account.ledger.accepted(), account.ledger.close_agreed().is_some())
         } else {
-            (account.spare.get(&id)?, Amount::ZERO)
+            (account.spare.get(&id)?, Amount::ZERO, false)
         };
         let deposit = channel.funding(now).ok()?.deposit();
         let Phase::Open(funds) = channel.head() else { return None };
         // Paid from with books that are not here.
         let is_ours = channel.finalized().settled() <= spent;
         let (terms, expires_at) = (*channel.terms(), funds.expires_at);
-        is_ours.then_some(PageChannel { terms, deposit, spent, expires_at })
+        is_ours.then_some(PageChannel { terms, deposit, spent, expires_at, is_closing })
     }
 }

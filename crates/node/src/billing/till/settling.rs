@@ -102,9 +102,10 @@ impl Till {
             let is_open = !channel.terms().is_credit()
                 && matches!(channel.finalized(), Phase::Open(_) | Phase::Closing { .. })
                 && !matches!(channel.head(), Phase::Closed { .. });
-            // Where the creator gets nothing by it, the payer may see to it.
-            let gets = theirs.body.cumulative > channel.head().settled();
-            let is_due = is_open && gets && !self.closes.contains_key(&channel.id());
+            // A payer of whom the creator had nothing may see to it, or many would cost the node a fee each for nothing.
+            // Whoever paid gets the rest back even where all of it was settled a moment ago.
+            let has_paid = theirs.body.cumulative > Amount::ZERO;
+            let is_due = is_open && has_paid && !self.closes.contains_key(&channel.id());
             is_due.then_some(DueClose { party: *party, channel: channel.id(), theirs, ours })
         });
         due.take(most).collect()

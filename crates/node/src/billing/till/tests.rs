@@ -711,6 +711,31 @@ fn a_close_that_both_signed_is_due_once_and_no_voucher_is_taken_after_it() {
 }
 
 #[test]
+fn a_close_is_due_where_all_was_settled_before_it_and_not_where_nothing_was_paid() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, ..) = bench.watch(&mut viewer);
+    let spent = viewer.tab.spent();
+    let event = ChannelEvent::Settled { cumulative: spent };
+    let news = ChannelNews { channel: viewer.terms.id(), event, terms: None };
+    bench.till.head(&[news], NOW);
+    bench.till.finalized(BlockRef { number: 2, hash: [2; 32] }, &[news], NOW);
+    bench.settle();
+    let close = viewer.tab.close(&viewer.session).unwrap();
+    bench.say(conn, ToNode::Close(close));
+    assert_eq!(bench.till.closes_due(9).len(), 1, "the rest of the deposit comes back");
+
+    let mut idle = bench.viewer(8, 100_000);
+    let ticket = bench.ticket(&idle);
+    let conn = bench.connect(&ticket);
+    let close = idle.tab.close(&idle.session).unwrap();
+    bench.say(conn, ToNode::Close(close));
+    let heard = bench.heard(conn);
+    assert!(matches!(heard[..], [ToViewer::Closed(_)]), "{heard:?}");
+    assert_eq!(bench.till.closes_due(9).len(), 1, "nothing was paid: its payer may close it");
+}
+
+#[test]
 fn a_counter_close_is_answered_at_once_and_a_settlement_is_not_said_twice() {
     let mut bench = Bench::new();
     let mut viewer = bench.viewer(7, 100_000);

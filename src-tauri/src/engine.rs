@@ -25,6 +25,9 @@ pub fn run(path: &Path, limit: Option<Duration>, loopback: bool) -> anyhow::Resu
     runtime.block_on(async {
         let mut stop = StopSignals::new()?;
         let engine = Engine::start(&file, network, &http_signalling(), runtime.handle())?;
+        for source in engine.snapshot().sources.iter().filter(|source| source.kind == "synthetic") {
+            say(&format!("{} is a test signal", source.name));
+        }
         say("live");
         if file.outputs.is_empty() && file.recording.is_none() {
             say("nothing leaves: the file names neither an output nor a recording");

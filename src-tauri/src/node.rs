@@ -92,7 +92,8 @@ fn audit(config: &NodeConfig, offline: bool) -> anyhow::Result<()> {
         anyhow::Ok(node::audit(&config.data_dir, rail).await?)
     })?;
     say(&format!(
-        "channels {}\nvouchers {}\nreceipts {}\nlog rows {}\npaid seconds {}\naccepted {}\nsettled {} ({})",
+        "channels {}\nvouchers {}\nreceipts {}\nlog rows {}\npaid seconds {}\naccepted {}\nsettled {} ({})\n\
+         not settled yet {}",
         report.channels,
         report.vouchers,
         report.receipts,
@@ -101,6 +102,7 @@ fn audit(config: &NodeConfig, offline: bool) -> anyhow::Result<()> {
         report.accepted,
         report.settled,
         if report.is_chain_asked { "by the chain" } else { "as the node read it: the chain was not asked" },
+        report.accepted.checked_sub(report.settled).unwrap_or_default(),
     ));
     report.findings.iter().for_each(|finding| say(&format!("WRONG: {finding}")));
     anyhow::ensure!(report.is_clean(), "the books do not agree: {} findings", report.findings.len());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ::watch::{HttpSignalling, Player, PlayerConfig};
 use anyhow::{Context, bail};
-use api::{Client, StreamInfo};
+use api::{Client, StreamInfo, StreamStatus};
 
 use crate::say;
 use crate::stop::StopSignals;
@@ -103,7 +103,12 @@ impl Options {
         client: &Client,
         stream: &StreamInfo,
     ) -> anyhow::Result<Option<Payer>> {
-        match (stream.offers.is_empty(), &self.paying.wallet) {
+        let is_paid = !stream.offers.is_empty();
+        // Before anybody is asked to sign.
+        if is_paid && stream.status != StreamStatus::Live {
+            bail!("the stream is not live: there is nothing to pay for now");
+        }
+        match (!is_paid, &self.paying.wallet) {
             (true, _) => Ok(None),
             (false, Some(_)) => self.paying.prepare(address, client, stream).await.map(Some),
             (false, None) if self.free => bail!("the stream is not free: it is paid by the second"),

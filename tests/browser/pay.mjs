@@ -1,6 +1,6 @@
 // pay.mjs URL FOLDER SECONDS: the watch page of a paid stream. Says the link that the page asks a wallet with, waits until
 // that is approved, plays and pays for so many seconds, loads the page anew and goes on for two more, stops, is
-// loaded once more, and closes the channel. Leaves pictures of each step, and says what the page showed.
+// loaded once more, waits until the broadcast is over, and closes the channel. Leaves pictures of each step, and says what the page showed.
 import { join } from "node:path";
 import { LIMIT_MS, openPage } from "./launch.mjs";
 
@@ -62,10 +62,16 @@ await shoot("pay-stopped");
 // A page that was loaded anew has forgotten what it signed, and closes all the same: the node shows it.
 await page.reload();
 await sheet("ready");
-await page.getByRole("button", { name: "Get the rest of the deposit back" }).click();
+const back = page.getByRole("button", { name: "Get the rest of the deposit back" });
+await back.waitFor();
+// Nor does it need a broadcast: most people see one to its end.
+console.log("stopped true");
+await sheet("over");
+await shoot("pay-over");
+await back.click();
 await sheet("closing");
 await shoot("pay-closing");
-await sheet("fund");
+await sheet("over");
 await page.getByText("The channel is closed").waitFor();
 await shoot("pay-closed");
 console.log(JSON.stringify({ first, again, stopped, said, hls: asked.filter((path) => path.startsWith("/live/")) }));

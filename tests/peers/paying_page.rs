@@ -83,7 +83,7 @@ async fn closed(market: &Market, channel: ChannelId) -> Amount {
 
 fn keep_pictures(folder: &Path) {
     let Some(kept) = std::env::var_os("TICKCAST_SHOTS") else { return };
-    for name in ["fund", "ready", "paying", "stopped", "closing", "closed"] {
+    for name in ["fund", "ready", "paying", "stopped", "over", "closing", "closed"] {
         let name = format!("pay-{name}.png");
         // A script that failed took fewer.
         let _ = std::fs::copy(folder.join(&name), Path::new(&kept).join(&name));
@@ -108,9 +108,12 @@ fn a_page_pays_for_each_second_that_it_showed_from_a_deposit_that_a_wallet_appro
             let mut script = Script::start(root(), "pay.mjs", arguments).expect("a script");
             let link = script.wait_for("link").expect("the page asks for a deposit");
             let (approved, shown) = approve(&folder, link.as_str().expect("a link"));
-            let page = script.result();
+            let page = script.wait_for("stopped").and_then(|_| {
+                assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+                script.result()
+            });
             keep_pictures(&folder);
-            (page.unwrap_or_else(|err| panic!("{err}\n{}", engine.log())), approved, shown)
+            (page.unwrap_or_else(|err| panic!("{}\n{err}", engine.log())), approved, shown)
         });
         println!("{page:#}\n{shown}");
 
@@ -139,7 +142,6 @@ fn a_page_pays_for_each_second_that_it_showed_from_a_deposit_that_a_wallet_appro
         // The page closed the channel: the creator has what was signed, and the payer the rest.
         let paid = Amount::new(spent);
         assert_eq!(closed(&market, channel).await, paid);
-        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
         let Market { node, chain, rail, folder, .. } = market;
         node.stop().await;
         let rail = rail as Arc<dyn Rail>;

@@ -14,7 +14,7 @@ const gone = new ApiError(0, "unreachable", "The node cannot be reached.");
 function watched(answer = () => Promise.resolve(stream())) {
   const world = {
     answer,
-    joins: 0, stops: 0, asked: 0, open: 0, mostOpen: 0, pictures: 0, moves: true,
+    joins: 0, idle: 0, stops: 0, asked: 0, open: 0, mostOpen: 0, pictures: 0, moves: true,
     join: (player: Player): Promise<Player> => Promise.resolve(player),
     lost: (_why: string | null) => {},
     now: null as Session | null,
@@ -27,6 +27,7 @@ function watched(answer = () => Promise.resolve(stream())) {
       world.mostOpen = Math.max(world.mostOpen, world.open);
       try { return await world.answer(); } finally { world.open -= 1; }
     },
+    idle() { world.idle += 1; },
     join(_info, _note, lost) { world.joins += 1; world.lost = lost; return world.join(player); },
     pictures: () => (world.moves ? (world.pictures += 1) : world.pictures),
   }, (now) => { world.now = now; });
@@ -57,10 +58,10 @@ describe("a page that plays", () => {
     await pass(2000);
     expect(world.asked).toBe(before + 1);
     expect(world.now?.phase).toMatchObject({ at: "waiting", words: "The broadcast has ended." });
-    expect(world.stops).toBe(1);
+    expect([world.stops, world.idle]).toEqual([1, 1]);
     world.answer = () => Promise.resolve(stream());
     await pass(2000);
-    expect([world.now?.phase.at, world.joins]).toEqual(["playing", 2]);
+    expect([world.now?.phase.at, world.joins, world.idle]).toEqual(["playing", 2, 1]);
   });
 
   it.each([["pending", "It plays here as soon as it does."], ["archived", "It is over for good."]] as const)(

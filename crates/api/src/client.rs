@@ -60,6 +60,10 @@ impl Client {
     /// `base` is scheme, host and port: `http://127.0.0.1:8080`.
     pub fn new(base: impl Into<String>) -> Result<Self, ClientError> {
         let base = base.into().trim_end_matches('/').to_owned();
+        let is_base = Url::parse(&base).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !is_base {
+            return Err(ClientError::BadAddress("it is to be like http://HOST:8080".to_owned()));
+        }
         Ok(Self { http: http_client()?, base })
     }
 

@@ -55,6 +55,9 @@ pub struct CreatedStream {
     /// Of a paid stream.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<OfferInfo>,
+    /// What is in the way of its being paid, in words for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 impl std::fmt::Debug for CreatedStream {
@@ -141,6 +144,7 @@ mod tests {
             hls_url: String::new(),
             watch_url: String::new(),
             offers: Vec::new(),
+            notices: Vec::new(),
         };
         assert!(!format!("{created:?}").contains("hunter2"));
     }

@@ -20,6 +20,7 @@ pub use connect::connect;
 pub use escrow::EscrowRail;
 pub use link::is_endpoint;
 pub use shared::Settings;
+pub use submission::address_of;
 pub use transfer::TransferRail;
 
 pub use rail::{

@@ -25,7 +25,7 @@ pub enum RailError {
     WrongChain { expected: Genesis, found: Genesis },
     #[error("the chain refused it: {0}")]
     Refused(String),
-    #[error("the account has too little: {0}")]
+    #[error("an account has too little: {0}")]
     TooLittle(String),
     #[error("the key did not sign")]
     NotSigned(#[from] pay::key::SignRefused),

@@ -51,6 +51,20 @@ enum Handed {
 
 pub(crate) async fn submit(shared: Arc<Shared>, call: Call, signer: TxSigner) -> Result<Included, RailError> {
     let account = signer.public().account();
+    let submitted = submit_as(shared, call, signer, account).await;
+    submitted.map_err(|error| match error {
+        // Whoever reads it can do something about it only if it says whose money is lacking.
+        RailError::TooLittle(reason) => RailError::TooLittle(format!("{}: {reason}", address_of(account))),
+        error => error,
+    })
+}
+
+async fn submit_as(
+    shared: Arc<Shared>,
+    call: Call,
+    signer: TxSigner,
+    account: AccountId,
+) -> Result<Included, RailError> {
     let Sent { signed, told, _followed } = send(&shared, &call, &signer).await?;
     let followed = follow(&shared, &signed, told, account).await;
     if followed.is_err() {
@@ -196,6 +210,11 @@ async fn hand(shared: &Shared, signed: &Signed) -> Result<(Handed, Arc<Link>), R
         }
     };
     Ok((handed, link))
+}
+
+/// As people write it on any chain: SS58 with the general prefix, 42.
+pub fn address_of(account: AccountId) -> String {
+    AccountId32(account.0).to_string()
 }
 
 /// By the codes of Substrate's pool; what is wrong with an invalid one stands in its text only.

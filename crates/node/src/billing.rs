@@ -25,11 +25,11 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use chain::{Rail, RailError, Settings};
-use pay::Keypair;
+use chain::{Call, Rail, RailError, Settings};
+use pay::{AccountId, Amount, AssetId, Keypair, Signer};
 use sfu::SfuHandle;
 use thiserror::Error;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::store::{Store, StoreError};
 
@@ -51,6 +51,10 @@ use till::{Rules, Till};
 
 /// How often offers are looked at that will end.
 const RENEWAL: Duration = Duration::from_secs(10);
+/// The node's account holds enough for fees while it holds that of so many transfers.
+const FEES_AT_HAND: u128 = 20;
+/// A creator does not wait longer for a chain that does not say what that account holds.
+const FEES_KNOWN_WITHIN: Duration = Duration::from_secs(4);
 /// Logins and joins of one remote network, each minute.
 const LOGINS_A_MINUTE: u32 = 60;
 const JOINS_A_MINUTE: u32 = 240;
@@ -102,6 +106,7 @@ pub struct Paid {
     pub cashier: CashierHandle,
     /// Where nothing is locked.
     pub credit: Option<Credit>,
+    fee_account: AccountId,
 }
 
 impl Billing {
@@ -201,13 +206,40 @@ impl Paid {
         let (cashier, handle) = Cashier::new(till, (journal, clock.clone()), sfu, updates, payout);
         let offer_ms = config.offer_s * 1_000;
         let catalogue = Catalogue::new(store, Arc::clone(key), clock.clone(), (genesis, asset), offer_ms);
-        Ok((Self { rail, config, catalogue, cashier: handle, credit }, cashier))
+        let fee_account = key.public().account();
+        Ok((Self { rail, config, catalogue, cashier: handle, credit, fee_account }, cashier))
+    }
+
+    /// Why nothing would be settled, in words: the account that the node pays fees from holds too little. `None` as well
+    /// where fees are in another asset than the balance that the rail knows, and where the chain does not say.
+    pub async fn lacks_fees(&self) -> Option<String> {
+        let info = self.rail.info();
+        if info.kind != pay::RailKind::Escrow || info.asset != AssetId::Native {
+            return None;
+        }
+        let account = self.fee_account;
+        let asked = async {
+            let transfer = Call::Transfer { to: account, amount: Amount::new(1) };
+            Ok::<_, RailError>((self.rail.balance(account).await?, self.rail.fee(transfer, account).await?))
+        };
+        let (balance, fee) = timeout(FEES_KNOWN_WITHIN, asked).await.ok()?.ok()?;
+        let enough = Amount::new(fee.units().saturating_mul(FEES_AT_HAND));
+        (balance < enough).then(|| {
+            format!(
+                "The node pays the chain's fees from {}, which holds too little: nothing is settled until somebody \
+                 sends it something.",
+                chain::address_of(account)
+            )
+        })
     }
 
     /// Renews offers until the task is aborted.
     pub async fn renew(&self) {
         let mut turns = interval(RENEWAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        if let Some(why) = self.lacks_fees().await {
+            tracing::warn!("{why}");
+        }
         loop {
             turns.tick().await;
             for priced in self.catalogue.renew().await {

@@ -41,7 +41,8 @@ pub fn npm(folder: &Path) -> Command {
 pub fn tickcast() -> std::result::Result<PathBuf, crate::command::Outcome> {
     pages()?;
     say("build: tickcast");
-    run(cargo().args(["build", "--package", "tickcast", "--bins"]))?;
+    // With the features that the tests have: otherwise either would compile what the other has compiled already.
+    run(cargo().args(["build", "--workspace", "--bin", "tickcast"]))?;
     Ok(target_dir().join("debug/tickcast"))
 }
 

@@ -122,6 +122,6 @@ pub fn screenshots() -> Result {
     run(ffmpeg.args(["-frames:v", "1"]).arg(folder.join("programme.png")))?;
     crate::screenshots::stage(&tickcast, &data, &folder)?;
     let mut windows = cargo();
-    windows.args(["test", "--quiet", "--package", "tickcast", "--test", "peers"]);
+    windows.args(["test", "--quiet", "--workspace", "--test", "peers"]);
     run(windows.args(["--", "the_window_is"]).env("TICKCAST_SHOTS", &folder))
 }

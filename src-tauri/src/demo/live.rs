@@ -50,7 +50,7 @@ pub fn summary(report: &Report) -> String {
     }
     if let Some(payment) = &report.payment {
         lines.push(format!(
-            "  {} s at {}: {} by the viewer's tab, {} by the node's ledger, {} on the chain",
+            "  {} s at {} of the chain's smallest units: {} by the viewer's tab, {} by the node's ledger, {} on the chain",
             payment.ticks, payment.price, payment.viewer_total, payment.ledger_total, payment.chain_total
         ));
     }

@@ -225,7 +225,10 @@ impl Market {
             settlements: settled.payments,
             findings: audited.findings,
         };
-        self.chain.stop().await;
+        // Who reads the chain goes first: its end is nobody's trouble.
+        let Self { chain, rail, updates, .. } = self;
+        drop((rail, updates));
+        chain.stop().await;
         Ok(report)
     }
 }

@@ -152,7 +152,8 @@ async fn make(shell: &Shell, options: &Create) -> anyhow::Result<()> {
         }
     };
     let costs = unit.map(|unit| in_words(&made.offers, &unit)).unwrap_or_default();
-    let text = format!("\"{}\" is made.{costs}{}", options.title, publishing(&made));
+    let notices: String = made.notices.iter().map(|notice| format!("\nNote: {notice}")).collect();
+    let text = format!("\"{}\" is made.{costs}{}{notices}", options.title, publishing(&made));
     shell.report.done(&serde_json::to_value(&made)?, &text);
     Ok(())
 }

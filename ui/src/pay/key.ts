@@ -30,6 +30,16 @@ export async function sessionKey(payee: Hex): Promise<SessionKey> {
   }
 }
 
+/** Whether a page has had one for this payee here: otherwise nobody paid it from this browser. */
+export async function hasSessionKey(payee: Hex): Promise<boolean> {
+  const database = await opened();
+  try {
+    return await asked<Kept | undefined>(database.transaction(KEYS).objectStore(KEYS).get(payee)) !== undefined;
+  } finally {
+    database.close();
+  }
+}
+
 async function made(database: IDBDatabase, payee: Hex): Promise<CryptoKeyPair> {
   const pair = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]).catch(() => {
     throw new PlayerFailed("This browser cannot sign payments: it knows no Ed25519 keys. A newer one does.");

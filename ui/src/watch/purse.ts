@@ -8,7 +8,7 @@ import { PlayerFailed } from "../lib/player";
 import { addressOf } from "../pay/address";
 import { shortly, type Unit } from "../pay/amount";
 import { fromHex, type Hex } from "../pay/bytes";
-import { noKeyBecause, sessionKey, verify } from "../pay/key";
+import { hasSessionKey, noKeyBecause, sessionKey, verify } from "../pay/key";
 import type { Leaving } from "../pay/leaving";
 import { closeCommandOf, commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
 import { PaySession, type PayStatus } from "../pay/session";
@@ -34,6 +34,8 @@ export type PayView =
     at: "ready"; cost: Cost; left: bigint; why: Leaving | null; last: PayStatus | null; begin: () => void;
     back: (() => void) | null; closeCommand: string;
   }
+  /** Nothing plays, and something of a deposit is left here, or came back a moment ago. */
+  | { at: "over"; cost: Cost; left: bigint; why: Leaving | null; back: (() => void) | null }
   /** The rest of the deposit is on its way back. `closeCommand` where that takes long. */
   | { at: "closing"; cost: Cost; words: string; closeCommand: string | null }
   | { at: "paying"; cost: Cost; status: PayStatus; stop: () => void; consent: () => void };
@@ -58,7 +60,8 @@ const RENEWED_MS = 10_000;
 interface Channel { id: Hex; terms: ChannelTerms; deposit: bigint; spent: bigint; isClosing: boolean }
 /** What was agreed on, once it is; the chain has it when the node does not name the channel any more. */
 interface Closing { channel: Hex; sinceMs: number; agreed: { paid: bigint; back: bigint } | null }
-interface Counter { info: PayInfo; cost: Cost; offer: Offer; key: SessionKey; token: string }
+interface Bargain { info: PayInfo; cost: Cost; offer: Offer }
+interface Counter extends Bargain { key: SessionKey; token: string }
 
 export class Purse {
   #why: Leaving | null = null;
@@ -67,6 +70,8 @@ export class Purse {
   #tab: Tab | null = null;
   #session: PaySession | null = null;
   #closing: Closing | null = null;
+  /** Looks after the deposit while nothing plays. */
+  #keeper: { isDismissed: boolean } | null = null;
   /** Ends a pause: what is shown has changed. */
   #wake: () => void = () => {};
   /** It was interrupted while it was paid: what a second may cost, and until when, to go on without asking again. */
@@ -78,9 +83,14 @@ export class Purse {
 
   /** Waits until a person wants to pay, and can. `ended` is told when nothing is paid any more. */
   async admit(stream: StreamInfo, ended: () => void): Promise<Admission> {
+    this.#dismissKeeper();
     try {
-      const counter = await this.#counter(stream);
-      if (!counter) return await this.#untilOver();
+      const bargain = await this.#bargain(stream);
+      if ("hint" in bargain) {
+        this.changed({ at: "unable", ...bargain });
+        return await this.#untilOver();
+      }
+      const counter = await this.#counter(bargain);
       for (;;) {
         const channel = await this.#funded(counter);
         const admitted = await this.#join(counter, channel, ended);
@@ -113,16 +123,59 @@ export class Purse {
     this.#session?.stop();
   }
 
-  /** The terms, and who this page is to the node; null where it cannot pay. */
-  async #counter(stream: StreamInfo): Promise<Counter | null> {
-    const unable = (words: string, hint: string) => { this.changed({ at: "unable", words, hint }); return null; };
+  /** Nothing plays, and nobody knows whether anything will again: whoever paid here may have the rest back. May be said
+      as often as it is so, until [`admit`]. */
+  idle(stream: StreamInfo): void {
+    if (this.#keeper) return;
+    const keeper = { isDismissed: false };
+    this.#keeper = keeper;
+    this.#keep(stream, keeper).catch((error: unknown) => {
+      // Nothing was promised: it is tried again with the next question of what the stream does.
+      if (!(error instanceof PlayerFailed || error instanceof ApiError)) console.error(error);
+    }).finally(() => { if (this.#keeper === keeper && !keeper.isDismissed) this.#keeper = null; });
+  }
+
+  async #keep(stream: StreamInfo, keeper: { isDismissed: boolean }): Promise<void> {
+    if (noKeyBecause()) return await dismissal(keeper);
+    const bargain = await this.#bargain(stream);
+    if ("hint" in bargain || !await hasSessionKey(bargain.offer.payee)) return await dismissal(keeper);
+    const counter = await this.#counter(bargain);
+    while (!keeper.isDismissed) {
+      const { cost, offer } = counter;
+      const channels = await this.#channels(counter);
+      this.#noteClosing(channels, cost);
+      if (keeper.isDismissed) return;
+      const channel = mostLeft(channels);
+      const left = channel ? channel.deposit - channel.spent : 0n;
+      // Less than a second's price no session is opened for.
+      const back = channel && channel.spent > 0n && left >= offer.price ? () => void this.#back(counter, channel) : null;
+      if (this.#closing) this.changed(closingView(this.#closing, counter));
+      else if (back || this.#why?.remedy === "none") this.changed({ at: "over", cost, left, why: this.#why, back });
+      else this.changed(null);
+      await this.#pause();
+    }
+  }
+
+  #dismissKeeper(): void {
+    if (this.#keeper) this.#keeper.isDismissed = true;
+    this.#keeper = null;
+    this.#wake();
+  }
+
+  /** Until something is to be shown that was not known, and a little longer at most. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => { this.#wake = resolve; setTimeout(resolve, ASK_MS); });
+  }
+
+  /** The terms; or why this page cannot pay, and what helps. */
+  async #bargain(stream: StreamInfo): Promise<Bargain | { words: string; hint: string }> {
     const why = noKeyBecause();
-    if (why) return unable("This page cannot pay here.", why);
+    if (why) return { words: "This page cannot pay here.", hint: why };
     const info = await payInfo();
     if (!info.rail) throw new PlayerFailed("The node asks for payment and names no chain to pay on.");
     if (info.rail.kind !== "escrow") {
       const hint = "It is paid by transfers, which need a wallet that stays. Watch it with “tickcast watch”.";
-      return unable("A page cannot pay for this stream.", hint);
+      return { words: "A page cannot pay for this stream.", hint };
     }
     const { symbol, decimals, chain } = info.rail;
     const offer = chosen(stream, info);
@@ -131,8 +184,13 @@ export class Purse {
     const broadcast = Math.max(0, ...stream.renditions.map(({ height }) => height));
     const lines = broadcast > 0 ? Math.min(offer.quality.max_height, broadcast) : offer.quality.max_height;
     const cost = { price: offer.price, unit: { symbol, decimals }, payee, chain, lines };
-    const key = await sessionKey(offer.payee);
-    return { info, cost, offer, key, token: await login(key) };
+    return { info, cost, offer };
+  }
+
+  /** And who this page is to the node. */
+  async #counter(bargain: Bargain): Promise<Counter> {
+    const key = await sessionKey(bargain.offer.payee);
+    return { ...bargain, key, token: await login(key) };
   }
 
   /** A channel that pays for another second, and a person who wants it spent. */
@@ -159,7 +217,7 @@ export class Purse {
       } else {
         this.changed({ at: "fund", cost, ...this.#request(counter, channel), why: this.#why, last: this.#last });
       }
-      await new Promise<void>((resolve) => { this.#wake = resolve; setTimeout(resolve, ASK_MS); });
+      await this.#pause();
       if (turn % STILL_LIVE_EACH === 0) await this.#mustBeLive();
       if (Date.now() + RENEWED_MS >= offer.until) throw new PlayerFailed("The price is made anew.");
     }
@@ -299,6 +357,10 @@ export class Purse {
 function mostLeft(channels: Channel[]): Channel | null {
   const left = ({ deposit, spent }: Channel) => deposit - spent;
   return channels.reduce<Channel | null>((best, one) => (best && left(best) >= left(one) ? best : one), null);
+}
+
+async function dismissal(keeper: { isDismissed: boolean }): Promise<void> {
+  while (!keeper.isDismissed) await pause(ASK_MS);
 }
 
 function closingView({ channel, sinceMs, agreed }: Closing, { cost, info }: Counter): PayView {

@@ -28,6 +28,8 @@ export interface Ways {
   info(signal: AbortSignal): Promise<StreamInfo>;
   /** `note` is told what it tries, `lost` that what it gave ended by itself. */
   join(info: StreamInfo, note: (words: string) => void, lost: Lost): Promise<Player>;
+  /** The stream does not play now. */
+  idle(info: StreamInfo): void;
   /** How many pictures were decoded so far; null where that says nothing. */
   pictures(): number | null;
 }
@@ -94,6 +96,7 @@ export function watch(ways: Ways, changed: (now: Session) => void): () => void {
       leave();
       failures = 0;
       enter({ at: "waiting", ...waitingFor(session.info) });
+      ways.idle(session.info);
       next(ASK_MS);
     } else if (player) {
       failures = 0;

@@ -9,7 +9,7 @@ use api::pay::PAY_SUBPROTOCOL;
 use api::{ClientError, CreateStream, JoinRequest, SessionClient};
 use devchain::{Config, Devchain, Sealing};
 use pay::message::ToViewer;
-use pay::{Amount, Refusal, Tick, Wire};
+use pay::{Amount, Phase, Refusal, Signer, Tick, Wire};
 
 use super::journal::{ChannelRow, Journal, LedgerRow, Unit};
 use super::log::Act;
@@ -17,7 +17,10 @@ use super::{Input, audit};
 use crate::config::NodeConfig;
 use crate::id::PlaybackId;
 use crate::server::Node;
-use world::{CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Viewer, World, config, get, person, prices, until};
+use world::{
+    ALICE, CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Socket, Viewer, World, config, get, person, prices,
+    until,
+};
 
 fn code(err: &ClientError) -> &str {
     match err {
@@ -291,24 +294,49 @@ async fn what_is_due_of_several_viewers_goes_in_one_transaction() {
     assert_eq!(sent, (3, 2));
 }
 
-#[tokio::test]
-async fn a_close_that_both_sign_pays_the_creator_and_ends_the_channel() {
-    let world = World::start().await;
-    let mut viewer = Viewer::new(&world, CHARLIE).await;
-    viewer.open(&world, DEPOSIT).await;
-    let (mut socket, peer) = viewer.watch(&world).await;
+async fn paid_for_three_seconds(world: &World) -> (Viewer, Socket) {
+    let mut viewer = Viewer::new(world, CHARLIE).await;
+    viewer.open(world, DEPOSIT).await;
+    let (mut socket, peer) = viewer.watch(world).await;
     for second in 0..3 {
         world.reach(peer, 1, second);
         viewer.play(&mut socket, second).await;
     }
+    (viewer, socket)
+}
+
+async fn close(viewer: &mut Viewer, socket: &mut Socket) {
     let close = viewer.tab.close(&viewer.session).unwrap();
     socket.say(&pay::ToNode::Close(close)).await;
     let Some(ToViewer::Closed(ours)) = socket.read().await else { panic!("it was not agreed to") };
     viewer.tab.closed(&ours).unwrap();
+}
+
+#[tokio::test]
+async fn a_close_that_both_sign_pays_the_creator_and_ends_the_channel() {
+    let world = World::start().await;
+    let (mut viewer, mut socket) = paid_for_three_seconds(&world).await;
+    close(&mut viewer, &mut socket).await;
     world.settled(&viewer, 3 * PRICE).await;
     assert_eq!(world.settlements().await, [("close".to_owned(), "final".to_owned())]);
     let report = audit(world.folder(), world.asked()).await.unwrap();
     assert!(report.is_clean(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn a_close_gives_the_rest_back_where_all_was_settled_before_it() {
+    let world = World::start().await;
+    let (mut viewer, mut socket) = paid_for_three_seconds(&world).await;
+    let channel = viewer.terms.id();
+    viewer.tab.stop();
+    socket.say(&pay::ToNode::Stop(channel)).await;
+    world.settled(&viewer, 3 * PRICE).await;
+    close(&mut viewer, &mut socket).await;
+    let closed = Phase::Closed { paid: Amount::new(3 * PRICE) };
+    until(async || world.rail.channel(channel).await.unwrap().unwrap().finalized == closed).await;
+    // Its page hears of it no more.
+    let login = world.client.login(&viewer.session).await.unwrap();
+    until(async || world.client.session_channels(&login).await.unwrap().is_empty()).await;
 }
 
 #[tokio::test]
@@ -412,13 +440,7 @@ async fn what_cannot_be_stored_of_one_payer_is_stored_of_the_others() {
 #[tokio::test]
 async fn a_node_that_starts_while_its_chain_is_away_plays_what_is_free_and_is_paid_once_it_is_back() {
     let mut world = World::start().await;
-    let mut viewer = Viewer::new(&world, CHARLIE).await;
-    viewer.open(&world, DEPOSIT).await;
-    let (mut socket, peer) = viewer.watch(&world).await;
-    for second in 0..3 {
-        world.reach(peer, 1, second);
-        viewer.play(&mut socket, second).await;
-    }
+    let (mut viewer, socket) = paid_for_three_seconds(&world).await;
     drop(socket);
     world.stop().await;
     let endpoint = world.devchain.serve(0).await.unwrap();
@@ -497,4 +519,16 @@ async fn a_data_folder_is_of_one_chain() {
     let other = Devchain::start(other).await.unwrap();
     let refused = Node::start(config(world.folder(), &other)).await.err().unwrap();
     assert!(refused.to_string().contains("another chain"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_a_paid_stream_is_told_that_the_node_cannot_pay_for_settling() {
+    let world = World::start().await;
+    let key = world.client.pay_info().await.expect("it is paid").node_key;
+    let [notice] = &world.stream.notices[..] else { panic!("{:?}", world.stream.notices) };
+    // As Substrate's `subkey` writes the account of that name.
+    let alice = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    assert_eq!(chain::address_of(person(ALICE).public().account()), alice);
+    assert!(notice.contains(&chain::address_of(key.account())), "{notice}");
+    assert_eq!(world.create("With funds", PRICE).await.notices, [""; 0]);
 }

@@ -43,9 +43,11 @@ pub async fn create(
     }
     let request = pay::taken(body)?;
     check(&request)?;
+    let mut notices = Vec::new();
     if !request.prices.is_empty() {
         let paid = pay::paid(&app)?;
         pay::check_prices(&request.prices, paid)?;
+        notices.extend(paid.lacks_fees().await);
         if creator.is_none() {
             // Says that a login is needed.
             rights::person(&app, &headers)?;
@@ -53,7 +55,8 @@ pub async fn create(
     }
     let creator = creator.map_or_else(|| LOCAL.to_owned(), |person| person.account.account().to_string());
     let row = app.store().create_stream(&creator, &request).await?;
-    Ok((StatusCode::CREATED, Json(created(&app, &headers, row).await)))
+    let created = CreatedStream { notices, ..created(&app, &headers, row).await };
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 /// Another stream key: with the one before nobody publishes any more, but for whoever does at this moment.
@@ -83,6 +86,7 @@ async fn created(app: &App, headers: &HeaderMap, row: StreamRow) -> CreatedStrea
         hls_url: links.hls(&row.playback_id),
         watch_url: links.watch(&row.playback_id),
         offers: pay::offers_of(app, &row).await,
+        notices: Vec::new(),
     }
 }
 

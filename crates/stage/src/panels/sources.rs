@@ -72,6 +72,8 @@ fn kind(source: &SourceFigures) -> &'static str {
 
 fn state(source: &SourceFigures) -> (Tone, &'static str) {
     match source.state {
+        // Not what a person came to show.
+        "live" if source.kind == "synthetic" => (Tone::Quiet, "On"),
         "live" => (Tone::Good, "On"),
         "opening" => (Tone::Quiet, "Opening"),
         "stand_in" => (Tone::Warn, "Stand-in"),

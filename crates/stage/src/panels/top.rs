@@ -142,7 +142,9 @@ fn figures(ui: &mut Ui, view: &View) {
     let hint = "Pictures that were due and left out, since two seconds after the start";
     figures.push(("dropped", settled.to_string(), tone, hint));
     if view.snapshot.on_air == OnAir::Live {
-        let mbps = rates.sent_kbps.map_or_else(dash, |kbps| format!("{:.1} Mbps", kbps / 1e3));
+        // The rate is of the last seconds, in which something may have been lost.
+        let sent = rates.sent_kbps.filter(|_| view.snapshot.reach() == Reach::Server);
+        let mbps = sent.map_or_else(dash, |kbps| format!("{:.1} Mbps", kbps / 1e3));
         figures.push(("sending", mbps, Tone::Quiet, "To all outputs together"));
         let rtt = view.snapshot.outputs.iter().filter_map(|output| output.rtt_ms).reduce(f64::max);
         if let Some(ms) = rtt {

@@ -26,6 +26,10 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_LAST: Duration = Duration::from_secs(15);
 const READ_BYTES: usize = 16 * 1024;
 
+/// A server that refused so many times in a row, and never took the stream, hardly will: the key is wrong. By then some
+/// 16 s have passed, in which a server has noticed that a publisher before this one is gone.
+const REFUSALS_MAX: u32 = 6;
+
 /// What is published.
 #[derive(Clone)]
 pub struct RtmpParts {
@@ -60,6 +64,13 @@ pub enum OutputError {
     EndedByServer(String),
 }
 
+impl OutputError {
+    /// The server was reached, and does not want this stream.
+    const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Session(rtmp::Error::ConnectRefused(_) | rtmp::Error::PublishRefused(_)))
+    }
+}
+
 /// How one connection ended, where it did not fail.
 pub enum End {
     /// The broadcast is over.
@@ -77,7 +88,7 @@ pub async fn run(
     let rendition = parts.video.rendition;
     let packets = hub.subscribe(move |lane| lane == Lane::Video(rendition) || lane == Lane::Aac);
     let tracks = Tracks { video: Some(parts.video), sound: Some(parts.sound) };
-    let mut backoff = BACKOFF_FIRST;
+    let mut patience = Patience::default();
     loop {
         let begun = Instant::now();
         let connection = publish(&parts.url, &tracks, &packets, &status, &want_key);
@@ -95,18 +106,46 @@ pub async fn run(
             figures.state = "lost";
             figures.message = Some(err.to_string());
         });
-        if begun.elapsed() > BACKOFF_LAST {
-            backoff = BACKOFF_FIRST;
-        }
+        let Some(pause) = patience.after(err.is_refusal(), begun.elapsed(), status.get().stood) else {
+            status.change(|figures| figures.message = Some(format!("it is not tried again: {err}")));
+            break;
+        };
         tokio::select! {
-            () = tokio::time::sleep(backoff) => {}
+            () = tokio::time::sleep(pause) => {}
             () = packets.closed() => break,
             _ = stop.wait_for(|stop| *stop) => break,
         }
-        backoff = (backoff * 2).min(BACKOFF_LAST);
         packets.skip_to_now();
     }
     status.change(|figures| figures.state = "closed");
+}
+
+/// When the next connection is made, if any.
+struct Patience {
+    pause: Duration,
+    /// In a row.
+    refusals: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { pause: BACKOFF_FIRST, refusals: 0 }
+    }
+}
+
+impl Patience {
+    /// After a connection that lasted so long; `stood` is whether any did. `None`: never again.
+    fn after(&mut self, was_refused: bool, lasted: Duration, stood: bool) -> Option<Duration> {
+        self.refusals = if was_refused { self.refusals + 1 } else { 0 };
+        if self.refusals >= REFUSALS_MAX && !stood {
+            return None;
+        }
+        if lasted > BACKOFF_LAST {
+            self.pause = BACKOFF_FIRST;
+        }
+        let next = (self.pause * 2).min(BACKOFF_LAST);
+        Some(std::mem::replace(&mut self.pause, next))
+    }
 }
 
 /// One connection, from its making to its end.
@@ -361,6 +400,29 @@ mod tests {
         hub.close();
         timeout(Duration::from_secs(60), publishing).await.expect("it ends").unwrap();
         assert_eq!(status.get().state, "closed");
+    }
+
+    #[test]
+    fn a_server_that_refuses_on_and_on_is_left_and_one_that_fails_or_once_took_the_stream_is_not() {
+        let short = Duration::from_millis(5);
+        let pauses = |was_refused, stood| {
+            let mut patience = Patience::default();
+            let pauses = (0..8).map(move |_| patience.after(was_refused, short, stood));
+            pauses.map(|pause| pause.map(|pause| pause.as_millis())).collect::<Vec<_>>()
+        };
+        let all = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000].map(Some);
+        assert_eq!(pauses(false, false), all);
+        assert_eq!(pauses(true, true), all);
+        assert_eq!(
+            pauses(true, false)[..6],
+            [Some(500), Some(1_000), Some(2_000), Some(4_000), Some(8_000), None]
+        );
+        // A failure in between may be the server's restart; and what went well for long begins anew.
+        let mut patience = Patience::default();
+        (0..5).for_each(|_| assert!(patience.after(true, short, false).is_some()));
+        assert!(patience.after(false, short, false).is_some());
+        assert!(patience.after(true, short, false).is_some());
+        assert_eq!(patience.after(false, BACKOFF_LAST + short, true), Some(BACKOFF_FIRST));
     }
 
     #[tokio::test]

@@ -125,9 +125,6 @@ impl World {
         let node = Node::start(config.clone()).await.expect("a node");
         let client = Client::new(format!("http://{}", node.addresses().http)).expect("an address");
         let info = client.pay_info().await.expect("it is paid");
-        let alice: TxSigner = Arc::new(person(ALICE));
-        let funds = Call::Transfer { to: info.node_key.account(), amount: Amount::new(100 * UNIT) };
-        rail.submit(funds, alice).await.expect("Alice has enough");
         let creator = client.login(&person(BOB)).await.expect("a login");
         let delegation = Delegation {
             genesis: rail.info().genesis,
@@ -140,6 +137,10 @@ impl World {
         client.delegate(&creator, &delegation).await.expect("it is delegated");
         let request = CreateStream { title: "paid".into(), prices: prices(price), ..CreateStream::default() };
         let stream = client.create_stream_as(&creator, &request).await.expect("a stream");
+        // Only now: what a node says before that is a test of its own.
+        let alice: TxSigner = Arc::new(person(ALICE));
+        let funds = Call::Transfer { to: info.node_key.account(), amount: Amount::new(100 * UNIT) };
+        rail.submit(funds, alice).await.expect("Alice has enough");
         Self { devchain, rail, client, creator, stream, node: Some(node), folder, config }
     }
 

@@ -103,13 +103,12 @@ impl Options {
         client: &Client,
         stream: &StreamInfo,
     ) -> anyhow::Result<Option<Payer>> {
-        let is_paid = !stream.offers.is_empty();
-        // Before anybody is asked to sign.
-        if is_paid && stream.status != StreamStatus::Live {
-            bail!("the stream is not live: there is nothing to pay for now");
-        }
-        match (!is_paid, &self.paying.wallet) {
+        match (stream.offers.is_empty(), &self.paying.wallet) {
             (true, _) => Ok(None),
+            // Before anybody is asked to sign.
+            (false, Some(_)) if stream.status != StreamStatus::Live => {
+                bail!("the stream is not live: there is nothing to pay for now")
+            }
             (false, Some(_)) => self.paying.prepare(address, client, stream).await.map(Some),
             (false, None) if self.free => bail!("the stream is not free: it is paid by the second"),
             (false, None) => {

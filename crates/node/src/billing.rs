@@ -210,7 +210,7 @@ impl Paid {
         Ok((Self { rail, config, catalogue, cashier: handle, credit, fee_account }, cashier))
     }
 
-    /// Why nothing would be settled, in words: the account that the node pays fees from holds too little. `None` as well
+    /// Why nothing would be settled, now or soon, in words: the account that the node pays fees from holds too little. `None` as well
     /// where fees are in another asset than the balance that the rail knows, and where the chain does not say.
     pub async fn lacks_fees(&self) -> Option<String> {
         let info = self.rail.info();
@@ -224,12 +224,10 @@ impl Paid {
         };
         let (balance, fee) = timeout(FEES_KNOWN_WITHIN, asked).await.ok()?.ok()?;
         let enough = Amount::new(fee.units().saturating_mul(FEES_AT_HAND));
+        let address = chain::address_of(account);
+        let means = if balance < fee { "Nothing is settled" } else { "Soon nothing is settled" };
         (balance < enough).then(|| {
-            format!(
-                "The node pays the chain's fees from {}, which holds too little: nothing is settled until somebody \
-                 sends it something.",
-                chain::address_of(account)
-            )
+            format!("{means}: the node pays the chain's fees from {address}, which holds too little. Send it something.")
         })
     }
 

@@ -14,7 +14,7 @@ pub use settle::{AuditError, SettleReason, Settlement};
 use books::{Books, Fate, Step};
 
 use crate::amount::Amount;
-use crate::channel::{Channel, ChannelEvent, EventRefused};
+use crate::channel::{Channel, ChannelEvent, EventRefused, Phase};
 use crate::close::CloseTerms;
 use crate::id::{ContentId, OfferHash, ReceiptHash};
 use crate::key::Signer;
@@ -187,7 +187,10 @@ impl Ledger {
         if self.staged.is_some() {
             return Err(Refusal::Committing);
         }
-        if self.accepted() > self.channel.finalized().settled() {
+        // An agreed close is carried out before its books are left; one of which nobody got anything is the payer's.
+        let is_closing = self.books.close.is_some_and(|(theirs, _)| !theirs.body.cumulative.is_zero());
+        let is_closed = matches!(self.channel.finalized(), Phase::Closed { .. });
+        if self.accepted() > self.channel.finalized().settled() || (is_closing && !is_closed) {
             return Err(Refusal::Unsettled);
         }
         let mut books = Books::new(channel.id());

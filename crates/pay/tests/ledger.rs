@@ -682,6 +682,17 @@ fn a_cooperative_close_is_of_the_last_total_and_ends_the_vouchers() {
     assert_eq!(ledger.forward(&world.book, NOW).unwrap_err(), Hold::NoSession);
     let again = Ledger::restore(config(), world.channel(), &record).unwrap();
     assert_eq!(again.close_agreed(), Some(&(theirs, ours)));
+    // Its books are not left before it is carried out, even where all was settled: the rest would not come back.
+    let other = || {
+        let mut channel = Channel::new(ChannelTerms { nonce: 1, ..world.terms });
+        channel.apply_final(opened(DEPOSIT)).unwrap();
+        channel
+    };
+    let paid = Amount::new(4 * PRICE);
+    ledger.on_final(ChannelEvent::Settled { cumulative: paid }, NOW).unwrap();
+    assert_eq!(ledger.replace_channel(other()).unwrap_err(), Refusal::Unsettled);
+    ledger.on_final(ChannelEvent::Closed { paid }, NOW).unwrap();
+    assert!(ledger.replace_channel(other()).is_ok());
 }
 
 #[test]

@@ -18,6 +18,7 @@ use wallet::{Account, Address, ChannelStatus, NewChannel, calendar};
 
 use self::request::Request;
 use super::chain_link::Chain;
+use super::channels;
 use super::{Shell, now};
 
 /// So many seconds' price is the most that one approval gives.
@@ -43,9 +44,6 @@ pub(super) struct Approve {
     #[arg(long)]
     again: bool,
 }
-
-/// What was sent for a page and not seen on the chain is not sent again before it can get there no more.
-const ON_ITS_WAY_MS: u64 = 10 * 60_000;
 
 /// What is signed, and for whom.
 struct Asked {
@@ -89,9 +87,7 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> 
     let asked = match request.channel {
         Some(channel) => top_up(shell, &chain, &request, &offer, channel).await?,
         None => {
-            if !options.again {
-                must_be_first(shell, &chain, &request, &offer).await?;
-            }
+            must_be_first(shell, &chain, &request, &offer, options.again).await?;
             open(shell, options, &chain, &request, &offer, info.dispute_window_ms)?
         }
     };
@@ -103,11 +99,16 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> 
         "the page may pay {} from channel {channel}. The rest comes back when the page closes the channel, or with \
          `tickcast wallet channels close {channel} --chain {}`",
         unit.exactly(request.deposit),
-        endpoints.first().map_or("URL", String::as_str),
+        endpoints.iter().find(|endpoint| is_plain(endpoint)).map_or("URL", String::as_str),
     );
     let json = json!({ "channel": channel, "deposit": request.deposit, "account": payer });
     shell.report.done(&json, &text);
     Ok(())
+}
+
+/// Whether a text of the node's is nothing but an address, also to a shell that it is pasted into.
+fn is_plain(endpoint: &str) -> bool {
+    endpoint.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-_[]".contains(&byte))
 }
 
 /// Writes down the channel before anything is sent for it, and what became of it.
@@ -138,35 +139,52 @@ async fn send(shell: &Shell, chain: &Chain, node_url: &str, asked: Asked) -> any
     sent.map(|_| ())
 }
 
-/// A link that is approved twice would lock two deposits, of which the page needs one.
+/// A link that is approved twice would lock two deposits, of which the page needs one. What the chain says of the
+/// channels to the same payee is written down meanwhile: pages close them without asking the wallet.
 async fn must_be_first(
     shell: &Shell,
     chain: &Chain,
     request: &Request,
     offer: &VerifiedOffer,
+    is_again: bool,
 ) -> anyhow::Result<()> {
     let payee = offer.offer().payee.account();
     let known = shell.wallet.channels()?.into_iter().filter(|known| {
         let terms = &known.terms;
         matches!(known.status, ChannelStatus::Prepared | ChannelStatus::Open)
-            && (terms.genesis, terms.asset, terms.session, terms.payee, terms.node)
-                == (chain.info().genesis, chain.info().asset, request.session, payee, offer.node())
+            && (terms.genesis, terms.asset, terms.payee, terms.node)
+                == (chain.info().genesis, chain.info().asset, payee, offer.node())
     });
     for record in known {
-        let id = record.terms.id();
+        let (id, terms) = (record.terms.id(), record.terms);
+        channels::refresh(shell, chain, id).await?;
+        if is_again || terms.session != request.session {
+            continue;
+        }
         match chain.rail().channel(id).await?.map_or(Phase::Absent, |state| state.head) {
-            Phase::Open(_) => bail!(
+            Phase::Open(funds) if lasts(&terms, funds.expires_at) => bail!(
                 "channel {id} was opened for this page already. When it is spent the page shows a link that adds to it; \
                  --again opens another one all the same"
             ),
-            Phase::Absent if now().millis_since(record.created) < ON_ITS_WAY_MS => bail!(
-                "channel {id} for this page may be on its way still: look again in ten minutes. --again opens another one \
-                 all the same"
+            Phase::Open(_) => {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "Note: channel {id} of this page is at its end. Its rest comes back by closing it"
+                );
+            }
+            Phase::Absent if channels::may_be_on_its_way(&record) => bail!(
+                "channel {id} for this page may be on its way still: look again in a quarter of an hour. --again opens \
+                 another one all the same"
             ),
             Phase::Absent | Phase::Closing { .. } | Phase::Closed { .. } => {}
         }
     }
     Ok(())
+}
+
+/// A node serves no channel in the dispute window before its end.
+fn lasts(terms: &ChannelTerms, expires_at: UnixMillis) -> bool {
+    now() < UnixMillis(expires_at.0.saturating_sub(terms.dispute_window_ms))
 }
 
 /// What the approval itself cannot know: where the money is asked for, and what it buys.
@@ -273,7 +291,7 @@ async fn top_up(
         bail!("channel {channel} is not this page's: do not trust it");
     }
     let Phase::Open(funds) = state.head else { bail!("channel {channel} is closed, or about to be") };
-    if now() >= UnixMillis(funds.expires_at.0.saturating_sub(terms.dispute_window_ms)) {
+    if !lasts(&terms, funds.expires_at) {
         bail!("channel {channel} ends at {}: load the page anew then", calendar::utc(funds.expires_at));
     }
     let account = shell.wallet.account(&Address::generic(terms.payer).to_string())?;

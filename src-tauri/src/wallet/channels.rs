@@ -94,14 +94,25 @@ fn record(shell: &Shell, id: ChannelId) -> anyhow::Result<Option<ChannelRecord>>
     Ok(shell.wallet.channels()?.into_iter().find(|known| known.terms.id() == id))
 }
 
+/// What was sent and not seen on the chain may get there for so long: 128 blocks of six seconds, and a little more.
+const ON_ITS_WAY_MS: u64 = 15 * 60_000;
+
+/// Whether its opening may have been sent, and may still come into a block.
+pub(super) fn may_be_on_its_way(record: &ChannelRecord) -> bool {
+    record.status == ChannelStatus::Prepared && now().millis_since(record.created) < ON_ITS_WAY_MS
+}
+
 /// Writes down what the last final block says.
-async fn refresh(shell: &Shell, chain: &Chain, id: ChannelId) -> anyhow::Result<Phase> {
+pub(super) async fn refresh(shell: &Shell, chain: &Chain, id: ChannelId) -> anyhow::Result<Phase> {
     let phase = chain.rail().channel(id).await?.map_or(Phase::Absent, |state| state.finalized);
     if record(shell, id)?.is_none() {
         return Ok(phase);
     }
     shell.wallet.update_channel(id, |record| match phase {
-        // It may be on its way.
+        Phase::Absent if record.status == ChannelStatus::Prepared && !may_be_on_its_way(record) => {
+            record.status = ChannelStatus::Failed;
+        }
+        // It may not be final yet.
         Phase::Absent => {}
         Phase::Open(funds) => {
             (record.status, record.deposit, record.expires_at) =

@@ -18,7 +18,7 @@ export function waysTo(
   document.addEventListener("visibilitychange", () => purse.seen(!document.hidden));
   return {
     info: (signal) => streamInfo(playbackId, signal),
-    idle(info) { if (isPaid(info)) purse.idle(info); },
+    idle(info) { if (isPaid(info)) purse.idle(); },
     async join(info, note, lost) {
       clock ??= await measureOffset(nodeClock).catch(() => null);
       if (isPaid(info)) return await playPaid(purse, info, video, clock, lost);

@@ -26,7 +26,7 @@ export type PayView =
   /** A wallet is to open a channel, or to top one up. */
   | {
     at: "fund"; cost: Cost; deposit: bigint; link: string; command: string; isTopUp: boolean; why: Leaving | null;
-    last: PayStatus | null;
+    last: PayStatus | null; closeCommand: string | null;
   }
   /** It can be paid; one button begins. `back` gets the rest of the deposit back; of a channel that never paid anything
       only its payer closes it, with `closeCommand`. */
@@ -34,8 +34,11 @@ export type PayView =
     at: "ready"; cost: Cost; left: bigint; why: Leaving | null; last: PayStatus | null; begin: () => void;
     back: (() => void) | null; closeCommand: string;
   }
-  /** Nothing plays, and something of a deposit is left here, or came back a moment ago. */
-  | { at: "over"; cost: Cost; left: bigint; why: Leaving | null; back: (() => void) | null }
+  /** Nothing plays, and something of a deposit is left here, or came back a moment ago. `closeCommand` where `back`
+      cannot be had, or failed. */
+  | {
+    at: "over"; cost: Cost; left: bigint; words: string | null; back: (() => void) | null; closeCommand: string | null;
+  }
   /** The rest of the deposit is on its way back. `closeCommand` where that takes long. */
   | { at: "closing"; cost: Cost; words: string; closeCommand: string | null }
   | { at: "paying"; cost: Cost; status: PayStatus; stop: () => void; consent: () => void };
@@ -50,6 +53,8 @@ export interface Admission { whepUrl: string; token: string; session: PaySession
 const GOES_ON_MS = 120_000;
 /** How often the node is asked whether a wallet opened the channel. */
 const ASK_MS = 2000;
+/** Where nothing is asked for, and nobody waits for anything. */
+const IDLE_MS = 60_000;
 /** And every so many times whether the stream still plays. */
 const STILL_LIVE_EACH = 3;
 /** A channel that both signed for is closed by the node within this, or something is wrong with node or chain. */
@@ -70,6 +75,8 @@ export class Purse {
   #tab: Tab | null = null;
   #session: PaySession | null = null;
   #closing: Closing | null = null;
+  /** What became of a deposit that was to come back. */
+  #returned: { words: string; isDone: boolean } | null = null;
   /** Looks after the deposit while nothing plays. */
   #keeper: { isDismissed: boolean } | null = null;
   /** Ends a pause: what is shown has changed. */
@@ -125,34 +132,45 @@ export class Purse {
 
   /** Nothing plays, and nobody knows whether anything will again: whoever paid here may have the rest back. May be said
       as often as it is so, until [`admit`]. */
-  idle(stream: StreamInfo): void {
+  idle(): void {
     if (this.#keeper) return;
     const keeper = { isDismissed: false };
     this.#keeper = keeper;
-    this.#keep(stream, keeper).catch((error: unknown) => {
-      // Nothing was promised: it is tried again with the next question of what the stream does.
-      if (!(error instanceof PlayerFailed || error instanceof ApiError)) console.error(error);
-    }).finally(() => { if (this.#keeper === keeper && !keeper.isDismissed) this.#keeper = null; });
+    void this.#keepAsking(keeper);
   }
 
-  async #keep(stream: StreamInfo, keeper: { isDismissed: boolean }): Promise<void> {
-    if (noKeyBecause()) return await dismissal(keeper);
-    const bargain = await this.#bargain(stream);
-    if ("hint" in bargain || !await hasSessionKey(bargain.offer.payee)) return await dismissal(keeper);
-    const counter = await this.#counter(bargain);
+  async #keepAsking(keeper: { isDismissed: boolean }): Promise<void> {
     while (!keeper.isDismissed) {
-      const { cost, offer } = counter;
+      // Nothing was promised: where it cannot be known now, it may be a little later.
+      await this.#keep(keeper).catch((error: unknown) => console.warn("the deposit is not known:", error));
+      await this.#pause(IDLE_MS);
+    }
+  }
+
+  async #keep(keeper: { isDismissed: boolean }): Promise<void> {
+    if (noKeyBecause()) return;
+    const bargain = await this.#bargain(await streamInfo(this.playbackId));
+    if ("hint" in bargain || !await hasSessionKey(bargain.offer.payee)) return;
+    const counter = await this.#counter(bargain);
+    const { cost, offer, info } = counter;
+    while (!keeper.isDismissed) {
       const channels = await this.#channels(counter);
       this.#noteClosing(channels, cost);
       if (keeper.isDismissed) return;
       const channel = mostLeft(channels);
       const left = channel ? channel.deposit - channel.spent : 0n;
-      // Less than a second's price no session is opened for.
-      const back = channel && channel.spent > 0n && left >= offer.price ? () => void this.#back(counter, channel) : null;
-      if (this.#closing) this.changed(closingView(this.#closing, counter));
-      else if (back || this.#why?.remedy === "none") this.changed({ at: "over", cost, left, why: this.#why, back });
-      else this.changed(null);
-      await this.#pause();
+      if (this.#closing) {
+        this.changed(closingView(this.#closing, counter));
+      } else if ((channel && left > 0n) || this.#returned?.isDone) {
+        // For less than a second's price no session is opened.
+        const back = channel && channel.spent > 0n && left >= offer.price ? () => void this.#back(counter, channel) : null;
+        const needsWallet = channel && left > 0n && (!back || this.#returned);
+        const closeCommand = needsWallet ? closeCommandOf(channel.id, info.endpoints) : null;
+        this.changed({ at: "over", cost, left, words: this.#returned?.words ?? null, back, closeCommand });
+      } else {
+        this.changed(null);
+      }
+      await this.#pause(this.#closing ? ASK_MS : IDLE_MS);
     }
   }
 
@@ -163,8 +181,8 @@ export class Purse {
   }
 
   /** Until something is to be shown that was not known, and a little longer at most. */
-  #pause(): Promise<void> {
-    return new Promise((resolve) => { this.#wake = resolve; setTimeout(resolve, ASK_MS); });
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => { this.#wake = resolve; setTimeout(resolve, ms); });
   }
 
   /** The terms; or why this page cannot pay, and what helps. */
@@ -202,7 +220,9 @@ export class Purse {
       const channels = await this.#channels(counter);
       this.#noteClosing(channels, cost);
       const channel = mostLeft(channels);
+      const why = this.#returned ? { words: this.#returned.words, remedy: "none" as const } : this.#why;
       if (this.#closing) {
+        isWanted = false;
         this.changed(closingView(this.#closing, counter));
       } else if (channel && channel.deposit - channel.spent >= offer.price) {
         const goesOn = this.#goesOn;
@@ -210,14 +230,17 @@ export class Purse {
         const mayGoOn = goesOn && offer.price <= goesOn.price && performance.now() < goesOn.untilMs;
         if (isWanted || mayGoOn) return channel;
         this.changed({
-          at: "ready", cost, left: channel.deposit - channel.spent, why: this.#why, last: this.#last, begin,
+          at: "ready", cost, left: channel.deposit - channel.spent, why, last: this.#last, begin,
           back: channel.spent > 0n ? () => void this.#back(counter, channel) : null,
           closeCommand: closeCommandOf(channel.id, counter.info.endpoints),
         });
       } else {
-        this.changed({ at: "fund", cost, ...this.#request(counter, channel), why: this.#why, last: this.#last });
+        isWanted = false;
+        const rest = channel && channel.deposit > channel.spent ? channel : null;
+        const closeCommand = rest && closeCommandOf(rest.id, counter.info.endpoints);
+        this.changed({ at: "fund", cost, ...this.#request(counter, channel), why, last: this.#last, closeCommand });
       }
-      await this.#pause();
+      await this.#pause(ASK_MS);
       if (turn % STILL_LIVE_EACH === 0) await this.#mustBeLive();
       if (Date.now() + RENEWED_MS >= offer.until) throw new PlayerFailed("The price is made anew.");
     }
@@ -234,7 +257,8 @@ export class Purse {
     const agreed = this.#closing?.agreed;
     if (!agreed || channels.some(({ id }) => id === this.#closing?.channel)) return;
     const [paid, back] = [shortly(agreed.paid, unit), shortly(agreed.back, unit)];
-    this.#why = { words: `The channel is closed: ${paid} was paid, and ${back} came back to your wallet.`, remedy: "none" };
+    const words = `The channel is closed: ${paid} was paid, and ${back} came back to your wallet.`;
+    this.#returned = { words, isDone: true };
     [this.#closing, this.#last, this.#tab] = [null, null, null];
   }
 
@@ -260,7 +284,10 @@ export class Purse {
   }
 
   async #join({ offer, key, token, cost }: Counter, channel: Channel, ended: () => void): Promise<Admission | null> {
+    // Nothing to press any more.
+    this.changed(null);
     await this.#settled;
+    this.#returned = null;
     const { id } = channel;
     const joined = await joinPaid(this.playbackId, key.public, id, token).catch((error: unknown) => {
       if (!(error instanceof ApiError) || error.code !== "payment_required") throw error;
@@ -318,14 +345,15 @@ export class Purse {
     this.#closing = closing;
     this.#wake();
     const failed = (words: string) => {
-      this.#why = { words, remedy: "again" };
+      this.#returned = { words, isDone: false };
       this.#closing = null;
       this.#wake();
     };
     try {
       await this.#settled;
-      const known = this.#tab?.channel === channel.id ? this.#tab : null;
-      const tab = known ?? new Tab(channel.terms, offer, channel.deposit, key, verify);
+      // One that remembers nothing: what the node has stored is what is closed with, and not what may have been lost.
+      const tab = new Tab(channel.terms, offer, channel.deposit, key, verify);
+      this.#tab = null;
       const joined = await joinPaid(this.playbackId, key.public, channel.id, token);
       const session = new PaySession(tab, () => performance.now(), () => Date.now(), () => {});
       session.close();
@@ -357,10 +385,6 @@ export class Purse {
 function mostLeft(channels: Channel[]): Channel | null {
   const left = ({ deposit, spent }: Channel) => deposit - spent;
   return channels.reduce<Channel | null>((best, one) => (best && left(best) >= left(one) ? best : one), null);
-}
-
-async function dismissal(keeper: { isDismissed: boolean }): Promise<void> {
-  while (!keeper.isDismissed) await pause(ASK_MS);
 }
 
 function closingView({ channel, sinceMs, agreed }: Closing, { cost, info }: Counter): PayView {

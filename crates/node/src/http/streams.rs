@@ -47,11 +47,11 @@ pub async fn create(
     if !request.prices.is_empty() {
         let paid = pay::paid(&app)?;
         pay::check_prices(&request.prices, paid)?;
-        notices.extend(paid.lacks_fees().await);
         if creator.is_none() {
             // Says that a login is needed.
             rights::person(&app, &headers)?;
         }
+        notices.extend(paid.lacks_fees().await);
     }
     let creator = creator.map_or_else(|| LOCAL.to_owned(), |person| person.account.account().to_string());
     let row = app.store().create_stream(&creator, &request).await?;

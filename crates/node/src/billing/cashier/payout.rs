@@ -98,7 +98,7 @@ impl Payout {
                 self.settle(till, journal, &due, now).await;
             }
         }
-        for close in till.closes_due(CLOSES_MAX - self.closes.min(CLOSES_MAX)) {
+        for close in till.closes_due(CLOSES_MAX - self.closes.min(CLOSES_MAX), now) {
             self.close(till, journal, &close, now).await;
         }
     }
@@ -172,7 +172,7 @@ impl Payout {
                 };
                 match row.kind {
                     SettleKind::Settle => till.settling_refused(row.channel, now),
-                    SettleKind::Close => till.closing_failed(row.channel),
+                    SettleKind::Close => till.closing_refused(row.channel),
                 }
                 Outcome::Failed(refused.reason.clone())
             }
@@ -181,7 +181,10 @@ impl Payout {
                 Outcome::Doubtful
             }
             Err(err) => {
-                give_up(row, till, now);
+                match (row.kind, err) {
+                    (SettleKind::Close, RailError::Refused(_)) => till.closing_refused(row.channel),
+                    _ => give_up(row, till, now),
+                }
                 Outcome::Failed(err.to_string())
             }
         }
@@ -220,7 +223,7 @@ fn reaches(row: &OpenSettlement, settled: Amount) -> bool {
 fn give_up(row: &OpenSettlement, till: &mut Till, now: UnixMillis) {
     match row.kind {
         SettleKind::Settle => till.settling_failed(row.channel, now),
-        SettleKind::Close => till.closing_failed(row.channel),
+        SettleKind::Close => till.closing_failed(row.channel, now),
     }
 }
 

@@ -29,7 +29,7 @@ impl BySession {
     }
 }
 
-/// A channel that is open on the chain.
+/// A channel that pays, or whose close both sides agreed on and that is not closed in a final block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageChannel {
     pub terms: ChannelTerms,
@@ -56,11 +56,20 @@ impl Till {
         } else {
             (account.spare.get(&id)?, Amount::ZERO, false)
         };
+        let terms = *channel.terms();
+        if is_closing {
+            // Whatever has become of it meanwhile: its page waits for the rest of the deposit.
+            let (Phase::Open(funds) | Phase::Closing { funds, .. }) = channel.finalized() else {
+                return None;
+            };
+            let (deposit, expires_at) = (funds.deposit, funds.expires_at);
+            return Some(PageChannel { terms, deposit, spent, expires_at, is_closing });
+        }
         let deposit = channel.funding(now).ok()?.deposit();
         let Phase::Open(funds) = channel.head() else { return None };
         // Paid from with books that are not here.
         let is_ours = channel.finalized().settled() <= spent;
-        let (terms, expires_at) = (*channel.terms(), funds.expires_at);
+        let expires_at = funds.expires_at;
         is_ours.then_some(PageChannel { terms, deposit, spent, expires_at, is_closing })
     }
 }

@@ -51,9 +51,15 @@ pub struct DueClose {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum CloseState {
-    Submitted,
-    /// Its voucher is redeemed instead.
-    Failed,
+    Submitted(Retry),
+    /// Until it is tried again its voucher is redeemed instead; `None`: never again.
+    Failed(Option<Retry>),
+}
+
+impl CloseState {
+    fn may_be_sent(self, now: UnixMillis) -> bool {
+        matches!(self, Self::Failed(Some(retry)) if retry.may(now))
+    }
 }
 
 pub fn reason_text(reason: SettleReason) -> &'static str {
@@ -80,8 +86,8 @@ impl Till {
                 || now.millis_since(account.left_at) >= self.rules.settle_idle_ms;
             // A close pays it, too.
             let id = account.ledger.channel().id();
-            let will_close =
-                account.ledger.close_agreed().is_some() && self.closes.get(&id) != Some(&CloseState::Failed);
+            let will_close = account.ledger.close_agreed().is_some()
+                && !matches!(self.closes.get(&id), Some(CloseState::Failed(_)));
             let is_worth = open >= self.rules.settle_at_least && is_idle && !will_close;
             let may = account.retry.may(now) && (is_urgent || is_worth);
             may.then_some(Due { party: *party, settlement })
@@ -92,7 +98,7 @@ impl Till {
         due
     }
 
-    pub fn closes_due(&self, most: usize) -> Vec<DueClose> {
+    pub fn closes_due(&self, most: usize, now: UnixMillis) -> Vec<DueClose> {
         if !self.rules.settles {
             return Vec::new();
         }
@@ -105,7 +111,8 @@ impl Till {
             // A payer of whom the creator had nothing may see to it, or many would cost the node a fee each for nothing.
             // Whoever paid gets the rest back even where all of it was settled a moment ago.
             let has_paid = theirs.body.cumulative > Amount::ZERO;
-            let is_due = is_open && has_paid && !self.closes.contains_key(&channel.id());
+            let may = self.closes.get(&channel.id()).is_none_or(|state| state.may_be_sent(now));
+            let is_due = is_open && has_paid && may;
             is_due.then_some(DueClose { party: *party, channel: channel.id(), theirs, ours })
         });
         due.take(most).collect()
@@ -119,7 +126,11 @@ impl Till {
     }
 
     pub fn closing(&mut self, channel: ChannelId) {
-        self.closes.insert(channel, CloseState::Submitted);
+        let retry = match self.closes.get(&channel) {
+            Some(CloseState::Failed(Some(retry))) => *retry,
+            _ => Retry::default(),
+        };
+        self.closes.insert(channel, CloseState::Submitted(retry));
     }
 
     /// What a node that ended had perhaps sent is not sent again before that is known.
@@ -163,10 +174,26 @@ impl Till {
     /// The chain is heard again: what could not get there is tried at once, the most urgent first.
     pub fn chain_is_back(&mut self) {
         self.accounts.values_mut().for_each(|account| account.retry = Retry::default());
+        for state in self.closes.values_mut() {
+            if let CloseState::Failed(Some(retry)) = state {
+                *retry = Retry::default();
+            }
+        }
     }
 
-    pub fn closing_failed(&mut self, channel: ChannelId) {
-        self.closes.insert(channel, CloseState::Failed);
+    /// It did not get into a block: it is tried again after a while.
+    pub fn closing_failed(&mut self, channel: ChannelId, now: UnixMillis) {
+        let mut retry = match self.closes.get(&channel) {
+            Some(CloseState::Submitted(retry)) => *retry,
+            _ => Retry::default(),
+        };
+        retry.after_a_while(now);
+        self.closes.insert(channel, CloseState::Failed(Some(retry)));
+    }
+
+    /// The chain did not take it, and would not take it another time.
+    pub fn closing_refused(&mut self, channel: ChannelId) {
+        self.closes.insert(channel, CloseState::Failed(None));
     }
 
     /// What the payee has got of a channel, in final blocks, and whether it is closed.

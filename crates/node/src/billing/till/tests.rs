@@ -700,14 +700,21 @@ fn a_close_that_both_signed_is_due_once_and_no_voucher_is_taken_after_it() {
     bench.say(conn, ToNode::Close(close));
     let [ToViewer::Closed(ours)] = &bench.heard(conn)[..] else { panic!("it was not agreed to") };
     viewer.tab.closed(ours).unwrap();
-    let due = bench.till.closes_due(9);
+    let due = bench.till.closes_due(9, NOW);
     assert_eq!(due.iter().map(|due| due.ours).collect::<Vec<_>>(), [*ours]);
     assert_eq!(bench.till.due(9, NOW.plus(DAY_MS)), [], "the close pays it");
     bench.till.closing(viewer.terms.id());
-    assert_eq!(bench.till.closes_due(9), []);
-    // Where it fails, the voucher goes on chain.
-    bench.till.closing_failed(viewer.terms.id());
+    assert_eq!(bench.till.closes_due(9, NOW), []);
+    // Where it fails, the voucher goes on chain, and the close is tried again: at once when the chain is back.
+    bench.till.closing_failed(viewer.terms.id(), NOW);
     assert_eq!(bench.till.due(9, NOW.plus(DAY_MS)).len(), 1);
+    assert_eq!(bench.till.closes_due(9, NOW.plus(1_999)), []);
+    assert_eq!(bench.till.closes_due(9, NOW.plus(2_000)).len(), 1);
+    bench.till.chain_is_back();
+    assert_eq!(bench.till.closes_due(9, NOW).len(), 1);
+    bench.till.closing(viewer.terms.id());
+    bench.till.closing_refused(viewer.terms.id());
+    assert_eq!(bench.till.closes_due(9, NOW.plus(DAY_MS)), [], "the chain would refuse it again, for a fee");
 }
 
 #[test]
@@ -723,7 +730,7 @@ fn a_close_is_due_where_all_was_settled_before_it_and_not_where_nothing_was_paid
     bench.settle();
     let close = viewer.tab.close(&viewer.session).unwrap();
     bench.say(conn, ToNode::Close(close));
-    assert_eq!(bench.till.closes_due(9).len(), 1, "the rest of the deposit comes back");
+    assert_eq!(bench.till.closes_due(9, NOW).len(), 1, "the rest of the deposit comes back");
 
     let mut idle = bench.viewer(8, 100_000);
     let ticket = bench.ticket(&idle);
@@ -732,7 +739,7 @@ fn a_close_is_due_where_all_was_settled_before_it_and_not_where_nothing_was_paid
     bench.say(conn, ToNode::Close(close));
     let heard = bench.heard(conn);
     assert!(matches!(heard[..], [ToViewer::Closed(_)]), "{heard:?}");
-    assert_eq!(bench.till.closes_due(9).len(), 1, "nothing was paid: its payer may close it");
+    assert_eq!(bench.till.closes_due(9, NOW).len(), 1, "nothing was paid: its payer may close it");
 }
 
 #[test]

@@ -279,6 +279,8 @@ mod tests {
         assert_eq!(host("http://127.0.0.1:8080/"), "127.0.0.1:8080");
         assert_eq!(host("https://Live.Example.org"), "live.example.org:443");
         assert_eq!(host("http://[::1]:80"), "[::1]:80");
-        assert!(Client::new("nowhere").unwrap().host().is_err());
+        for no_address in ["nowhere", "127.0.0.1:8080", "ftp://node.example", ""] {
+            assert!(matches!(Client::new(no_address), Err(ClientError::BadAddress(_))), "{no_address}");
+        }
     }
 }

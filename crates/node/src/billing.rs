@@ -235,11 +235,14 @@ impl Paid {
     pub async fn renew(&self) {
         let mut turns = interval(RENEWAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        if let Some(why) = self.lacks_fees().await {
-            tracing::warn!("{why}");
-        }
-        loop {
+        for turn in 0_u64.. {
             turns.tick().await;
+            // Not at once: whoever sets up a node sends it something once it says where to.
+            if turn == 1
+                && let Some(why) = self.lacks_fees().await
+            {
+                tracing::warn!("{why}");
+            }
             for priced in self.catalogue.renew().await {
                 self.cashier.tell(Input::Offers(priced)).await;
             }

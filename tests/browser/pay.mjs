@@ -1,6 +1,7 @@
 // pay.mjs URL FOLDER SECONDS: the watch page of a paid stream. Says the link that the page asks a wallet with, waits until
 // that is approved, plays and pays for so many seconds, loads the page anew and goes on for two more, stops, is
-// loaded once more, waits until the broadcast is over, and closes the channel. Leaves pictures of each step, and says what the page showed.
+// loaded once more, waits until the broadcast is over, and closes the channel. Leaves pictures of each step, and says
+// what the page showed.
 import { join } from "node:path";
 import { LIMIT_MS, openPage } from "./launch.mjs";
 

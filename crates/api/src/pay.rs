@@ -213,9 +213,8 @@ pub struct JoinRequest {
     pub channel: Option<ChannelId>,
 }
 
-/// Of `GET /api/pay/channels`: a channel of the session key that the login is of, which pays or is about to be
-/// closed. A page that has
-/// only such a key learns by it what a wallet opened for it.
+/// Of `GET /api/pay/channels`: a channel of the session key that the login is of, which pays or is about to be closed. A
+/// page that has only such a key learns by it what a wallet opened for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionChannel {
     pub terms: WireHex<ChannelTerms>,

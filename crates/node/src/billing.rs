@@ -210,8 +210,9 @@ impl Paid {
         Ok((Self { rail, config, catalogue, cashier: handle, credit, fee_account }, cashier))
     }
 
-    /// Why nothing would be settled, now or soon, in words: the account that the node pays fees from holds too little. `None` as well
-    /// where fees are in another asset than the balance that the rail knows, and where the chain does not say.
+    /// Why nothing would be settled, now or soon, in words: the account that the node pays fees from holds too little.
+    /// `None` as well where fees are in another asset than the balance that the rail knows, and where the chain does not
+    /// say.
     pub async fn lacks_fees(&self) -> Option<String> {
         let info = self.rail.info();
         if info.kind != pay::RailKind::Escrow || info.asset != AssetId::Native {

@@ -11,6 +11,7 @@ use pay::{Amount, ChannelId, ChannelTerms, KeyScheme, Tab, UnixMillis, Wire};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::approval::Act;
 use crate::base64;
 use crate::key::SecretKey;
 use crate::secret::{NoRandomness, SecretBytes};
@@ -51,6 +52,17 @@ impl ChannelRecord {
     /// Whether a page pays from it, by itself: what it signs is not known here.
     pub const fn is_pages(&self) -> bool {
         self.sealed.is_none()
+    }
+
+    /// What a transaction that the chain took has made of it.
+    pub fn apply(&mut self, act: &Act) {
+        match *act {
+            Act::Open { deposit, expires_at, .. } => {
+                (self.status, self.deposit, self.expires_at) = (ChannelStatus::Open, deposit, expires_at);
+            }
+            Act::TopUp { by, .. } => self.deposit = self.deposit.checked_add(by).unwrap_or(Amount::MAX),
+            _ => {}
+        }
     }
 }
 

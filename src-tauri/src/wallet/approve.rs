@@ -124,15 +124,9 @@ async fn send(shell: &Shell, chain: &Chain, node_url: &str, asked: Asked) -> any
     let is_known = shell.wallet.channels()?.iter().any(|known| known.terms.id() == id);
     if is_known {
         shell.wallet.update_channel(id, |record| match (&act, sent.is_ok()) {
-            (Act::Open { deposit, expires_at, .. }, true) => {
-                (record.status, record.deposit, record.expires_at) =
-                    (ChannelStatus::Open, *deposit, *expires_at);
-            }
+            (act, true) => record.apply(act),
             // One whose fate is not known is looked for on the chain the next time.
             (Act::Open { .. }, false) if !is_unknown => record.status = ChannelStatus::Failed,
-            (Act::TopUp { by, .. }, true) => {
-                record.deposit = record.deposit.checked_add(*by).unwrap_or(Amount::MAX);
-            }
             _ => {}
         })?;
     }

@@ -158,7 +158,8 @@ async fn close(shell: &Shell, id: ChannelId, chain: &ChainAddress) -> anyhow::Re
 fn as_json(record: &ChannelRecord, spent: Option<Amount>) -> Value {
     json!({
         "channel": record.terms.id(), "terms": record.terms, "status": record.status, "deposit": record.deposit,
-        "signed": spent, "of_page": record.is_pages(), "expires_at": record.expires_at, "node_url": record.node_url, "created": record.created,
+        "signed": spent, "of_page": record.is_pages(), "expires_at": record.expires_at, "node_url": record.node_url,
+        "created": record.created,
     })
 }
 

@@ -134,7 +134,7 @@ pub(super) async fn take(
     };
     wallet.note(&event)?;
     let id = step.record().terms.id();
-    let sent = rail.submit(call, Arc::new(Approved::new(key.clone(), act))).await;
+    let sent = rail.submit(call, Arc::new(Approved::new(key.clone(), act.clone()))).await;
     match sent {
         Ok(included) => {
             let hash = pay::Genesis(included.hash).to_string();
@@ -147,17 +147,7 @@ pub(super) async fn take(
                 hash: Some(hash),
                 ..event
             })?;
-            let record = wallet.update_channel(id, |record| match step {
-                Step::Nothing(_) => {}
-                Step::TopUp { by, .. } => {
-                    record.deposit = record.deposit.checked_add(by).unwrap_or(Amount::MAX);
-                }
-                Step::Open { deposit, expires_at, .. } => {
-                    (record.status, record.deposit, record.expires_at) =
-                        (ChannelStatus::Open, deposit, expires_at);
-                }
-            })?;
-            Ok(record)
+            Ok(wallet.update_channel(id, |record| record.apply(&act))?)
         }
         Err(err) => {
             let is_unknown = matches!(err, RailError::Unknown);

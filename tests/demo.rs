@@ -33,6 +33,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "outputs",
             "viewers",
             "recording",
+            "payment",
             "resources",
             "shortfalls",
         ],
@@ -54,6 +55,19 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     ("/viewers/0/delay_ms", &["p50", "p95"]),
     ("/recording", &["path", "seconds", "tracks"]),
+    (
+        "/payment",
+        &[
+            "ticks",
+            "delivered_seconds",
+            "unplayed",
+            "price",
+            "viewer_total",
+            "ledger_total",
+            "chain_total",
+            "settlements",
+        ],
+    ),
     ("/resources/0", &["process", "cpu_seconds", "peak_rss_mib"]),
 ];
 
@@ -89,6 +103,7 @@ fn the_demo_ends_well_and_its_report_is_complete_and_true() {
     outputs(&report["outputs"]);
     viewer(&report["viewers"][0]);
     recording(&report);
+    payment(&report["payment"]);
     assert!(!text.contains("live/"), "an address with a stream key is in the report");
 }
 
@@ -187,6 +202,28 @@ fn viewer(viewer: &Value) {
     assert!(
         ["very_low", "low", "medium", "high"].contains(&viewer["rendition"].as_str().unwrap_or_default())
     );
+}
+
+/// The three books agree to the unit, and the seconds in them are those that were shown.
+fn payment(payment: &Value) {
+    let amount = |name: &str| -> u128 {
+        let text = payment[name].as_str().unwrap_or_else(|| panic!("{name} of {payment} is no text"));
+        text.parse().unwrap_or_else(|_| panic!("{name} of {payment} is no amount"))
+    };
+    let (ticks, unplayed) = (count(&payment["ticks"]), count(&payment["unplayed"]));
+    let total = u128::from(ticks) * amount("price");
+    assert!(total > 0, "{payment}");
+    assert_eq!(["viewer_total", "ledger_total", "chain_total"].map(amount), [total; 3], "{payment}");
+    assert!(
+        count(&payment["settlements"]) > 0 && payment["findings"] == Value::Array(Vec::new()),
+        "{payment}"
+    );
+    // Counted by pictures, of which a busy machine leaves out some. One second is paid in advance; the first that is
+    // shown in part may be, too.
+    let (shown, slack) = (real(&payment["delivered_seconds"]), 1.0);
+    let paid = ticks as f64;
+    assert!(paid >= shown - slack, "more was shown than paid: {payment}");
+    assert!(paid <= shown * 1.1 + 1.0 + unplayed as f64 + slack, "more was paid than shown: {payment}");
 }
 
 /// What ffprobe says of the file, beside what the report says of it.

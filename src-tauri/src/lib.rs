@@ -7,6 +7,8 @@ pub mod desk;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod log;
+#[cfg(feature = "windows")]
+mod look;
 #[cfg(feature = "node")]
 pub mod node;
 #[cfg(feature = "engine")]

@@ -24,6 +24,9 @@ pub struct Options {
     /// A configuration in TOML; assets/tickcast.toml is the commented default.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The same as --config FILE.
+    #[arg(value_name = "FILE", conflicts_with_all = ["config", "loopback"])]
+    pub file: Option<PathBuf>,
     /// Where the database and the key of the node lie, whatever the configuration says.
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
@@ -128,7 +131,7 @@ fn configuration(options: &Options) -> anyhow::Result<NodeConfig> {
     if let Some(folder) = &options.loopback {
         return Ok(NodeConfig::loopback(folder.clone()));
     }
-    let mut config = match &options.config {
+    let mut config = match options.config.as_ref().or(options.file.as_ref()) {
         Some(path) => NodeConfig::from_file(path)?,
         None => NodeConfig::default(),
     };

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rtc::Network;
-use stage::{Leave, Notices, OnAir, Opened, Studio, Theme};
+use stage::{Leave, Notices, OnAir, Opened, Studio};
 use studio::{BroadcastFile, Engine, Graphics, Output};
 use tokio::runtime::Runtime;
 
 use crate::engine::http_signalling;
+use crate::look::Look;
 use crate::say;
 use crate::stop::StopSignals;
 use crate::supervised::{self, Outputs, WhipOutput, Word};
@@ -34,38 +35,8 @@ pub struct Options {
     /// line `go`.
     #[arg(long, requires = "supervised")]
     pub outputs_by_pipe: bool,
-    /// The system's, where it is not given.
-    #[arg(long, value_name = "THEME")]
-    pub theme: Option<Look>,
-    /// How large everything is, beside the system's own scale: from 0.5 to 3.
-    #[arg(long, value_name = "FACTOR", value_parser = scale)]
-    pub scale: Option<f32>,
-    /// The window's size in pixels at scale 1, as 1280x800.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub size: Option<Extent>,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
-pub enum Look {
-    Dark,
-    Light,
-}
-
-/// Width and height.
-#[derive(Clone, Copy, Debug)]
-pub struct Extent([f32; 2]);
-
-fn scale(text: &str) -> Result<f32, String> {
-    let factor: f32 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if (0.5..=3.0).contains(&factor) { Ok(factor) } else { Err("it is not from 0.5 to 3".into()) }
-}
-
-fn size(text: &str) -> Result<Extent, String> {
-    let edges = text.split_once('x').and_then(|(width, height)| {
-        let edge = |text: &str| text.parse::<u16>().ok().filter(|edge| *edge >= 320).map(f32::from);
-        Some([edge(width)?, edge(height)?])
-    });
-    edges.map(Extent).ok_or_else(|| "it is no size such as 1280x800".to_owned())
+    #[command(flatten)]
+    pub look: Look,
 }
 
 /// Shows the window until it is closed, or until whoever started it wants it to end.
@@ -103,12 +74,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         runtime: runtime.handle().clone(),
         leave,
     };
-    let theme = options.theme.map(|look| match look {
-        Look::Dark => Theme::Dark,
-        Look::Light => Theme::Light,
-    });
-    let size = options.size.map(|Extent(size)| size);
-    let look = stage::Options { theme, zoom: options.scale, size, graphics };
+    let (theme, zoom, size) = (options.look.theme(), options.look.scale, options.look.size());
+    let look = stage::Options { theme, zoom, size, graphics };
     Ok(stage::run(studio, look)?)
 }
 
@@ -182,11 +149,5 @@ mod tests {
     fn the_built_in_broadcast_is_one_and_sends_nothing() {
         let file = BroadcastFile::parse(BUILT_IN).expect("it parses");
         assert!(file.outputs.is_empty() && file.recording.is_none());
-    }
-
-    #[test]
-    fn a_size_and_a_scale_have_bounds() {
-        assert!(size("1280x800").is_ok() && size("1280").is_err() && size("10x10").is_err());
-        assert!(scale("2").is_ok() && scale("NaN").is_err() && scale("9").is_err());
     }
 }

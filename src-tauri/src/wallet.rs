@@ -5,8 +5,8 @@
 mod accounts;
 mod approve;
 pub(crate) mod ask;
-mod chain_link;
-mod channels;
+pub(crate) mod chain_link;
+pub(crate) mod channels;
 mod delegate;
 mod money;
 mod report;

@@ -101,8 +101,8 @@ fn a_payer_that_closes_alone_while_it_watches_is_cut_off_and_has_paid_all_but_th
 #[test]
 fn on_a_slow_chain_the_grace_is_served_until_a_channel_is_final_and_everything_else_then() {
     Runtime::new().expect("a runtime").block_on(async {
-        let show = Show::open(Rules::default()).await;
-        show.market.slow_down();
+        let mut show = Show::open(Rules::default()).await;
+        show.market.slow_down().await;
         let mut payer = Payer::without_channel(&show.market, 1).await;
         let open = payer.open(now().plus(30 * crate::market::DAY_MS));
         let (rail, account) = (Arc::clone(&show.market.rail), Arc::clone(payer.account()));
@@ -131,7 +131,7 @@ fn a_chain_whose_clock_jumps_ahead_by_an_hour_costs_nobody_a_second() {
         let mut payer = Payer::with_channel(&show.market, 1).await;
         let watching = payer.watch_well(&show.place).await;
         watching.until_played(2).await;
-        show.market.chain().step_clock(HOUR_MS);
+        show.market.chain().devchain().step_clock(HOUR_MS);
         // It may be that the offer ends by it; then there is a new one.
         if !watching.until(LIMIT, |status| status.totals.played >= 8).await {
             let status = watching.pay.status();

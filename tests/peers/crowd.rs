@@ -179,7 +179,10 @@ impl Crowd {
         for Payer { seen, .. } in &payers {
             println!("{seen:?}");
             assert_eq!(seen.faults, [], "{seen:?}");
-            assert!(seen.forgotten <= GRACE_TICKS.into(), "the creator lost more than the grace: {seen:?}");
+            assert!(
+                seen.forgotten <= u64::from(GRACE_TICKS),
+                "the creator lost more than the grace: {seen:?}"
+            );
         }
         // The network was as bad as it was to be, and there was something to pay for all the same.
         assert!(carried.lost * 100 >= (carried.passed + carried.lost) * (LOSS_PERCENT - 1), "{carried:?}");
@@ -194,9 +197,9 @@ fn evenings(people: u8, seconds: u64, windows_s: [Option<u64>; 2], seed: u64) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         for (is_slow, window_s) in [false, true].into_iter().zip(windows_s).take(soak(1, 2)) {
-            let crowd = Crowd::gather(people, window_s, seed).await;
+            let mut crowd = Crowd::gather(people, window_s, seed).await;
             if is_slow {
-                crowd.show.market.slow_down();
+                crowd.show.market.slow_down().await;
             }
             crowd.evening(seconds).await;
             crowd.go_home().await;

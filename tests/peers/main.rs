@@ -2,10 +2,14 @@
 
 #![allow(clippy::print_stdout, reason = "a test's figures are shown where it fails, or on request")]
 
+#[cfg(all(feature = "engine", feature = "node"))]
+mod any_chain;
 mod broadcasts;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod chain_faults;
 mod chromium;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod clocks;
 mod crash;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod crowd;
@@ -17,7 +21,11 @@ mod displays;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod freeloaders;
 mod graphics;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod home;
 mod joins;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod killed_viewers;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod lossy_line;
 #[cfg(all(feature = "engine", feature = "node"))]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
 use chain::{Call, ChannelState, Rail, Settings, TxSigner};
-use devchain::{Config, Devchain, development_accounts};
+use devchain::{Config, development_accounts};
 use node::AuditReport;
 use pay::{
     AccountId, Amount, ChannelId, Delegation, Genesis, KeyScheme, Keypair, Price, RailKind, Signed, Signer,
@@ -19,6 +19,7 @@ use pay::{
 };
 use testkit::tickcast::Node;
 
+use crate::any_chain::AnyChain;
 use crate::broadcasts::{LIMIT, TICKCAST};
 use crate::payer::Payer;
 
@@ -74,9 +75,15 @@ pub struct Rules {
     pub people: u8,
     /// The chain is paid on by plain transfers: so many seconds may be owed. Without it deposits are locked.
     pub window_s: Option<u64>,
+    /// What runs as the node; else the executable itself.
+    pub program: Option<String>,
 }
 
 impl Rules {
+    fn program(&self) -> &str {
+        self.program.as_deref().unwrap_or(TICKCAST)
+    }
+
     fn rail(&self) -> RailKind {
         if self.window_s.is_some() { RailKind::Transfer } else { RailKind::Escrow }
     }
@@ -91,6 +98,7 @@ impl Default for Rules {
             dispute_window_s: 60,
             people: 8,
             window_s: None,
+            program: None,
         }
     }
 }
@@ -106,7 +114,7 @@ pub struct Place {
 }
 
 pub struct Market {
-    pub chain: Option<Devchain>,
+    pub chain: Option<AnyChain>,
     pub rail: Arc<dyn Rail>,
     pub node: Node,
     pub client: Client,
@@ -123,12 +131,12 @@ impl Market {
         let data = Some(folder.path().join("chain"));
         let funded = (1..=rules.people).map(|number| (account(number).public().account().0, PURSE));
         let chain_config = Config { data, port: port(), ..rules.chain.clone().with_funded(funded) };
-        let chain = Devchain::start(chain_config.clone()).await.expect("a chain");
+        let chain = AnyChain::start(chain_config.clone()).await;
         let rail = chain::connect(rules.rail(), Settings::new([chain.url()]));
         let rail = rail.await.expect("the chain answers");
         let settings = write_settings(folder.path(), "node", &chain.url(), &rules);
         let data = folder.path().join("node");
-        let node = tokio::task::block_in_place(|| Node::start_with(TICKCAST, &settings, &data));
+        let node = tokio::task::block_in_place(|| Node::start_with(rules.program(), &settings, &data));
         let node = node.expect("a node");
         let client = Client::new(format!("http://{}", node.http())).expect("an address");
         let alice = development_accounts().into_iter().find(|account| account.uri == "//Alice");
@@ -203,7 +211,7 @@ impl Market {
         let url = self.chain.as_ref().expect("the chain is there").url();
         let settings = write_settings(self.folder.path(), "second", &url, &self.rules);
         let data = self.folder.path().join("second");
-        let node = tokio::task::block_in_place(|| Node::start_with(TICKCAST, &settings, &data));
+        let node = tokio::task::block_in_place(|| Node::start_with(self.rules.program(), &settings, &data));
         let node = node.expect("another node");
         let client = Client::new(format!("http://{}", node.http())).expect("an address");
         self.trust(&client).await;
@@ -221,12 +229,12 @@ impl Market {
     /// On the same folder and the same ports.
     pub fn start_node(&mut self) {
         let node = tokio::task::block_in_place(|| {
-            Node::start_with(TICKCAST, &self.settings, &self.folder.path().join("node"))
+            Node::start_with(self.rules.program(), &self.settings, &self.folder.path().join("node"))
         });
         self.node = node.unwrap_or_else(|err| panic!("{err}\nbefore it: {}", self.node.log()));
     }
 
-    pub fn chain(&self) -> &Devchain {
+    pub fn chain(&self) -> &AnyChain {
         self.chain.as_ref().expect("the chain is there")
     }
 
@@ -235,16 +243,22 @@ impl Market {
         self.chain.take().expect("the chain is there").stop().await;
     }
 
-    /// As slow as public chains are.
-    pub fn slow_down(&self) {
+    /// As slow as public chains are from now on.
+    pub async fn slow_down(&mut self) {
         let Config { sealing, finality, .. } = Config::slow();
-        self.chain().set_sealing(sealing);
-        self.chain().set_finality(finality).expect("the chain goes on");
+        (self.chain_config.sealing, self.chain_config.finality) = (sealing, finality);
+        if let AnyChain::Devchain(devchain) = self.chain() {
+            devchain.set_sealing(sealing);
+            devchain.set_finality(finality).expect("the chain goes on");
+            return;
+        }
+        self.stop_chain().await;
+        self.start_chain().await;
     }
 
     /// With what it had, at the same address.
     pub async fn start_chain(&mut self) {
-        self.chain = Some(Devchain::start(self.chain_config.clone()).await.expect("the chain goes on"));
+        self.chain = Some(AnyChain::start(self.chain_config.clone()).await);
     }
 
     pub async fn channel(&self, id: ChannelId) -> ChannelState {

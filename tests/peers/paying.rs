@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
 use chain::{Call, EscrowRail, Rail, Settings, TransferRail};
-use devchain::{Devchain, development_accounts};
+use devchain::development_accounts;
 use node::{ChainConfig, Node, NodeConfig};
 use pay::{
     Amount, ChannelId, Delegation, KeyScheme, Keypair, Phase, Price, RailKind, Signed, Signer, UnixMillis,
@@ -16,6 +16,7 @@ use serde_json::Value;
 use testkit::LoggedChild;
 use wallet::{ChannelStatus, Name, SecretText, Unit, Wallet, key_from_secret};
 
+use crate::any_chain::AnyChain;
 use crate::broadcasts::{LIMIT, TICKCAST, engine, whip_output};
 
 pub const PRICE: u128 = 1_000_000;
@@ -28,7 +29,7 @@ pub fn now() -> UnixMillis {
 
 /// A chain, a node that is paid on it, and a creator with a stream.
 pub struct Market {
-    pub chain: Devchain,
+    pub chain: AnyChain,
     pub rail: Arc<EscrowRail>,
     pub node: Node,
     client: Client,
@@ -45,7 +46,7 @@ impl Market {
     /// A second costs so much, and the node is paid as it is set.
     async fn open_with(price: u128, set: impl FnOnce(&mut ChainConfig)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let chain = Devchain::start(devchain::Config::default()).await.expect("a chain");
+        let chain = AnyChain::start(devchain::Config::default()).await;
         let rail = EscrowRail::connect(Settings::new([chain.url()])).await.expect("the chain answers");
         let mut paid =
             ChainConfig { endpoints: vec![chain.url()], dispute_window_s: 60, ..ChainConfig::default() };
@@ -147,6 +148,14 @@ impl Market {
         serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}\n{errors}"))
     }
 
+    /// What a viewer is told that is turned away before it signs anything.
+    fn is_refused(&self, stream: &CreatedStream) -> String {
+        let mut viewer = self.viewer(stream, "4", &[]);
+        let status = viewer.wait(LIMIT).expect("the viewer ends by itself");
+        assert!(!status.success(), "{}", viewer.output().join("\n"));
+        viewer.errors()
+    }
+
     async fn phase(&self, channel: ChannelId) -> Phase {
         self.rail.channel(channel).await.expect("the chain answers").expect("the channel").finalized
     }
@@ -170,7 +179,13 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         market.wait_until_live(&stream).await;
         let wallet = market.wallet();
 
-        let first = tokio::task::block_in_place(|| market.watch(&stream, "4", &[]));
+        // In whose unit the cap is meant is not for the node to say.
+        let refused = tokio::task::block_in_place(|| market.is_refused(&stream));
+        assert!(refused.contains("name it yourself the first time, with --chain"), "{refused}");
+        assert_eq!(wallet.channels().expect("the wallet's channels"), []);
+
+        let chain = market.chain.url();
+        let first = tokio::task::block_in_place(|| market.watch(&stream, "4", &["--chain", &chain]));
         let paid = &first["payment"];
         println!("{first:#}");
         let played = count(&paid["seconds_played"]);
@@ -182,7 +197,7 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         assert_eq!(wallet.spent(channel).expect("the wallet knows").units(), played * PRICE);
         assert!(matches!(market.phase(channel).await, Phase::Open(funds) if funds.deposit.units() == 1_000 * PRICE));
 
-        // The same channel again, and this time it is closed.
+        // The same channel again, on a chain that is known by now, and this time it is closed.
         let second = tokio::task::block_in_place(|| market.watch(&stream, "4", &["--close"]));
         let paid = &second["payment"];
         println!("{second:#}");
@@ -193,6 +208,16 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         assert_eq!(market.phase(channel).await, Phase::Closed { paid: Amount::new(all * PRICE) });
         let known = wallet.channels().expect("the wallet's channels");
         assert_eq!(known.iter().map(|known| known.status).collect::<Vec<_>>(), [ChannelStatus::Closed]);
+
+        // An endpoint that counts with two decimals more than were known would make a hundred of one.
+        let book = market.folder.path().join("wallet/book.json");
+        let text = std::fs::read_to_string(&book).expect("the wallet's book");
+        let decimals = market.rail.info().decimals;
+        let fewer = text.replace(&format!("\"decimals\": {decimals}"), &format!("\"decimals\": {}", decimals - 2));
+        assert_ne!(fewer, text);
+        std::fs::write(&book, fewer).expect("the book is written");
+        let refused = tokio::task::block_in_place(|| market.is_refused(&stream));
+        assert!(refused.contains("do not trust the endpoint"), "{refused}");
 
         assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
         let Market { node, chain, rail, folder, .. } = market;
@@ -228,7 +253,8 @@ fn a_wallet_pays_by_transfers_as_it_plays_where_nothing_is_locked() {
         market.wait_until_live(&stream).await;
         let wallet = market.wallet();
 
-        let first = tokio::task::block_in_place(|| market.watch(&stream, "12", &[]));
+        let chain = market.chain.url();
+        let first = tokio::task::block_in_place(|| market.watch(&stream, "12", &["--chain", &chain]));
         let paid = &first["payment"];
         println!("{first:#}");
         let played = count(&paid["seconds_played"]);
@@ -275,7 +301,7 @@ fn an_account_that_is_drained_while_it_plays_stops_playing_and_owes_no_more_than
         let mut engine = engine(market.folder.path(), &whip_output(&stream));
         market.wait_until_live(&stream).await;
         market.wallet();
-        let mut viewer = market.viewer(&stream, "120", &[]);
+        let mut viewer = market.viewer(&stream, "120", &["--chain", &market.chain.url()]);
         let books = async || node::audit(&market.folder.path().join("node"), None).await.expect("an audit");
         let (end, mut turns) = (Instant::now() + LIMIT, tokio::time::interval(Duration::from_millis(100)));
         while books().await.settled.is_zero() {

@@ -34,8 +34,9 @@ fn wallet(folder: &Path, arguments: &[&str]) -> (bool, Value, String) {
     (status.success(), serde_json::from_str(&said).unwrap_or_default(), shown)
 }
 
-fn approve(folder: &Path, link: &str) -> (Value, String) {
-    let (is_done, said, shown) = wallet(folder, &["approve", link]);
+fn approve(folder: &Path, link: &str, chain: &str) -> (Value, String) {
+    // A wallet takes no node's word for what a unit is: the first time the chain is named to it.
+    let (is_done, said, shown) = wallet(folder, &["approve", link, "--chain", chain]);
     assert!(is_done && said.is_object(), "{said}\n{shown}");
     // The same again would lock another deposit, which nobody needs.
     let (is_done, _, refused) = wallet(folder, &["approve", link]);
@@ -102,12 +103,12 @@ fn a_page_pays_for_each_second_that_it_showed_from_a_deposit_that_a_wallet_appro
         market.wallet();
         is_refused_where_nobody_pays(&market, &stream.playback_id);
 
-        let seconds = SECONDS.to_string();
+        let (seconds, chain) = (SECONDS.to_string(), market.chain.url());
         let (page, approved, shown) = tokio::task::block_in_place(|| {
             let arguments = [stream.watch_url.as_ref(), folder.as_os_str(), seconds.as_ref()];
             let mut script = Script::start(root(), "pay.mjs", arguments).expect("a script");
             let link = script.wait_for("link").expect("the page asks for a deposit");
-            let (approved, shown) = approve(&folder, link.as_str().expect("a link"));
+            let (approved, shown) = approve(&folder, link.as_str().expect("a link"), &chain);
             let page = script.wait_for("stopped").and_then(|_| {
                 assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
                 script.result()

@@ -1,55 +1,20 @@
 //! A node that is killed under a viewer and started again: the viewer's executable finds it again by itself, and pays for
 //! what plays then, and for nothing twice.
 
-use std::path::Path;
-use std::process::Command;
-
-use pay::{Amount, ChannelId, KeyScheme};
+use pay::ChannelId;
 use serde_json::Value;
 use testkit::LoggedChild;
-use wallet::{Name, SecretText, Unit, Wallet, key_from_secret};
+use wallet::Wallet;
 
-use crate::broadcasts::{LIMIT, TICKCAST};
-use crate::market::{Market, PRICE, Rules, now, until};
+use crate::broadcasts::LIMIT;
+use crate::home::{Home, PASSPHRASE};
+use crate::market::{PRICE, Rules, until};
 use crate::show::Show;
 
-const PASSPHRASE: &str = "a passphrase of the test";
 /// What it may spend: more seconds than it can watch.
 const CAP: u128 = 1_000 * PRICE;
 /// Of playing, before the kill and after it.
 const SECONDS: u128 = 3;
-
-/// The first of the market's people, with a wallet of their own.
-fn open_wallet(folder: &Path) -> Wallet {
-    let wallet = Wallet::open(folder.join("wallet")).expect("a wallet");
-    let seed = format!("0x{}", "01".repeat(32));
-    let key = key_from_secret(KeyScheme::Sr25519, &seed).expect("a key");
-    let (name, passphrase) = (Name::new("viewer"), SecretText::new(PASSPHRASE));
-    let (name, passphrase) = (name.expect("a name"), passphrase.expect("a text"));
-    wallet.add(&name, &key, &passphrase, now()).expect("the account is taken in");
-    std::fs::write(folder.join("passphrase"), format!("{PASSPHRASE}\n")).expect("a file");
-    wallet
-}
-
-fn watch(market: &Market, playback_id: &str) -> LoggedChild {
-    let unit = Unit::new(&market.rail.info().symbol, market.rail.info().decimals);
-    let mut command = Command::new("sh");
-    command.current_dir(market.folder.path());
-    command.args(["-c", "exec \"$0\" \"$@\" 3<passphrase", TICKCAST, "--log", "info", "watch", "--headless"]);
-    command.args([
-        "--json",
-        "--wallet",
-        "viewer",
-        "--wallet-folder",
-        "wallet",
-        "--yes",
-        "--passphrase-fd",
-        "3",
-    ]);
-    command.args(["--cap", &unit.decimal(Amount::new(CAP))]);
-    command.arg(format!("http://{}/watch/{playback_id}", market.node.http()));
-    LoggedChild::spawn("the viewer", &mut command).expect("a viewer")
-}
 
 /// What the wallet has signed for, on its one channel.
 fn spent(wallet: &Wallet) -> (Option<ChannelId>, u128) {
@@ -71,8 +36,8 @@ fn a_viewer_whose_node_was_killed_comes_back_by_itself_and_pays_for_nothing_twic
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let mut show = Show::open(Rules::default()).await;
-        let wallet = open_wallet(show.market.folder.path());
-        let mut viewer = watch(&show.market, &show.place.playback_id);
+        let home = Home::new(&show.market, 1, CAP);
+        let (wallet, mut viewer) = (home.open(), home.watch(&show.place.playback_id, &[]));
         until_spent(&wallet, &mut viewer, SECONDS * PRICE).await;
 
         show.market.kill_node();

@@ -57,7 +57,7 @@ fn a_viewers_process_has_its_accounts_key_while_that_signs_and_forgets_it_and_th
         let funds = Call::Transfer { to: account.account, amount: Amount::new(10_000_000_000_000) };
         market.rail.submit(funds, market.creator.clone()).await.expect("the viewer gets something to spend");
         // The opening of the channel will wait, and the key that signed it with it.
-        market.chain.set_sealing(Sealing::ByHand);
+        market.chain.devchain().set_sealing(Sealing::ByHand);
 
         let (folder, cap) = (market.folder.path(), "0.01");
         std::fs::write(folder.join("passphrase"), format!("{PASSPHRASE}\n")).expect("a file");
@@ -67,12 +67,12 @@ fn a_viewers_process_has_its_accounts_key_while_that_signs_and_forgets_it_and_th
         command.args(["--headless", "--json", "--wallet", "viewer", "--wallet-folder", "wallet", "--yes"]);
         command.args(["--passphrase-fd", "3", "--cap", cap, &stream.watch_url]);
         let mut viewer = LoggedChild::spawn("the viewer", &mut command).expect("a viewer");
-        let waits = || (market.chain.waiting() > 0).then_some(());
+        let waits = || (market.chain.devchain().waiting() > 0).then_some(());
         tokio::task::block_in_place(|| wait_until("the channel's opening", LIMIT, waits))
             .expect("it is sent");
         assert!(secrets_of(viewer.id())[0], "the search finds the key that has just signed");
 
-        market.chain.set_sealing(Sealing::Every(Duration::from_secs(1)));
+        market.chain.devchain().set_sealing(Sealing::Every(Duration::from_secs(1)));
         let node = folder.join("node");
         let mut turns = tokio::time::interval(Duration::from_millis(200));
         while node::audit(&node, None).await.expect("an audit").accepted < Amount::new(2 * PRICE) {

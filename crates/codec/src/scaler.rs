@@ -1,4 +1,4 @@
-//! Pictures of any size and colour to what encoders are fed: NV12, BT.709, limited range.
+//! Pictures of any size and colour to what encoders are fed (NV12, BT.709, limited range), or to what screens are.
 //! For transcoding and files; the programme itself is scaled by its compositor.
 
 use std::ffi::c_int;
@@ -39,7 +39,16 @@ impl Scaler {
         Ok(Self { conversion: Conversion::new(target), source: Frame::new()? })
     }
 
-    /// The picture in the scaler's size, at the same time. One that is already right is passed on as it is.
+    /// For screens: to RGBA of eight bits, in the size that comes in.
+    ///
+    /// # Errors
+    /// Where there is no memory.
+    pub fn for_screens() -> Result<Self, CodecError> {
+        let target = Target { size: None, format: AVPixelFormat::AV_PIX_FMT_RGBA, colours: None };
+        Ok(Self { conversion: Conversion::new(target), source: Frame::new()? })
+    }
+
+    /// The picture in the scaler's size and format, at the same time. One that is already right is passed on as it is.
     pub fn scale(&mut self, picture: &Picture) -> Result<Picture, CodecError> {
         from_picture(picture, &mut self.source)?;
         if self.conversion.is_needless(&self.source) {

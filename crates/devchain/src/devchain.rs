@@ -75,6 +75,21 @@ impl Config {
         Self { sealing: Sealing::OnDemand, finality: Finality::Behind(0), ..Self::default() }
     }
 
+    /// What comes nearest to this on a node that makes its blocks by the clock alone: the time between two, and how many
+    /// are above one that is final. Nothing where blocks are made final by hand.
+    pub fn by_the_clock(&self) -> Option<(Duration, u32)> {
+        let period = match self.sealing {
+            Sealing::Every(period) => period,
+            Sealing::OnDemand | Sealing::ByHand => Duration::from_millis(500),
+        };
+        match self.finality {
+            // A transaction names a final block that the node's pool has to know already, and where every block is final
+            // at once the pool may be a block behind.
+            Finality::Behind(blocks) => Some((period, blocks.max(1))),
+            Finality::ByHand => None,
+        }
+    }
+
     /// Further accounts that have something when the chain begins.
     #[must_use]
     pub fn with_funded(mut self, accounts: impl IntoIterator<Item = ([u8; 32], u128)>) -> Self {
@@ -95,8 +110,8 @@ fn development_genesis() -> Genesis {
 pub enum DevchainError {
     #[error(transparent)]
     Chain(#[from] ChainError),
-    #[error("the chain cannot be served")]
-    Serve(#[source] std::io::Error),
+    #[error("the chain cannot be served at port {port} of this machine")]
+    Serve { port: u16, source: std::io::Error },
 }
 
 /// Ends when it is dropped.
@@ -194,6 +209,10 @@ impl Shared {
     }
 }
 
+async fn serve(shared: &Arc<Shared>, port: u16) -> Result<Endpoint, DevchainError> {
+    Endpoint::open(shared.clone(), port).await.map_err(|source| DevchainError::Serve { port, source })
+}
+
 impl Devchain {
     /// Runs it on the current tokio runtime.
     pub async fn start(config: Config) -> Result<Self, DevchainError> {
@@ -205,7 +224,7 @@ impl Devchain {
             demand: Notify::new(),
             clock_offset_ms: AtomicI64::new(0),
         });
-        let endpoint = Endpoint::open(shared.clone(), config.port).await.map_err(DevchainError::Serve)?;
+        let endpoint = serve(&shared, config.port).await?;
         let maker = shared.clone();
         let maker = tokio::spawn(async move { maker.make_blocks().await });
         Ok(Self { shared, endpoint, maker })
@@ -223,7 +242,7 @@ impl Devchain {
 
     /// Serves the same chain at one more address.
     pub async fn serve(&self, port: u16) -> Result<Endpoint, DevchainError> {
-        Endpoint::open(self.shared.clone(), port).await.map_err(DevchainError::Serve)
+        serve(&self.shared, port).await
     }
 
     pub fn genesis(&self) -> [u8; 32] {

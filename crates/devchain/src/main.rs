@@ -1,6 +1,8 @@
 //! `tickcast-devchain`: a development chain on the loopback address until it is interrupted.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -38,15 +40,23 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
-    match arguments.command {
+    let ended = match arguments.command {
         Some(Command::Spec { runtime }) => write_spec(&runtime),
         None => run(arguments).await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            // Standard error may be closed; the status still tells.
+            let _ = writeln!(std::io::stderr(), "tickcast-devchain: {err:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

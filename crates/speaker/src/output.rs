@@ -106,9 +106,13 @@ impl OutputStream {
 
     /// How long a sample pushed now waits until it is heard.
     pub fn delay(&self) -> Duration {
+        self.queued() + Duration::from_micros(self.shared.latency_micros.load(Ordering::Relaxed))
+    }
+
+    /// How long it waits for the device alone to take it.
+    pub fn queued(&self) -> Duration {
         let queued = (self.samples.buffer().capacity() - self.samples.slots()) / self.channels.max(1);
-        let device = Duration::from_micros(self.shared.latency_micros.load(Ordering::Relaxed));
-        Duration::from_secs_f64(queued as f64 / f64::from(self.rate)) + device
+        Duration::from_secs_f64(queued as f64 / f64::from(self.rate))
     }
 
     /// Frames that were due and not there: silence was played.

@@ -22,7 +22,7 @@ pub use fake_camera::{CameraState, FakeCamera};
 pub use logged_child::LoggedChild;
 pub use process::{OwnedChild, SetupError, wait_until};
 pub use rtmp_server::RtmpServer;
-pub use solochain::Solochain;
+pub use solochain::{Solochain, SolochainSettings};
 pub use webdriver::WebDriver;
 pub use xvfb::Xvfb;
 

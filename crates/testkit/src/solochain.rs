@@ -14,11 +14,30 @@ pub const FOLDER: &str = "TICKCAST_SOLOCHAIN";
 /// It compiles the runtime first.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
+/// Longer than it takes to close its database.
+const END_LIMIT: Duration = Duration::from_secs(30);
+
+/// How a node is to run.
+#[derive(Clone, Debug)]
+pub struct SolochainSettings {
+    /// What `cargo xtask solochain` filled.
+    pub built: PathBuf,
+    /// The chain's specification.
+    pub spec: String,
+    pub block_period: Duration,
+    /// How many blocks are above one that is final.
+    pub finality_blocks: u32,
+    /// On the loopback address; 0 for any that is free.
+    pub port: u16,
+    /// Where blocks are kept over restarts; nowhere otherwise.
+    pub data: Option<PathBuf>,
+}
+
 /// Ends when it is dropped.
 #[derive(Debug)]
 pub struct Solochain {
     url: String,
-    _child: LoggedChild,
+    child: LoggedChild,
     _folder: tempfile::TempDir,
 }
 
@@ -29,33 +48,35 @@ impl Solochain {
     }
 
     /// The runtime as WebAssembly.
-    pub fn runtime(folder: &Path) -> Result<Vec<u8>, SetupError> {
-        let path = folder.join("runtime.wasm");
+    pub fn runtime(built: &Path) -> Result<Vec<u8>, SetupError> {
+        let path = built.join("runtime.wasm");
         std::fs::read(&path)
             .map_err(|source| SetupError::File { what: format!("no runtime at {}", path.display()), source })
     }
 
-    /// Starts the node of `folder` on a chain's specification, and waits until it serves.
-    pub fn start(
-        folder: &Path,
-        spec: &str,
-        block_ms: u128,
-        finality_blocks: u32,
-    ) -> Result<Self, SetupError> {
+    /// Starts the node, and waits until it serves.
+    pub fn start(settings: &SolochainSettings) -> Result<Self, SetupError> {
+        let SolochainSettings { built, spec, block_period, finality_blocks, port, data } = settings;
         let failed = |source| SetupError::File { what: "no folder for the node".into(), source };
-        let data = tempfile::tempdir().map_err(failed)?;
-        let file = data.path().join("spec.json");
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let file = folder.path().join("spec.json");
         std::fs::write(&file, spec).map_err(failed)?;
-        let mut command = Command::new(folder.join("tickcast-solochain"));
-        command.args(["--port", "0", "--block-ms", &block_ms.to_string()]);
-        command.args(["--finality-blocks", &finality_blocks.to_string(), "--spec"]).arg(&file);
-        command.arg("--data").arg(data.path().join("blocks"));
+        let data = data.clone().unwrap_or_else(|| folder.path().join("blocks"));
+        let mut command = Command::new(built.join("tickcast-solochain"));
+        command.args(["--port", &port.to_string(), "--block-ms", &block_period.as_millis().to_string()]);
+        command.args(["--finality-blocks", &finality_blocks.to_string()]);
+        command.arg("--spec").arg(&file).arg("--data").arg(data);
         let mut child = LoggedChild::spawn("the Substrate node", &mut command)?;
         let url = child.wait_for_line("ready ", START_LIMIT)?;
-        Ok(Self { url, _child: child, _folder: data })
+        Ok(Self { url, child, _folder: folder })
     }
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Ends it as an operator does.
+    pub fn stop(mut self) -> Result<(), SetupError> {
+        self.child.terminate(END_LIMIT).map(drop)
     }
 }

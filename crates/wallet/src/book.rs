@@ -4,6 +4,7 @@ use pay::{AccountId, Amount, AssetId, Genesis};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::address::Address;
+use crate::unit::Unit;
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BookError {
@@ -17,6 +18,12 @@ pub enum BookError {
     AddressTaken(String),
     #[error("there are more than {} entries", Book::MAX_ENTRIES)]
     Full,
+    /// Whoever serves it lies, now or the first time: an amount that is typed in would mean another.
+    #[error(
+        "the chain is said to count with {found} decimals, and this wallet knows it with {known}: do not trust the \
+         endpoint that says so"
+    )]
+    OtherDecimals { known: u8, found: u8 },
 }
 
 /// What a person calls something.
@@ -90,12 +97,22 @@ struct AssetCaps {
     caps: Caps,
 }
 
+/// How amounts of an asset were read the first time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct KnownUnit {
+    genesis: Genesis,
+    asset: AssetId,
+    symbol: String,
+    decimals: u8,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Book {
     contacts: Vec<Entry>,
     watched: Vec<Entry>,
     caps: Vec<AssetCaps>,
+    units: Vec<KnownUnit>,
 }
 
 /// Which list of the book.
@@ -158,6 +175,34 @@ impl Book {
         self.contacts.iter().chain(&self.watched).find(|entry| entry.address.looks_like(address))
     }
 
+    /// The unit of an asset that this wallet has met before.
+    ///
+    /// # Errors
+    /// [`BookError::OtherDecimals`] where it was another than `found`.
+    pub fn unit(&self, genesis: Genesis, asset: AssetId, found: &Unit) -> Result<Option<Unit>, BookError> {
+        let known = self.units.iter().find(|known| (known.genesis, known.asset) == (genesis, asset));
+        match known {
+            None => Ok(None),
+            Some(KnownUnit { decimals, .. }) if *decimals != found.decimals() => {
+                Err(BookError::OtherDecimals { known: *decimals, found: found.decimals() })
+            }
+            Some(KnownUnit { symbol, decimals, .. }) => Ok(Some(Unit::new(symbol, *decimals))),
+        }
+    }
+
+    /// From now on amounts of this asset are read so. One that is known stays as it is.
+    pub fn know_unit(&mut self, genesis: Genesis, asset: AssetId, unit: &Unit) -> Result<(), BookError> {
+        if self.unit(genesis, asset, unit)?.is_some() {
+            return Ok(());
+        }
+        if self.units.len() >= Self::MAX_ENTRIES {
+            return Err(BookError::Full);
+        }
+        let (symbol, decimals) = (unit.symbol().to_owned(), unit.decimals());
+        self.units.push(KnownUnit { genesis, asset, symbol, decimals });
+        Ok(())
+    }
+
     pub fn caps(&self, genesis: Genesis, asset: AssetId) -> Caps {
         let found = self.caps.iter().find(|caps| (caps.genesis, caps.asset) == (genesis, asset));
         found.map(|found| found.caps).unwrap_or_default()
@@ -199,6 +244,23 @@ mod tests {
             assert_eq!(Name::new(wrong), Err(BookError::BadName), "{wrong:?}");
         }
         assert_eq!(Name::new("  Zoë 🎥 ").unwrap().as_str(), "Zoë 🎥");
+    }
+
+    #[test]
+    fn an_asset_keeps_the_decimals_that_it_was_met_with_and_the_symbol() {
+        let mut book = Book::default();
+        let (here, there, unit) = (Genesis([1; 32]), Genesis([2; 32]), Unit::new("DOT", 10));
+        assert_eq!(book.unit(here, AssetId::Native, &unit), Ok(None));
+        book.know_unit(here, AssetId::Native, &unit).unwrap();
+        // Two decimals more make a hundred of one.
+        let lie = Err(BookError::OtherDecimals { known: 10, found: 12 });
+        assert_eq!(book.unit(here, AssetId::Native, &Unit::new("DOT", 12)).map(drop), lie);
+        assert_eq!(book.know_unit(here, AssetId::Native, &Unit::new("DOT", 12)), lie);
+        assert_eq!(book.unit(here, AssetId::Native, &Unit::new("EURO", 10)), Ok(Some(unit)));
+        assert_eq!(book.unit(here, AssetId::Asset(1), &Unit::new("USD", 6)), Ok(None));
+        assert_eq!(book.unit(there, AssetId::Native, &Unit::new("USD", 6)), Ok(None));
+        let read: Book = serde_json::from_str(&serde_json::to_string(&book).unwrap()).unwrap();
+        assert_eq!(read, book);
     }
 
     #[test]

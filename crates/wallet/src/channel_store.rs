@@ -46,6 +46,16 @@ pub struct ChannelRecord {
     /// it a deposit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sealed: Option<String>,
+    /// Was sent, and not seen on the chain yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_up: Option<SentTopUp>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SentTopUp {
+    /// The deposit before it.
+    pub before: Amount,
+    pub at: UnixMillis,
 }
 
 impl ChannelRecord {
@@ -60,7 +70,10 @@ impl ChannelRecord {
             Act::Open { deposit, expires_at, .. } => {
                 (self.status, self.deposit, self.expires_at) = (ChannelStatus::Open, deposit, expires_at);
             }
-            Act::TopUp { by, .. } => self.deposit = self.deposit.checked_add(by).unwrap_or(Amount::MAX),
+            Act::TopUp { by, .. } => {
+                self.deposit = self.deposit.checked_add(by).unwrap_or(Amount::MAX);
+                self.top_up = None;
+            }
             _ => {}
         }
     }
@@ -217,6 +230,7 @@ impl ChannelStore {
             node_url: node_url.to_owned(),
             created,
             sealed,
+            top_up: None,
         };
         self.write_record(lock, &record)?;
         Ok(record)

@@ -29,7 +29,7 @@ pub use address::{Address, AddressError, Prefix};
 pub use approval::{Act, Approval};
 pub use approved::Approved;
 pub use book::{Book, BookError, Caps, Entry, Name, Shelf};
-pub use channel_store::{ChannelRecord, ChannelStatus, ChannelStoreError};
+pub use channel_store::{ChannelRecord, ChannelStatus, ChannelStoreError, SentTopUp};
 pub use harden::harden_process;
 pub use key::{KeyError, SecretKey};
 pub use keyring::{KeyHandle, Keyring};

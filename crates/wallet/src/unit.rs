@@ -54,6 +54,21 @@ impl Unit {
         format!("{} {} (exactly {amount} of its smallest units)", self.decimal(amount), self.symbol)
     }
 
+    /// At most six digits, rounded down: `0.123456 UNIT`. What is smaller than those show is shown whole.
+    pub fn shortly(&self, amount: Amount) -> String {
+        const DIGITS: usize = 6;
+        let decimal = self.decimal(amount);
+        let (whole, part) = decimal.split_once('.').unwrap_or((&decimal, ""));
+        let taken = if whole == "0" { 0 } else { whole.len() };
+        let kept = part.get(..DIGITS.saturating_sub(taken)).unwrap_or(part).trim_end_matches('0');
+        let number = match (whole, kept) {
+            ("0", "") => decimal.as_str(),
+            (whole, "") => whole,
+            (whole, kept) => &format!("{whole}.{kept}"),
+        };
+        format!("{number} {}", self.symbol)
+    }
+
     pub fn parse(&self, text: &str) -> Result<Amount, UnitError> {
         let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

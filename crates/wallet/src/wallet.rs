@@ -15,6 +15,7 @@ use crate::keystore::{Keystore, KeystoreError, KeystoreFile};
 use crate::secret::SecretText;
 use crate::session::{Session, SessionError};
 use crate::store::{Folder, StoreError};
+use crate::unit::Unit;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
@@ -326,6 +327,13 @@ impl Wallet {
         let removed = book.remove(shelf, name)?;
         self.write_book(&book)?;
         Ok(removed)
+    }
+
+    pub fn know_unit(&self, genesis: Genesis, asset: AssetId, unit: &Unit) -> Result<(), WalletError> {
+        let _lock = self.folder.lock()?;
+        let mut book = self.book()?;
+        book.know_unit(genesis, asset, unit)?;
+        self.write_book(&book)
     }
 
     pub fn set_caps(&self, genesis: Genesis, asset: AssetId, caps: Caps) -> Result<(), WalletError> {

@@ -1,8 +1,8 @@
 //! The player: takes a stream by WHEP, decodes it, says when each picture is to be shown, measures what a viewer
 //! gets, and pays for what played.
 //!
-//! Knows no window and no sound device: presenting is an instant here, and whoever shows pictures reads them
-//! from a slot.
+//! Without the feature `window` it knows none: presenting is an instant here, and whoever shows pictures reads them from a
+//! slot.
 
 mod admission;
 mod av_offset;
@@ -17,6 +17,9 @@ mod player;
 mod playout;
 mod report;
 mod signalling;
+mod sound;
+#[cfg(feature = "window")]
+pub mod window;
 
 pub use admission::{Admission, Admissions, NotAdmitted, Rejoin};
 pub use av_offset::{AvOffset, BeepDetector};
@@ -31,3 +34,4 @@ pub use player::{Player, PlayerConfig, PlayerError, PresentedPicture};
 pub use playout::{Lane, MediaTime, Playout, PlayoutConfig};
 pub use report::{DelayReport, PlayerReport, RenditionText, Snapshot, rendition_of};
 pub use signalling::HttpSignalling;
+pub use sound::Sound;

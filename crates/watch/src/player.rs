@@ -23,6 +23,7 @@ use crate::pay_session::Verdict;
 use crate::pay_socket::PayHandle;
 use crate::playout::{Lane, MediaTime, Playout, PlayoutConfig};
 use crate::report::Snapshot;
+use crate::sound::Sound;
 
 /// Decoded pictures that wait for their instant: half a second at 30 a second. When full, the oldest is
 /// presented early, since memory is bounded and a picture is worth more than its smoothness.
@@ -36,6 +37,8 @@ pub struct PlayerConfig {
     /// Names renditions by their sizes.
     pub ladder: Ladder,
     pub playout: PlayoutConfig,
+    /// Where what is decoded is heard; nowhere in a player that only measures.
+    pub sound: Option<Sound>,
 }
 
 impl Default for PlayerConfig {
@@ -44,6 +47,7 @@ impl Default for PlayerConfig {
             network: Network::default(),
             ladder: Ladder::default_for(Size::new(1280, 720)),
             playout: PlayoutConfig::default(),
+            sound: None,
         }
     }
 }
@@ -126,6 +130,7 @@ impl Player {
             waiting: VecDeque::new(),
             axes: Axes::default(),
             pay,
+            sound: config.sound,
             pictures: pictures.clone(),
             latest: Arc::clone(&latest),
         };
@@ -222,6 +227,7 @@ struct Playing {
     waiting: VecDeque<Waiting>,
     axes: Axes,
     pay: Option<PayHandle>,
+    sound: Option<Sound>,
     pictures: Slot<PresentedPicture>,
     latest: Arc<Mutex<Snapshot>>,
 }
@@ -289,11 +295,12 @@ impl Playing {
         let media_time = self.axes.place(Lane::Audio, unit);
         // A damaged packet is a gap of 20 ms; the next one decodes again.
         let Ok(blocks) = self.decoders.audio.decode(&packet_of(unit)) else { return };
-        let now = Instant::now();
-        let mut due = self.playout.ready(Lane::Audio, media_time, now);
+        // A loudspeaker needs its own time, which the pictures wait for, too.
+        let heard = Instant::now() + self.sound.as_ref().map_or(Duration::ZERO, Sound::lead);
+        let mut due = self.playout.ready(Lane::Audio, media_time, heard);
         if let Some(pay) = &self.pay {
             // What is decoded before it is due is heard in time.
-            let late = now.saturating_duration_since(due);
+            let late = heard.saturating_duration_since(due);
             pay.came(Lane::Audio, unit.timestamp.ticks(), unit.after_gap);
             if pay.showing(Lane::Audio, unit.timestamp.ticks(), late) == Verdict::Leave {
                 return;
@@ -301,6 +308,9 @@ impl Playing {
         }
         for block in blocks {
             self.measurements.heard(&block, due);
+            if let Some(sound) = &self.sound {
+                sound.play(block.clone(), due);
+            }
             due += Duration::from_secs_f64(block.frames() as f64 / f64::from(block.rate.max(1)));
         }
     }

@@ -55,6 +55,7 @@ const TEST: &[&str] = &[
     "imagemagick",
     "file",
     "chromium",
+    "faketime",
     "obs-studio",
     "nginx",
     "libnginx-mod-rtmp",

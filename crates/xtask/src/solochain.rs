@@ -15,6 +15,12 @@ const TARGET: &str = "wasm32v1-none";
 const RUNTIME_FLAGS: &str = "--cfg substrate_runtime -C target-cpu=mvp -C link-arg=--export-table \
     -C link-arg=--import-memory -C linker=wasm-ld";
 
+const PROTOCOL: &str = "package(tickcast-chain) & (binary(channels) | binary(transfers))";
+/// All but a clock that jumps, which a real node's does not, and the crowds.
+const PAYMENTS: &str = "binary_id(tickcast::peers) & test(/^(chain_faults|freeloaders|paying|paying_page|rejoin)::/) \
+    - test(clock_jumps)";
+const CROWDS: &str = "binary_id(tickcast::peers) & test(/^crowd::(fifty|a_crowd)/)";
+
 /// Builds the node and the runtime, and says where they lie together.
 pub fn build() -> std::result::Result<PathBuf, Outcome> {
     setup::install_for_solochain()?;
@@ -64,16 +70,20 @@ pub fn run_node(args: &[String]) -> Result {
     replace(Command::new(folder.join("tickcast-solochain")).arg("--spec").arg(&file).args(args))
 }
 
-/// The tests of the chain's protocol on the real node: once as quick as it can be, once as slow as public chains are.
+/// On the real node: the tests of the chain's protocol, once as quick as it can be and once as slow as public chains are,
+/// and those of payments, with the crowd that pays on a quick and on a slow chain.
 pub fn test() -> Result {
     let folder = build()?;
-    let mut tests = cargo();
-    // Of the whole workspace, though few are run: alone, the crate's dependencies would be compiled anew with other features.
-    tests.args(["nextest", "run", "--workspace", "--profile", "soak", "--filterset"]);
-    tests.arg("package(tickcast-chain) & (binary(channels) | binary(transfers))");
-    tests.env("TICKCAST_SOLOCHAIN", &folder);
-    say("soak: the Substrate node");
-    run(&mut tests)?;
-    say("soak: the Substrate node, as slow as public chains");
-    run(tests.env("TICKCAST_SLOW_CHAIN", "1"))
+    let tests = |what: &str, filter: &str, variable: Option<&str>| {
+        say(&format!("soak: the Substrate node, {what}"));
+        let mut tests = cargo();
+        // Of the whole workspace, though few are run: alone, a crate's dependencies would be compiled anew with other
+        // features.
+        tests.args(["nextest", "run", "--workspace", "--profile", "soak", "--filterset", filter]);
+        run(tests.env("TICKCAST_SOLOCHAIN", &folder).envs(variable.map(|variable| (variable, "1"))))
+    };
+    tests("its protocol", PROTOCOL, None)?;
+    tests("its protocol, as slow as public chains", PROTOCOL, Some("TICKCAST_SLOW_CHAIN"))?;
+    tests("payments", PAYMENTS, None)?;
+    tests("crowds that pay, also as slow as public chains", CROWDS, Some("TICKCAST_SOAK"))
 }

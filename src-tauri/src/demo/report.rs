@@ -113,7 +113,8 @@ fn disagreements(payment: &PaymentReport) -> impl Iterator<Item = String> {
     });
     let owed = Some(payment.viewer_total.units()) != payment.price.units().checked_mul(payment.ticks.into());
     let total = owed.then(|| format!("{} s at {} are not {viewer_total}", payment.ticks, payment.price));
-    differ.into_iter().chain(total).chain(payment.findings.clone())
+    let nothing = (payment.ticks == 0).then(|| "the viewer paid for nothing".to_owned());
+    differ.into_iter().chain(nothing).chain(total).chain(payment.findings.clone())
 }
 
 fn read_recording(figures: &RecordingFigures) -> anyhow::Result<RecordingReport> {

@@ -17,7 +17,7 @@ use wallet::approval::{Act, Approval};
 use wallet::{Account, Address, ChannelStatus, NewChannel, calendar};
 
 use self::request::Request;
-use super::chain_link::Chain;
+use super::chain_link::{Chain, NamedBy};
 use super::channels;
 use super::{Shell, now};
 
@@ -70,7 +70,8 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> 
     let endpoints = if options.chain.is_empty() { info.endpoints } else { options.chain.clone() };
     let settings =
         Settings { genesis: Some(rail.genesis), asset: rail.asset, ..Settings::new(endpoints.clone()) };
-    let chain = Chain::escrow(settings).await?;
+    let by = if options.chain.is_empty() { NamedBy::Node } else { NamedBy::Person };
+    let chain = Chain::escrow(settings, shell, by).await?;
     let stream =
         client.stream(&request.playback_id).await.context("the node does not have the page's stream")?;
     let offer = offer(&stream, &request, chain.info())?;

@@ -3,11 +3,12 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
+use pay::{Amount, RailInfo};
 use wallet::approval::Approval;
 use wallet::terminal::Terminal;
-use wallet::{Account, Asked, KeyHandle, SecretText};
+use wallet::{Account, Asked, KeyHandle, SecretText, Unit};
 
 use super::Shell;
 
@@ -58,6 +59,33 @@ impl Ask {
         }
         let mut terminal = Terminal::open("your consent", "with --yes")?;
         Ok(terminal.confirm("Sign this?")?)
+    }
+
+    /// A chain that a node names and this wallet has never met: every amount is read as its endpoint says.
+    pub(crate) fn trust(&self, info: &RailInfo, unit: &Unit) -> anyhow::Result<()> {
+        let one = unit.parse("1").unwrap_or(Amount::MAX);
+        let approval = Approval {
+            title: "The node is paid on a chain that this wallet does not know".to_owned(),
+            lines: vec![
+                ("chain", info.chain.chars().filter(|c| !c.is_control()).take(40).collect()),
+                ("genesis", info.genesis.to_string()),
+                ("unit", format!("1 {} is {one} of its smallest units", unit.symbol())),
+                (
+                    "meaning",
+                    "who names a wrong unit could take many times what you mean to pay: compare it with what the chain \
+                     itself publishes"
+                        .to_owned(),
+                ),
+            ],
+            warnings: Vec::new(),
+        };
+        let _ = write!(std::io::stderr(), "{approval}");
+        if self.yes {
+            bail!(
+                "--yes does not speak for a chain that the node names: name it yourself the first time, with --chain"
+            );
+        }
+        Ok(Terminal::open("your consent", "with --chain")?.confirm("Is that the chain's unit?")?)
     }
 
     /// Something that cannot be undone, and is not signed.

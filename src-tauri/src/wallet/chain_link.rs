@@ -8,8 +8,9 @@ use clap::Args;
 use pay::{Amount, AssetId, Genesis, RailInfo};
 use wallet::approval::{self, Act};
 use wallet::history::{Event, Outcome};
-use wallet::{Account, Approved, Unit};
+use wallet::{Account, Approved, Unit, Wallet};
 
+use super::ask::Ask;
 use super::{Shell, now};
 
 #[derive(Args, Debug)]
@@ -32,35 +33,69 @@ impl ChainAddress {
     }
 
     /// Balances and transfers, which every chain has.
-    pub(super) async fn money(&self) -> anyhow::Result<Chain> {
-        Ok(Chain(Box::new(TransferRail::connect(self.settings()).await.context(UNREACHED)?)))
+    pub(super) async fn money(&self, shell: &Shell) -> anyhow::Result<Chain> {
+        let rail = TransferRail::connect(self.settings()).await.context(UNREACHED)?;
+        Chain::of(Box::new(rail), shell, NamedBy::Person)
     }
 
     /// Channels too.
-    pub(super) async fn escrow(&self) -> anyhow::Result<Chain> {
-        Chain::escrow(self.settings()).await
+    pub(super) async fn escrow(&self, shell: &Shell) -> anyhow::Result<Chain> {
+        Chain::escrow(self.settings(), shell, NamedBy::Person).await
     }
+}
+
+/// Who said where the chain is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NamedBy {
+    /// Whoever runs this.
+    Person,
+    /// Who is to be paid.
+    Node,
+}
+
+/// The unit in which this wallet reads amounts on a chain. An endpoint could claim any number of decimals, and an amount
+/// that is typed in would mean a hundred times as much: so what it said the first time holds for ever, and where the
+/// endpoint is the node's, the first time is asked for.
+pub(crate) fn unit_of(wallet: &Wallet, ask: &Ask, info: &RailInfo, by: NamedBy) -> anyhow::Result<Unit> {
+    let said = Unit::new(&info.symbol, info.decimals);
+    if let Some(known) = wallet.book()?.unit(info.genesis, info.asset, &said)? {
+        return Ok(known);
+    }
+    if by == NamedBy::Node {
+        ask.trust(info, &said)?;
+    }
+    wallet.know_unit(info.genesis, info.asset, &said)?;
+    Ok(said)
 }
 
 const UNREACHED: &str = "the chain that --chain or the node names cannot be used";
 
-pub(super) struct Chain(Box<dyn Rail>);
+pub(super) struct Chain {
+    rail: Box<dyn Rail>,
+    unit: Unit,
+}
 
 impl Chain {
-    pub(super) async fn escrow(settings: Settings) -> anyhow::Result<Self> {
-        Ok(Self(Box::new(EscrowRail::connect(settings).await.context(UNREACHED)?)))
+    pub(super) async fn escrow(settings: Settings, shell: &Shell, by: NamedBy) -> anyhow::Result<Self> {
+        let rail = EscrowRail::connect(settings).await.context(UNREACHED)?;
+        Self::of(Box::new(rail), shell, by)
+    }
+
+    fn of(rail: Box<dyn Rail>, shell: &Shell, by: NamedBy) -> anyhow::Result<Self> {
+        let unit = unit_of(&shell.wallet, &shell.ask, rail.info(), by)?;
+        Ok(Self { rail, unit })
     }
 
     pub(super) fn rail(&self) -> &dyn Rail {
-        &*self.0
+        &*self.rail
     }
 
     pub(super) fn info(&self) -> &RailInfo {
-        self.0.info()
+        self.rail.info()
     }
 
     pub(super) fn unit(&self) -> Unit {
-        Unit::new(&self.info().symbol, self.info().decimals)
+        self.unit.clone()
     }
 
     /// Estimates, asks, signs and sends, and follows it until it is final. What is about to be sent is noted before.
@@ -75,7 +110,7 @@ impl Chain {
         if account.public().is_none() {
             bail!("\"{}\" is only watched: its key is elsewhere", account.name.as_str());
         }
-        let fee = self.0.fee(call.clone(), account.account).await.context("the fee is not known")?;
+        let fee = self.rail.fee(call.clone(), account.account).await.context("the fee is not known")?;
         self.must_afford(account, act.amount().unwrap_or(Amount::ZERO), fee, &unit).await?;
         let book = shell.wallet.book()?;
         let context =
@@ -94,7 +129,7 @@ impl Chain {
             hash: None,
         };
         shell.wallet.note(&event(Outcome::Sending))?;
-        let ended = self.0.submit(call, Arc::new(Approved::new(key, act))).await;
+        let ended = self.rail.submit(call, Arc::new(Approved::new(key, act))).await;
         let noted = match &ended {
             Ok(included) => Event {
                 fee: Some(included.fee),
@@ -116,7 +151,7 @@ impl Chain {
         fee: Amount,
         unit: &Unit,
     ) -> anyhow::Result<()> {
-        let balance = self.0.balance(account.account).await.context("the balance is not known")?;
+        let balance = self.rail.balance(account.account).await.context("the balance is not known")?;
         // An asset's fee is paid in the chain's own money, of which this says nothing.
         let fee = if self.info().asset == AssetId::Native { fee } else { Amount::ZERO };
         let needed = amount.checked_add(fee).context("the amount is larger than any balance")?;

@@ -47,7 +47,7 @@ pub(super) async fn run(shell: &Shell, channels: &Channels) -> anyhow::Result<()
     match &channels.command {
         None | Some(Command::List) => list(shell),
         Some(Command::Refresh { chain }) => {
-            let chain = chain.escrow().await?;
+            let chain = chain.escrow(shell).await?;
             for channel in shell.wallet.channels()? {
                 if channel.terms.genesis == chain.info().genesis {
                     refresh(shell, &chain, channel.terms.id()).await?;
@@ -74,7 +74,7 @@ async fn here(
     chain: &ChainAddress,
 ) -> anyhow::Result<(Chain, ChannelTerms, Account)> {
     let known = record(shell, id)?;
-    let chain = chain.escrow().await?;
+    let chain = chain.escrow(shell).await?;
     let terms = match known {
         Some(known) => known.terms,
         // A copy of this wallet opened it.
@@ -95,7 +95,7 @@ fn record(shell: &Shell, id: ChannelId) -> anyhow::Result<Option<ChannelRecord>>
 }
 
 /// What was sent and not seen on the chain may get there for so long: 128 blocks of six seconds, and a little more.
-const ON_ITS_WAY_MS: u64 = 15 * 60_000;
+pub(crate) const ON_ITS_WAY_MS: u64 = 15 * 60_000;
 
 /// Whether its opening may have been sent, and may still come into a block.
 pub(super) fn may_be_on_its_way(record: &ChannelRecord) -> bool {

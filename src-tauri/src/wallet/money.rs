@@ -62,7 +62,7 @@ pub(super) async fn balance(shell: &Shell, options: &Balance) -> anyhow::Result<
         Some(account) => vec![shell.wallet.account(account)?],
         None => shell.wallet.accounts()?,
     };
-    let chain = options.chain.money().await?;
+    let chain = options.chain.money(shell).await?;
     let unit = chain.unit();
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for account in accounts {
@@ -100,7 +100,7 @@ fn payee(shell: &Shell, text: &str) -> anyhow::Result<Address> {
 pub(super) async fn send(shell: &Shell, options: &Send) -> anyhow::Result<()> {
     let account = shell.wallet.account(&options.account)?;
     let to = payee(shell, &options.to)?;
-    let chain = options.chain.money().await?;
+    let chain = options.chain.money(shell).await?;
     let (info, unit) = (chain.info().clone(), chain.unit());
     let amount = if options.smallest_units { options.amount.parse()? } else { unit.parse(&options.amount)? };
     if amount.is_zero() {
@@ -165,7 +165,7 @@ fn cap(given: Option<&str>, before: Option<Amount>, unit: &Unit) -> anyhow::Resu
 
 /// Sets those that are given, and says what holds.
 pub(super) async fn caps(shell: &Shell, options: &SetCaps) -> anyhow::Result<()> {
-    let chain = options.chain.money().await?;
+    let chain = options.chain.money(shell).await?;
     let (unit, genesis, asset) = (chain.unit(), chain.info().genesis, chain.info().asset);
     let before = shell.wallet.book()?.caps(genesis, asset);
     let caps = Caps {

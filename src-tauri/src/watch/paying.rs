@@ -26,8 +26,10 @@ use credit::{Credit, Parties, Purse, PurseTask, Transferred};
 use rejoin::{Identity, Return, Seat, Terms};
 
 use super::address::StreamAddress;
+use super::progress::Spending;
 use super::report::{PaymentReport, SignedClose};
 use crate::wallet::ask::Ask;
+use crate::wallet::chain_link::{NamedBy, unit_of};
 use crate::wallet::now;
 
 /// A channel that was just opened may be unknown to the node for a block or two.
@@ -112,6 +114,7 @@ impl PayingOptions {
     /// Which offer is taken, and where it is paid.
     async fn bargain(
         &self,
+        wallet: &Wallet,
         info: &PayInfo,
         address: &StreamAddress,
         stream: &StreamInfo,
@@ -127,7 +130,8 @@ impl PayingOptions {
             .await
             .context("the chain that it is paid on cannot be used")?;
         let about = rail.info();
-        let unit = Unit::new(&about.symbol, about.decimals);
+        let by = if self.chain.is_empty() { NamedBy::Node } else { NamedBy::Person };
+        let unit = unit_of(wallet, &self.ask, about, by)?;
         let parse = |text: &str| unit.parse(text).with_context(|| format!("\"{text}\""));
         let cap = parse(self.cap.as_deref().unwrap_or_default())?;
         let max_price = self.max_price.as_deref().map(parse).transpose()?;
@@ -154,11 +158,11 @@ impl PayingOptions {
         stream: &StreamInfo,
     ) -> anyhow::Result<Payer> {
         let info = client.pay_info().await?;
+        let wallet = Wallet::open(self.wallet_folder.clone().map_or_else(Folder::default_path, Ok)?)?;
         let Bargain { rail, genesis, asset, chain, unit, cap, max_price, offer } =
-            self.bargain(&info, address, stream).await?;
+            self.bargain(&wallet, &info, address, stream).await?;
         let price = offer.offer().price;
 
-        let wallet = Wallet::open(self.wallet_folder.clone().map_or_else(Folder::default_path, Ok)?)?;
         let account = wallet.account(self.wallet.as_deref().unwrap_or_default())?;
         let public = account.public().context("the account's key is not here: it is only watched")?;
         let new = NewChannel {
@@ -252,6 +256,12 @@ impl Payer {
 impl Paying {
     pub fn handle(&self) -> PayHandle {
         self.socket.handle()
+    }
+
+    pub fn spending(&self) -> Spending {
+        let before = &self.account.before;
+        let (unit, seconds, before) = (self.account.unit.clone(), before.totals.played, before.spent);
+        Spending { unit, seconds, before }
     }
 
     /// Nothing more is watched: what played is paid and acknowledged, and the channel is closed where that was asked

@@ -10,7 +10,7 @@ use anyhow::bail;
 use api::{Client, ClientError, StreamStatus};
 use rtc::LinkState;
 
-use crate::stop::StopSignals;
+use super::progress::{Progress, Spending};
 use absence::Absence;
 
 /// How often it is looked whether something changed.
@@ -60,13 +60,15 @@ impl Playing<'_> {
     /// Where nothing was seen, or the node turned the player away.
     pub async fn until_over(
         &self,
-        stop: &mut StopSignals,
-        pay: Option<&PayHandle>,
+        stop: impl Future<Output = ()>,
+        pay: Option<(PayHandle, Spending)>,
     ) -> anyhow::Result<(Ending, Duration)> {
+        let (pay, spending) = pay.unzip();
+        let progress = Progress::new(spending);
         let (first, absence) = (Cell::new(None), RefCell::new(Absence::default()));
         let ending = tokio::select! {
-            () = stop.wait() => Ending::Stopped,
-            ended = self.watch(&first, &absence, pay) => ended?,
+            () = stop => Ending::Stopped,
+            ended = self.watch(&first, &absence, pay.as_ref(), progress) => ended?,
             ended = self.stream_over(&absence) => ended?,
         };
         Ok((ending, first.get().map_or(Duration::ZERO, |at: Instant| at.elapsed())))
@@ -77,20 +79,24 @@ impl Playing<'_> {
         first: &Cell<Option<Instant>>,
         absence: &RefCell<Absence>,
         pay: Option<&PayHandle>,
+        mut progress: Progress,
     ) -> anyhow::Result<Ending> {
         let (mut turns, began) = (tokio::time::interval(LOOK), Instant::now());
         let mut was_connected = false;
         loop {
             turns.tick().await;
-            if let Some(status) = pay.map(PayHandle::status) {
-                if let Some(why) = status.left_because {
-                    return Ok(Ending::Left(why));
+            let status = pay.map(PayHandle::status);
+            if let Some(status) = &status {
+                if let Some(why) = &status.left_because {
+                    return Ok(Ending::Left(why.clone()));
                 }
                 if std::mem::replace(&mut was_connected, status.is_connected) && !status.is_connected {
                     absence.borrow_mut().missed(Instant::now());
                 }
             }
-            let Snapshot { state, report, .. } = self.player.snapshot();
+            let seen = self.player.snapshot();
+            progress.show(first.get().map(|at| at.elapsed()), &seen, status.as_ref());
+            let Snapshot { state, report, .. } = seen;
             if let LinkState::Closed { reason } = state {
                 bail!("the node does not let us watch: {reason}");
             }

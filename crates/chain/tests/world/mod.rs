@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use devchain::{Account, AccountScheme, Config, Devchain, Finality, Sealing, development_accounts};
+use devchain::{Account, AccountScheme, Config, Devchain, development_accounts};
 use pay::{
     AccountId, Amount, AssetId, ChannelTerms, CloseTerms, Genesis, KeyScheme, Keypair, OfferHash, Signed,
     Signer as _, Tick, UnixMillis, Voucher,
 };
-use testkit::Solochain;
+use testkit::{Solochain, SolochainSettings};
 use tickcast_chain::{Call, EscrowRail, Included, Rail as _, RailError, Settings, TxSigner, Update};
 use tokio::sync::mpsc;
 
@@ -110,15 +110,16 @@ pub async fn any_chain() -> AnyChain {
     let Some(built) = Solochain::wanted() else { return AnyChain::Devchain(start(config).await) };
     let wasm = Solochain::runtime(&built).expect("the runtime was built");
     let spec = devchain::spec(&config.genesis, &wasm).expect("the genesis is right");
-    let block_ms = match config.sealing {
-        Sealing::Every(period) => period.as_millis(),
-        Sealing::OnDemand | Sealing::ByHand => 500,
+    let (block_period, finality_blocks) = config.by_the_clock().expect("no finality by hand");
+    let real = SolochainSettings {
+        built,
+        spec,
+        block_period,
+        finality_blocks,
+        port: config.port,
+        data: config.data,
     };
-    let Finality::Behind(blocks) = config.finality else { panic!("no finality by hand") };
-    // A transaction names a final block that its pool has to know already: where every block is final at once, the pool
-    // may be a block behind.
-    let blocks = blocks.max(1);
-    let node = tokio::task::spawn_blocking(move || Solochain::start(&built, &spec, block_ms, blocks));
+    let node = tokio::task::spawn_blocking(move || Solochain::start(&real));
     let node = node.await.expect("it does not panic").expect("the node starts");
     let rail = EscrowRail::connect(settings(&[node.url().to_owned()])).await.expect("the node answers");
     let genesis = rail.info().genesis.0;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use ::wallet::history::{Event, Outcome};
-use ::wallet::{Account, Act, Approved, ChannelRecord, ChannelStatus, KeyHandle, NewChannel, Unit, Wallet};
-use anyhow::Context;
+use ::wallet::{
+    Account, Act, Approved, ChannelRecord, ChannelStatus, KeyHandle, NewChannel, SentTopUp, Unit, Wallet,
+};
+use anyhow::{Context, bail};
 use chain::{Call, Rail, RailError};
 use pay::channel::Funds;
 use pay::{Amount, Phase, Price, UnixMillis};
 
-use crate::wallet::now;
+use crate::wallet::{channels, now};
 
 /// A channel that is opened is good for so long; what is not used comes back earlier by closing it.
 const GOOD_FOR_MS: u64 = 30 * 24 * 3_600_000;
@@ -77,10 +79,17 @@ pub(super) async fn find(
             && (terms.genesis, terms.asset, terms.payer, terms.payee, terms.node)
                 == (new.genesis, new.asset, new.payer, new.payee, new.node)
     });
+    let mut unseen = None;
     for record in known {
         let id = record.terms.id();
         let phase = rail.channel(id).await?.map_or(Phase::Absent, |state| state.head);
         let (status, funds) = match phase {
+            // Its opening may have been sent, and be on its way still. There is one channel of these terms, however
+            // often it is opened: so it is this one that is opened again, and no second deposit is locked.
+            Phase::Absent if record.status == ChannelStatus::Prepared => {
+                unseen = unseen.or(Some(record).filter(|record| is_wanted(record, new)));
+                continue;
+            }
             Phase::Absent => continue,
             Phase::Open(funds) => (ChannelStatus::Open, Some(funds)),
             Phase::Closing { .. } => (ChannelStatus::Closing, None),
@@ -98,8 +107,13 @@ pub(super) async fn find(
             return enough(wallet, record, cap, price);
         }
     }
-    let record = wallet.prepare_channel(new, now())?;
+    let record = unseen.map_or_else(|| wallet.prepare_channel(new, now()), Ok)?;
     Ok(Step::Open { record, deposit: cap, expires_at: now().plus(GOOD_FOR_MS) })
+}
+
+/// A node may have come to ask for another dispute window since.
+fn is_wanted(record: &ChannelRecord, new: &NewChannel) -> bool {
+    record.terms.dispute_window_ms == new.dispute_window_ms
 }
 
 fn enough(wallet: &Wallet, record: ChannelRecord, cap: Amount, price: Price) -> anyhow::Result<Step> {
@@ -107,8 +121,26 @@ fn enough(wallet: &Wallet, record: ChannelRecord, cap: Amount, price: Price) -> 
     let left = record.deposit.checked_sub(spent).unwrap_or(Amount::ZERO);
     let least = price.times(SECONDS).map_or(cap, |least| least.min(cap));
     Ok(match cap.checked_sub(left) {
+        Some(_) if left < least && is_on_its_way(&record) => {
+            if left < price.per_tick() {
+                bail!(
+                    "channel {} was topped up a moment ago, and the chain does not show it yet: look again in a \
+                     quarter of an hour",
+                    record.terms.id()
+                );
+            }
+            // What it holds is watched first.
+            Step::Nothing(record)
+        }
         Some(by) if left < least => Step::TopUp { record, by },
         _ => Step::Nothing(record),
+    })
+}
+
+/// Whether a top-up was sent that the deposit does not show, and may still come into a block.
+fn is_on_its_way(record: &ChannelRecord) -> bool {
+    record.top_up.is_some_and(|sent| {
+        record.deposit <= sent.before && now().millis_since(sent.at) < channels::ON_ITS_WAY_MS
     })
 }
 
@@ -134,6 +166,10 @@ pub(super) async fn take(
     };
     wallet.note(&event)?;
     let id = step.record().terms.id();
+    if let Step::TopUp { record, .. } = &step {
+        let sent = SentTopUp { before: record.deposit, at: now() };
+        wallet.update_channel(id, |record| record.top_up = Some(sent))?;
+    }
     let sent = rail.submit(call, Arc::new(Approved::new(key.clone(), act.clone()))).await;
     match sent {
         Ok(included) => {
@@ -153,8 +189,22 @@ pub(super) async fn take(
             let is_unknown = matches!(err, RailError::Unknown);
             let outcome = if is_unknown { Outcome::Unknown } else { Outcome::Failed };
             wallet.note(&Event { at: now(), outcome, ..event })?;
-            // One whose fate is not known is looked for on the chain the next time.
-            if !is_unknown && matches!(step, Step::Open { .. }) {
+            if is_unknown {
+                // It is looked for on the chain the next time.
+                return Err(err).context("the channel could not be made ready");
+            }
+            if matches!(step, Step::TopUp { .. }) {
+                wallet.update_channel(id, |record| record.top_up = None)?;
+            }
+            if matches!(step, Step::Open { .. }) {
+                // The one that was sent before may have come first.
+                let phase = rail.channel(id).await?.map_or(Phase::Absent, |state| state.head);
+                if let Phase::Open(Funds { deposit, expires_at, .. }) = phase {
+                    return Ok(wallet.update_channel(id, |record| {
+                        (record.status, record.deposit, record.expires_at) =
+                            (ChannelStatus::Open, deposit, expires_at);
+                    })?);
+                }
                 wallet.update_channel(id, |record| record.status = ChannelStatus::Failed)?;
             }
             Err(err).context("the channel could not be made ready")

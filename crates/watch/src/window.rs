@@ -1,0 +1,300 @@
+//! The viewer's window: shows what a player presents, lets it be heard, and says what it costs.
+
+mod panels;
+mod view;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use codec::Scaler;
+use media::{Picture, PixelFormat, Slot, Worker};
+use pay::Amount;
+use thiserror::Error;
+use tokio::sync::Notify;
+use widgets::eframe::{self, CreationContext, NativeOptions};
+use widgets::egui::{
+    self, ColorImage, Context, TextureHandle, TextureOptions, Theme, ViewportBuilder, ViewportCommand,
+    WindowLevel, vec2,
+};
+
+use crate::pay_socket::PayHandle;
+use crate::player::{Player, PresentedPicture};
+use crate::sound::Sound;
+use panels::{Panels, Shown};
+use view::{Order, Phase, View, cost, figures};
+
+/// In points.
+const FIRST: [f32; 2] = [960.0, 540.0];
+const LEAST: [f32; 2] = [360.0, 220.0];
+/// Figures are renewed this often where no picture comes.
+const RENEWED: Duration = Duration::from_millis(200);
+/// How long the picture's thread rests where there is none: a fraction of what an eye notices.
+const REST: Duration = Duration::from_millis(3);
+
+#[derive(Debug, Error)]
+pub enum WindowError {
+    /// The windowing library names its own source files, which helps nobody here: that is logged.
+    #[error(
+        "no graphical session answers, so the window cannot be opened. Open it from a desktop (DISPLAY or \
+         WAYLAND_DISPLAY say where), or watch with --headless, which needs none"
+    )]
+    NoSession,
+    #[error("the window cannot be opened: {0}. --headless works without one")]
+    Window(String),
+}
+
+impl From<eframe::Error> for WindowError {
+    fn from(err: eframe::Error) -> Self {
+        match err {
+            eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_) => {
+                tracing::debug!("the windowing library: {err}");
+                Self::NoSession
+            }
+            other => Self::Window(other.to_string()),
+        }
+    }
+}
+
+/// A window as whoever plays sees it. Clones are the same window.
+#[derive(Clone, Default)]
+pub struct WindowHandle(Arc<Door>);
+
+#[derive(Default)]
+struct Door {
+    /// Why nothing plays any more.
+    over: Mutex<Option<String>>,
+    is_closing: AtomicBool,
+    left: Notify,
+    context: OnceLock<Context>,
+}
+
+impl WindowHandle {
+    /// Says why nothing plays any more; the window stays, for that to be read.
+    pub fn over(&self, words: String) {
+        *self.0.over.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+        self.wake();
+    }
+
+    pub fn close(&self) {
+        self.0.is_closing.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Until a person has closed it, or pressed Stop.
+    pub async fn left(&self) {
+        self.0.left.notified().await;
+    }
+
+    fn why_over(&self) -> Option<String> {
+        self.0.over.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn wake(&self) {
+        if let Some(context) = self.0.context.get() {
+            context.request_repaint();
+        }
+    }
+}
+
+/// What is paid from, and how amounts are said.
+pub struct Paid {
+    pub handle: PayHandle,
+    /// The channel's seconds and total when it began.
+    pub before: (u64, Amount),
+    pub words: Box<dyn Fn(Amount) -> String>,
+}
+
+/// What the window is about.
+pub struct Show<'a> {
+    pub title: String,
+    pub player: &'a Player,
+    pub sound: Sound,
+    pub paid: Option<Paid>,
+    pub handle: WindowHandle,
+}
+
+/// How the window looks at first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The system's, where it is not given.
+    pub theme: Option<Theme>,
+    /// Times the system's own scale.
+    pub zoom: Option<f32>,
+    /// In points.
+    pub size: Option<[f32; 2]>,
+}
+
+/// Opens the window, on the process's first thread, and returns when it has closed.
+///
+/// # Errors
+/// Where the system has no place for windows.
+pub fn run(show: Show<'_>, options: Options) -> Result<(), WindowError> {
+    let zoom = options.zoom.unwrap_or(1.0);
+    let zoomed = |[width, height]: [f32; 2]| [width * zoom, height * zoom];
+    let native = NativeOptions {
+        viewport: ViewportBuilder::default()
+            .with_title(format!("{} – Tickcast", show.title))
+            .with_app_id("tickcast-watch")
+            .with_inner_size(zoomed(options.size.unwrap_or(FIRST)))
+            .with_min_inner_size(zoomed(LEAST)),
+        ..NativeOptions::default()
+    };
+    let handle = show.handle.clone();
+    let ran = eframe::run_native(
+        "tickcast-watch",
+        native,
+        Box::new(move |creation| Ok(Box::new(Window::new(creation, show, options)?))),
+    );
+    // Whoever plays waits for it, also where it never opened.
+    handle.0.left.notify_one();
+    Ok(ran?)
+}
+
+struct Window<'a> {
+    show: Show<'a>,
+    panels: Panels,
+    /// What is not asked anew each time.
+    view: View,
+    texture: Option<TextureHandle>,
+    images: Slot<ColorImage>,
+    orders: Vec<Order>,
+    _converter: Worker,
+}
+
+impl<'a> Window<'a> {
+    fn new(
+        creation: &CreationContext<'_>,
+        show: Show<'a>,
+        options: Options,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let context = &creation.egui_ctx;
+        widgets::install(context);
+        if let Some(theme) = options.theme {
+            context.set_theme(theme);
+        }
+        if let Some(zoom) = options.zoom {
+            context.set_zoom_factor(zoom);
+        }
+        // It is new: there is one window to a handle.
+        let _ = show.handle.0.context.set(context.clone());
+        let images = Slot::new();
+        let converter = convert(show.player.pictures(), images.clone(), context.clone())?;
+        let view = View { title: show.title.clone(), ..View::default() };
+        let (panels, orders) = (Panels::default(), Vec::new());
+        Ok(Self { show, panels, view, texture: None, images, orders, _converter: converter })
+    }
+
+    fn renew(&mut self) {
+        let Show { player, sound, paid, handle, .. } = &self.show;
+        let seen = player.snapshot();
+        let view = &mut self.view;
+        view.phase = match handle.why_over() {
+            Some(words) => Phase::Over { words },
+            None => Phase::of(&seen),
+        };
+        view.delay_ms = seen.report.delay_ms.p50;
+        view.height = seen.size.map(|size| size.height);
+        view.figures = figures(&seen);
+        (view.volume, view.is_muted) = (sound.volume(), sound.is_muted());
+        view.silent_because = sound.failure();
+        view.cost = paid.as_ref().map(|paid| cost(&paid.handle.status(), paid.before, &paid.words));
+    }
+
+    fn take_picture(&mut self, context: &Context) {
+        let Some(image) = self.images.take() else { return };
+        match &mut self.texture {
+            Some(texture) => texture.set(image, TextureOptions::LINEAR),
+            None => self.texture = Some(context.load_texture("picture", image, TextureOptions::LINEAR)),
+        }
+    }
+
+    fn follow(&mut self, order: Order, context: &Context) {
+        match order {
+            Order::Volume(share) => {
+                self.show.sound.set_volume(share);
+                self.show.sound.set_muted(false);
+            }
+            Order::Mute(is_muted) => self.show.sound.set_muted(is_muted),
+            Order::FullScreen(is_full) => {
+                self.view.is_full_screen = is_full;
+                context.send_viewport_cmd(ViewportCommand::Fullscreen(is_full));
+            }
+            Order::OnTop(is_on_top) => {
+                self.view.is_on_top = is_on_top;
+                let level = if is_on_top { WindowLevel::AlwaysOnTop } else { WindowLevel::Normal };
+                context.send_viewport_cmd(ViewportCommand::WindowLevel(level));
+            }
+            Order::Statistics(has) => self.view.has_statistics = has,
+            Order::Consent => {
+                if let Some(paid) = &self.show.paid
+                    && let Some(offered) = paid.handle.status().offered
+                {
+                    paid.handle.consent(&offered.hash());
+                }
+            }
+            Order::Stop => context.send_viewport_cmd(ViewportCommand::Close),
+        }
+    }
+}
+
+impl eframe::App for Window<'_> {
+    fn logic(&mut self, context: &Context, _: &mut eframe::Frame) {
+        if self.show.handle.0.is_closing.load(Ordering::Relaxed) {
+            context.send_viewport_cmd(ViewportCommand::Close);
+        }
+        self.renew();
+        self.take_picture(context);
+        context.request_repaint_after(RENEWED);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        let shown = self.texture.as_ref().map(|texture| {
+            let [width, height] = texture.size();
+            Shown { texture: texture.id(), size: vec2(width as f32, height as f32) }
+        });
+        self.panels.show(ui, &self.view, shown, &mut self.orders);
+        for order in std::mem::take(&mut self.orders) {
+            self.follow(order, ui.ctx());
+        }
+    }
+}
+
+/// Makes images of pictures on a thread of its own: the window's never waits for it.
+fn convert(
+    pictures: Slot<PresentedPicture>,
+    images: Slot<ColorImage>,
+    context: Context,
+) -> Result<Worker, Box<dyn std::error::Error + Send + Sync>> {
+    let mut scaler = Scaler::for_screens()?;
+    let worker = Worker::spawn("watch-pictures", move |stop| {
+        while !stop.is_set() {
+            let Some(presented) = pictures.take() else {
+                std::thread::park_timeout(REST);
+                continue;
+            };
+            match scaler.scale(&presented.picture) {
+                Ok(picture) => {
+                    if let Some(image) = image(&picture) {
+                        images.put(image);
+                        context.request_repaint();
+                    }
+                }
+                Err(err) => tracing::warn!("a picture cannot be shown: {err}"),
+            }
+        }
+    })?;
+    Ok(worker)
+}
+
+/// `None` for a picture that is not RGBA.
+fn image(picture: &Picture) -> Option<ColorImage> {
+    let (bytes, plane) = (picture.format() == PixelFormat::Rgba8).then(|| picture.plane(0))?;
+    let size = [picture.size().width as usize, picture.size().height as usize];
+    let mut packed = Vec::with_capacity(size[0] * size[1] * 4);
+    for line in bytes.chunks(plane.stride).take(size[1]) {
+        packed.extend_from_slice(line.get(..size[0] * 4)?);
+    }
+    // Opaque, so straight alpha is premultiplied already.
+    (packed.len() == size[0] * size[1] * 4).then(|| ColorImage::from_rgba_premultiplied(size, &packed))
+}

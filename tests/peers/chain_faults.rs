@@ -23,7 +23,9 @@ const HOUR_MS: i64 = 3_600_000;
 #[test]
 fn what_is_watched_while_the_chain_is_away_is_settled_once_it_is_back() {
     Runtime::new().expect("a runtime").block_on(async {
-        let mut show = Show::open(Rules::default()).await;
+        // Half of the dispute window is how long a node goes on without the chain.
+        let dispute_window_s = soak(60, 4 * AWAY_SECONDS_IN_SOAK);
+        let mut show = Show::open(Rules { dispute_window_s, ..Rules::default() }).await;
         let mut payer = Payer::with_channel(&show.market, 1).await;
         let watching = payer.watch_well(&show.place).await;
         watching.until_played(2).await;

@@ -57,5 +57,7 @@ mod streams;
 mod transcoding;
 #[cfg(feature = "engine")]
 mod viewer;
+#[cfg(all(feature = "windows", feature = "wallet"))]
+mod watch_window;
 #[cfg(all(feature = "engine", feature = "wallet"))]
 mod watching;

@@ -254,6 +254,7 @@ impl Market {
         }
         self.stop_chain().await;
         self.start_chain().await;
+        until("the chain answers", async || self.rail.balance(self.payee()).await.ok()).await;
     }
 
     /// With what it had, at the same address.

@@ -4,6 +4,7 @@
 mod audit;
 mod cashier;
 mod catalogue;
+mod chain_age;
 mod chain_config;
 mod clock;
 mod credit;
@@ -41,7 +42,7 @@ pub use clock::PayClock;
 pub use credit::Credit;
 pub use hot_key::HotKeyError;
 pub use logins::{Logins, Person};
-pub use throttle::Throttle;
+pub use throttle::{Throttle, TooOften};
 pub use tickets::{Ticket, Tickets};
 pub use till::{ConnId, CreditStanding, PageChannel, Party, Unable};
 
@@ -53,11 +54,16 @@ use till::{Rules, Till};
 const RENEWAL: Duration = Duration::from_secs(10);
 /// The node's account holds enough for fees while it holds that of so many transfers.
 const FEES_AT_HAND: u128 = 20;
+/// Below that of so many, the rest is kept for settling: what is worth less than money to somebody waits.
+const FEES_RESERVED: u128 = 100;
 /// A creator does not wait longer for a chain that does not say what that account holds.
 const FEES_KNOWN_WITHIN: Duration = Duration::from_secs(4);
 /// Logins and joins of one remote network, each minute.
 const LOGINS_A_MINUTE: u32 = 60;
 const JOINS_A_MINUTE: u32 = 240;
+/// Delegations, paid streams and prices of one account, and of one remote network: each is recorded on chain, for a fee.
+const CHANGES_A_MINUTE: u32 = 20;
+const CHANGES_OF_A_NETWORK_A_MINUTE: u32 = 60;
 
 #[derive(Debug, Error)]
 pub enum BillingError {
@@ -92,6 +98,8 @@ pub struct Billing {
     pub tickets: Tickets,
     pub login_throttle: Throttle,
     pub join_throttle: Throttle,
+    pub creator_throttle: Throttle<AccountId>,
+    pub change_throttle: Throttle,
     /// This machine's own addresses.
     own: Vec<IpAddr>,
     /// Empty: everything is free, or no endpoint of the chain has answered yet.
@@ -120,6 +128,8 @@ impl Billing {
             tickets: Tickets::default(),
             login_throttle: Throttle::new(LOGINS_A_MINUTE),
             join_throttle: Throttle::new(JOINS_A_MINUTE),
+            creator_throttle: Throttle::new(CHANGES_A_MINUTE),
+            change_throttle: Throttle::new(CHANGES_OF_A_NETWORK_A_MINUTE),
             own: own.into_iter().map(|interface| interface.ip()).collect(),
             paid: OnceLock::new(),
         })
@@ -166,6 +176,23 @@ impl ChainConfig {
     }
 }
 
+/// How many transfers the account could pay for. `None` where nothing is settled, and where fees are in another asset than
+/// the balance that the rail knows.
+async fn fees_at_hand(rail: &dyn Rail, account: AccountId) -> Result<Option<u128>, RailError> {
+    let info = rail.info();
+    if info.kind != pay::RailKind::Escrow || info.asset != AssetId::Native {
+        return Ok(None);
+    }
+    let transfer = Call::Transfer { to: account, amount: Amount::new(1) };
+    let (balance, fee) = (rail.balance(account).await?, rail.fee(transfer, account).await?);
+    Ok(Some(balance.units() / fee.units().max(1)))
+}
+
+/// Whether the account that fees are paid from holds more than is kept for settling.
+pub async fn spares_fees(rail: &dyn Rail, account: AccountId) -> Result<bool, RailError> {
+    Ok(fees_at_hand(rail, account).await?.is_none_or(|fees| fees >= FEES_RESERVED))
+}
+
 impl Paid {
     async fn start(
         folder: &Path,
@@ -176,6 +203,9 @@ impl Paid {
         key: &Arc<Keypair>,
         clock: &PayClock,
     ) -> Result<(Self, Cashier), BillingError> {
+        if let Some(warning) = config.warning() {
+            tracing::warn!("{warning}");
+        }
         let info = rail.info();
         let credit = match info.kind {
             pay::RailKind::Escrow => None,
@@ -210,26 +240,21 @@ impl Paid {
         Ok((Self { rail, config, catalogue, cashier: handle, credit, fee_account }, cashier))
     }
 
-    /// Why nothing would be settled, now or soon, in words: the account that the node pays fees from holds too little.
-    /// `None` as well where fees are in another asset than the balance that the rail knows, and where the chain does not
-    /// say.
+    /// Why nothing would be settled or recorded, now or soon, in words: the account that the node pays fees from holds too
+    /// little. `None` as well where that is not known.
     pub async fn lacks_fees(&self) -> Option<String> {
-        let info = self.rail.info();
-        if info.kind != pay::RailKind::Escrow || info.asset != AssetId::Native {
-            return None;
-        }
-        let account = self.fee_account;
-        let asked = async {
-            let transfer = Call::Transfer { to: account, amount: Amount::new(1) };
-            Ok::<_, RailError>((self.rail.balance(account).await?, self.rail.fee(transfer, account).await?))
+        let asked = fees_at_hand(self.rail.as_ref(), self.fee_account);
+        let fees = timeout(FEES_KNOWN_WITHIN, asked).await.ok()?.ok()??;
+        let means = match fees {
+            0 => "Nothing is settled",
+            1..FEES_AT_HAND => "Soon nothing is settled",
+            FEES_AT_HAND..FEES_RESERVED if self.config.record_streams => "Nothing more is recorded on chain",
+            FEES_AT_HAND.. => return None,
         };
-        let (balance, fee) = timeout(FEES_KNOWN_WITHIN, asked).await.ok()?.ok()?;
-        let enough = Amount::new(fee.units().saturating_mul(FEES_AT_HAND));
-        let address = chain::address_of(account);
-        let means = if balance < fee { "Nothing is settled" } else { "Soon nothing is settled" };
-        (balance < enough).then(|| {
-            format!("{means}: the node pays the chain's fees from {address}, which holds too little. Send it something.")
-        })
+        let address = chain::address_of(self.fee_account);
+        Some(format!(
+            "{means}: the node pays the chain's fees from {address}, which holds too little. Send it something."
+        ))
     }
 
     /// Renews offers until the task is aborted.

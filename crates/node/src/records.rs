@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use crate::billing::PayClock;
+use crate::billing::{PayClock, spares_fees};
 use crate::store::{Store, StoreError, Untold};
 
 use document::Document;
@@ -35,6 +35,11 @@ pub enum RecordError {
     Store(#[from] StoreError),
     #[error("the chain: {0}")]
     Chain(#[from] RailError),
+    #[error(
+        "the account {0}, from which the node pays the chain's fees, holds no more than is kept for settling: send it \
+         something"
+    )]
+    Reserved(String),
     #[error("the IPFS node: {0}")]
     Ipfs(#[from] ClientError),
     #[error("the IPFS node calls a document {theirs}, whose name is {ours}")]
@@ -123,6 +128,11 @@ impl Records {
             return Ok(());
         }
         let due = self.store.unrecorded().await?;
+        // Whoever makes streams makes the node pay for them; whoever is paid by it comes first.
+        let account = self.key.public().account();
+        if !due.is_empty() && !spares_fees(self.rail.as_ref(), account).await? {
+            return Err(RecordError::Reserved(chain::address_of(account)));
+        }
         let sent = due.into_iter().map(|(stream, body, cid)| self.send(stream, body, cid));
         stream::iter(sent).buffer_unordered(SENDING).try_for_each(|()| async { Ok(()) }).await
     }

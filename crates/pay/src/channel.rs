@@ -44,6 +44,17 @@ impl ChannelTerms {
         self.dispute_window_ms == 0
     }
 
+    /// Whether a channel is served while the last final block that is known is so old; `None` where none is. Its payer may
+    /// be closing it unseen: half of the dispute window goes by at most before nothing more is sent, and the other half is
+    /// left for getting there what was taken until then. Where nothing is locked nothing can be taken back.
+    pub const fn is_served_at_age(&self, age_ms: Option<u64>) -> bool {
+        match age_ms {
+            _ if self.is_credit() => true,
+            Some(age_ms) => age_ms <= self.dispute_window_ms / 2,
+            None => false,
+        }
+    }
+
     /// What the name is the hash of: the terms under a domain, as if they were signed; a credit account's are.
     pub fn id_bytes(&self) -> Vec<u8> {
         if let Ok(credit) = CreditTerms::try_from(*self) {

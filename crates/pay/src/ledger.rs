@@ -91,7 +91,15 @@ pub struct Ledger {
     session: Option<Session>,
     staged: Option<Staged>,
     serial: u64,
-    settling: Option<Amount>,
+    settling: Option<Settling>,
+}
+
+/// A total that was submitted.
+#[derive(Clone, Copy, Debug)]
+struct Settling {
+    total: Amount,
+    /// Nobody knows whether it will be in a block.
+    is_doubtful: bool,
 }
 
 /// What is being stored.
@@ -159,7 +167,12 @@ pub enum RestoreError {
 impl Ledger {
     /// For an account that never paid here.
     pub fn new(config: LedgerConfig, channel: Channel) -> Self {
-        let books = Books::new(channel.id());
+        Self::of_account(config, channel, Standing::default())
+    }
+
+    /// For an account of whose earlier channels nothing is left but how it stands.
+    pub fn of_account(config: LedgerConfig, channel: Channel, standing: Standing) -> Self {
+        let books = Books { account: standing, ..Books::new(channel.id()) };
         Self::with(config, channel, books)
     }
 
@@ -475,7 +488,7 @@ impl Ledger {
     pub fn on_final(&mut self, event: ChannelEvent, now: UnixMillis) -> Result<(), EventRefused> {
         self.channel.apply_final(event)?;
         let settled = self.channel.finalized().settled();
-        self.settling = self.settling.filter(|settling| *settling > settled);
+        self.settling = self.settling.filter(|settling| settling.total > settled);
         if matches!(event, ChannelEvent::Settled { .. }) {
             let open = self.accepted() > settled;
             self.edit(|books| books.unsettled_since = open.then_some(now));

@@ -27,6 +27,18 @@ fn closed(paid: u128) -> ChannelEvent {
 const CLOSING: ChannelEvent = ChannelEvent::ClosingStarted { closes_at: NOW };
 
 #[test]
+fn a_channel_is_served_for_half_its_dispute_window_without_a_final_block_and_credit_for_ever() {
+    let terms = ChannelTerms { dispute_window_ms: 60_001, ..World::default().terms };
+    let served = |age| terms.is_served_at_age(age);
+    assert_eq!(
+        [Some(0), Some(30_000), Some(30_001), Some(u64::MAX), None].map(served),
+        [true, true, false, false, false]
+    );
+    let credit = ChannelTerms { dispute_window_ms: 0, ..terms };
+    assert!(credit.is_served_at_age(None) && credit.is_served_at_age(Some(u64::MAX)));
+}
+
+#[test]
 fn each_event_in_each_phase_is_taken_or_refused_by_name() {
     use EventRefused as No;
     let fold = |events: &[ChannelEvent]| {

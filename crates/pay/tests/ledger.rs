@@ -731,6 +731,34 @@ fn the_newest_voucher_is_settled_by_amount_by_time_at_the_end_and_against_a_clos
 }
 
 #[test]
+fn what_is_urgent_does_not_wait_until_it_is_known_whether_the_last_settlement_came_through() {
+    let world = World::default();
+    let mut ledger = at_tick_3(&world);
+    let hour = NOW.plus(3_600_000);
+    let due = ledger.settlement_due(hour).unwrap();
+    ledger.settling(&due);
+    ledger.settlement_doubtful();
+    assert_eq!(ledger.settlement_due(hour), None);
+    ledger.on_pending(&[ChannelEvent::ClosingStarted { closes_at: hour }]).unwrap();
+    let urgent = ledger.settlement_due(NOW).unwrap();
+    assert_eq!((urgent.reason, urgent.voucher), (SettleReason::CounterClose, due.voucher));
+    // On its way it is not sent again.
+    ledger.settling(&urgent);
+    assert_eq!(ledger.settlement_due(NOW), None);
+}
+
+#[test]
+fn an_account_of_which_no_channel_is_left_stands_where_it_stood_and_owes_nothing() {
+    let world = World::default();
+    let mut first = at_tick_3(&world);
+    world.send_all(&mut first);
+    assert_eq!(first.standing().paid, 4);
+    let further = Ledger::of_account(LedgerConfig::default(), world.channel(), *first.standing());
+    assert_eq!(further.standing(), first.standing());
+    assert_eq!((further.accepted(), further.unpaid_ticks()), (Amount::ZERO, 0));
+}
+
+#[test]
 fn an_audit_finds_a_chain_that_paid_more_than_was_accepted() {
     let world = World::default();
     let mut ledger = at_tick_3(&world);

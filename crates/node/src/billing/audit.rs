@@ -5,7 +5,7 @@ mod books;
 mod transfers;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chain::{ChannelState, Rail, RailError};
@@ -22,6 +22,8 @@ use transfers::Transfers;
 
 #[derive(Debug, Error)]
 pub enum AuditError {
+    #[error("{} holds no node's database", .0.display())]
+    NoDatabase(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the chain could not be asked: {0}")]
@@ -72,6 +74,9 @@ impl AuditReport {
 /// Of the node whose data lie in `folder`.
 pub async fn audit(folder: &Path, rail: Option<Arc<dyn Rail>>) -> Result<AuditReport, AuditError> {
     let options = options(folder)?.read_only(true);
+    if !options.get_filename().exists() {
+        return Err(AuditError::NoDatabase(folder.to_owned()));
+    }
     let pool = pool(1).connect_with(options).await?;
     let mut report = AuditReport::default();
     // One transaction: a node that runs beside changes nothing under our hands.

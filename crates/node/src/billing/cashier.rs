@@ -12,13 +12,14 @@ use api::pay::SessionBegin;
 use chain::{ChannelState, Update};
 use pay::ledger::verify_all;
 use pay::message::{ToNode, ToViewer};
-use pay::{ChannelId, CreditTerms, Price, PublicKey, Refusal, Signed};
+use pay::{AccountId, ChannelId, CreditTerms, Price, PublicKey, Refusal, Signed};
 use sfu::SfuHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::catalogue::Priced;
+use super::chain_age::ChainAge;
 use super::clock::PayClock;
 use super::journal::Journal;
 use super::meter_inbox::MeterInbox;
@@ -39,6 +40,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Commits are so far apart at least: each waits for the disk, and what comes within this time shares one. A viewer has
 /// more than a second in hand.
 const GROUPING: Duration = Duration::from_millis(20);
+/// A node that starts reads what the chain has done meanwhile, and whoever joins waits so long for it.
+const FIRST_HEARD_WITHIN: Duration = Duration::from_secs(4);
 
 pub enum Input {
     Opened {
@@ -62,6 +65,8 @@ pub enum Input {
     },
     Offers(Arc<Priced>),
     Import(Box<ChannelState>),
+    /// A creator has named this node's key.
+    Payee(AccountId),
     Ask(Question),
     OpenCredit {
         opening: Box<Signed<CreditTerms>>,
@@ -170,10 +175,13 @@ pub struct Cashier {
     chain: Option<mpsc::Receiver<Update>>,
     /// The chain does not answer.
     is_cut_off: bool,
+    age: ChainAge,
+    /// Until then a node that starts does not say that it has not heard the chain: it is about to.
+    patient_until: Instant,
     says: BTreeMap<ConnId, mpsc::Sender<Saying>>,
     /// What the media plane was too busy for, in order.
     orders: VecDeque<Effect>,
-    /// What came with this turn; at most [`BATCH`].
+    /// What came with this turn, or since the node starts: at most two [`BATCH`]es.
     asked: Vec<Question>,
     /// Everything that was to be stored is.
     is_flushed: bool,
@@ -205,6 +213,8 @@ impl Cashier {
             orders: VecDeque::new(),
             asked: Vec::new(),
             is_cut_off: false,
+            age: ChainAge::default(),
+            patient_until: Instant::now() + FIRST_HEARD_WITHIN,
             is_flushed: true,
             payout,
         };
@@ -239,6 +249,7 @@ impl Cashier {
                 };
                 self.hear(Some(update));
             }
+            self.tell_age();
             // What was sent comes before what is said of it.
             self.read_meters();
             for _ in 0..BATCH {
@@ -278,6 +289,7 @@ impl Cashier {
             Input::Peer { peer, ticket, priced } => self.till.attach(peer, &ticket, &priced, now),
             Input::Offers(priced) => self.till.offers(&priced),
             Input::Import(state) => self.till.import(&state),
+            Input::Payee(account) => self.till.payee(account),
             Input::Ask(question) => self.asked.push(question),
             Input::OpenCredit { opening, reply } => match self.till.open_credit(&opening) {
                 Ok(channel) => self.asked.push(Question::Credit { channel, reply }),
@@ -291,9 +303,18 @@ impl Cashier {
         }
     }
 
+    fn tell_age(&mut self) {
+        let age = self.age.by(Instant::now().into_std(), self.clock.now());
+        self.till.chain_age(age);
+    }
+
     /// After the turn, so that nothing is told that a crash would take back.
     fn answer(&mut self) {
         let now = self.clock.now();
+        let is_heard = self.is_cut_off || self.age.by(Instant::now().into_std(), now).is_some();
+        if !is_heard && self.asked.len() < BATCH && Instant::now() < self.patient_until {
+            return;
+        }
         for question in self.asked.drain(..) {
             // Whoever asked may have gone.
             match question {
@@ -341,10 +362,12 @@ impl Cashier {
         match update {
             Some(Update::Head { time, pending, .. }) => {
                 self.clock.block(time);
+                self.age.head(time, Instant::now().into_std(), self.clock.now());
                 self.till.head(&pending.channels, self.clock.now());
             }
             Some(Update::Final { block, time, news }) => {
                 self.clock.block(time);
+                self.age.finalized(time);
                 self.till.transferred(block, &news.transfers, self.clock.now());
                 self.till.finalized(block, &news.channels, self.clock.now());
                 self.payout.block(block.number);

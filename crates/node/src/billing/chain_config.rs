@@ -3,6 +3,9 @@
 use pay::{Amount, AssetId, Genesis, LedgerConfig, RailKind};
 use serde::Deserialize;
 
+/// Half of it is what finality takes on public chains, and a block.
+const SHORT_WINDOW_S: u64 = 60;
+
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChainConfig {
@@ -15,7 +18,8 @@ pub struct ChainConfig {
     /// The host and port by which people reach this node, as login challenges name it; empty: `public_host` and the
     /// HTTP port.
     pub login_host: String,
-    /// A channel whose payer could close it sooner is not served: the node must have time to settle.
+    /// A channel whose payer could close it sooner is not served: the node must have time to settle. Half of it without a
+    /// final block, and nobody is served.
     pub dispute_window_s: u64,
     /// How long an offer is in force. A new price counts at the latest when the last offer of the old one ends.
     pub offer_s: u64,
@@ -59,6 +63,15 @@ impl Default for ChainConfig {
 }
 
 impl ChainConfig {
+    /// What may be meant, but costs money on most chains.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        let is_short = self.rail == RailKind::Escrow && self.dispute_window_s < SHORT_WINDOW_S;
+        is_short.then_some(
+            "chain.dispute_window_s is less than a minute: where blocks take seconds, what viewers owe may not get on chain \
+             in time, and they are held while a block takes longer",
+        )
+    }
+
     pub(crate) fn mistake(&self) -> Option<&'static str> {
         let is_host = self.login_host.is_empty() || pay::login::Host::new(&self.login_host).is_ok();
         let is_ipfs = self.ipfs_api.is_empty() || api::ipfs::Ipfs::new(&self.ipfs_api).is_ok();
@@ -73,6 +86,11 @@ impl ChainConfig {
             Some("chain.ipfs_api is the address of an IPFS node's RPC, as in http://127.0.0.1:5001, or empty")
         } else if !(60..=86_400).contains(&self.offer_s) {
             Some("chain.offer_s is between a minute and a day")
+        } else if self.rail == RailKind::Escrow && self.dispute_window_s == 0 {
+            Some(
+                "chain.dispute_window_s is how long the node has for settling once a payer closes alone: without it, \
+                 payers could take everything back",
+            )
         } else if !days(self.dispute_window_s) || !days(self.settle_after_s) || !days(self.settle_idle_s) {
             Some("chain: no time is longer than a year")
         } else if self.rail == RailKind::Transfer && self.credit_window.is_zero() {
@@ -103,6 +121,24 @@ impl ChainConfig {
 mod tests {
     use super::*;
     use crate::config::NodeConfig;
+
+    #[test]
+    fn a_node_has_time_to_settle_and_is_told_where_it_has_little() {
+        let with = |dispute_window_s, rail| ChainConfig {
+            dispute_window_s,
+            rail,
+            credit_window: Amount::new(1),
+            ..ChainConfig::default()
+        };
+        assert!(with(0, RailKind::Escrow).mistake().is_some_and(|why| why.contains("dispute_window_s")));
+        for (seconds, is_short) in [(1, true), (59, true), (60, false), (3_600, false)] {
+            let config = with(seconds, RailKind::Escrow);
+            assert_eq!((config.mistake(), config.warning().is_some()), (None, is_short), "{seconds}");
+        }
+        // Where nothing is locked there is none.
+        let credit = with(0, RailKind::Transfer);
+        assert_eq!((credit.mistake(), credit.warning()), (None, None));
+    }
 
     #[test]
     fn the_table_in_the_commented_sample_is_the_default() {

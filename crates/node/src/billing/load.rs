@@ -120,6 +120,7 @@ impl PaidNode {
         let request = CreateStream { title: "paid".into(), prices: vec![tier], ..CreateStream::default() };
         let row = store.create_stream(&creator.public().account().to_string(), &request).await?;
         let paid = billing.paid().expect("it is paid");
+        paid.cashier.tell(Input::Payee(creator.public().account())).await;
         let priced = paid.catalogue.offers(&row).await.expect("its creator named this node");
         Ok((row, priced))
     }
@@ -144,6 +145,8 @@ impl PaidNode {
         let news = News { channels: terms.iter().map(opened).collect(), ..News::default() };
         let block = BlockRef { number: 1, hash: [1; 32] };
         self.chain.send(Update::Final { block, time: now, news }).await.expect("the cashier runs");
+        let head = Update::Head { block, time: now, pending: News::default() };
+        self.chain.send(head).await.expect("the cashier runs");
         let mut viewers = Vec::new();
         for (session, terms) in sessions.into_iter().zip(terms) {
             while !self.is_able(&terms).await {

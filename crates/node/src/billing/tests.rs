@@ -9,11 +9,11 @@ use api::pay::PAY_SUBPROTOCOL;
 use api::{ClientError, CreateStream, JoinRequest, SessionClient};
 use devchain::{Config, Devchain, Sealing};
 use pay::message::ToViewer;
-use pay::{Amount, Phase, Refusal, Signer, Tick, Wire};
+use pay::{Amount, Phase, Price, Refusal, Signer, Tick, Wire};
 
 use super::journal::{ChannelRow, Journal, LedgerRow, Unit};
 use super::log::Act;
-use super::{Input, audit};
+use super::{Input, Party, Unable, audit};
 use crate::config::NodeConfig;
 use crate::id::PlaybackId;
 use crate::server::Node;
@@ -28,6 +28,14 @@ fn code(err: &ClientError) -> &str {
         ClientError::PaymentRequired(required) => &required.problem.code,
         _ => "",
     }
+}
+
+#[tokio::test]
+async fn where_there_is_no_database_the_audit_says_so_and_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = audit(folder.path(), None).await.unwrap_err().to_string();
+    assert_eq!(told, format!("{} holds no node's database", folder.path().display()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -181,6 +189,49 @@ async fn prices_need_a_creator_and_are_held_within_bounds() {
 }
 
 #[tokio::test]
+async fn an_account_makes_the_node_pay_for_so_many_changes_a_minute() {
+    let world = World::start().await;
+    let mut made = 2;
+    let refused = loop {
+        let prices = prices(PRICE + made);
+        match world.client.set_prices(&world.creator, &world.stream.playback_id, prices).await {
+            Ok(_) => made += 1,
+            Err(refused) => break refused,
+        }
+        assert!(made <= 40, "nothing ends it");
+    };
+    assert_eq!((code(&refused), made), ("too_often", 20), "with its delegation and its first stream");
+    let another = CreateStream { title: "another".into(), prices: prices(PRICE), ..CreateStream::default() };
+    let refused = world.client.create_stream_as(&world.creator, &another).await.unwrap_err();
+    assert_eq!(code(&refused), "too_often");
+    let free = CreateStream { prices: Vec::new(), ..another };
+    world.client.create_stream_as(&world.creator, &free).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_once_half_a_dispute_window_went_by_without_a_block() {
+    let world = World::with_window(4).await;
+    let viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    let (channel, party) =
+        (viewer.terms.id(), Party { payer: viewer.terms.payer, payee: viewer.terms.payee });
+    let least = Price::new(Amount::new(PRICE)).unwrap();
+    let able = async || {
+        let paid = world.node().app().billing().paid().unwrap();
+        paid.cashier.is_able(party, channel, least).await
+    };
+    until(async || able().await == Err(Unable::ChainAway)).await;
+    let refused = viewer.join(&world, Some(channel)).await.unwrap_err();
+    assert_eq!(code(&refused), "chain_unreachable");
+    until(async || {
+        // A block without news of ours is one, too.
+        viewer.transfer(&world, person(DAVE).public().account(), PRICE * PRICE).await;
+        viewer.join(&world, Some(channel)).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn offers_are_renewed_before_they_end_and_stand_until_then_over_a_restart() {
     let mut world = World::start().await;
     let shown =
@@ -253,6 +304,31 @@ async fn a_settlement_that_a_killed_node_had_sent_is_not_sent_again() {
     assert_eq!(world.settlements().await, [("settle".to_owned(), "final".to_owned())]);
     let report = audit(world.folder(), world.asked()).await.unwrap();
     assert!(report.is_clean(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn a_close_is_countered_though_nobody_knows_what_became_of_a_settlement() {
+    let mut world = World::start().await;
+    let (viewer, _socket) = paid_for_three_seconds(&world).await;
+    world.stop().await;
+    // It never got to the chain.
+    let journal = world.journal().await;
+    sqlx::query(
+        "INSERT INTO settlements (channel, kind, cumulative, reason, intended_at) VALUES (?1, 'settle', ?2, 'end', '')",
+    )
+    .bind(viewer.terms.id().0.to_vec())
+    .bind((3 * PRICE).to_string())
+    .execute(journal.pool())
+    .await
+    .unwrap();
+    world.start_again().await;
+    viewer.start_close(&world).await;
+    world.settled(&viewer, 3 * PRICE).await;
+    let phase = world.rail.channel(viewer.terms.id()).await.unwrap().unwrap().finalized;
+    assert!(
+        matches!(phase, Phase::Closing { funds, .. } if funds.settled == Amount::new(3 * PRICE)),
+        "{phase:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
-//! How often one remote network may ask for what costs the node something: so many times in each minute.
+//! How often one remote network, or one account, may ask for what costs the node something: so many times in each minute.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,12 +9,12 @@ use std::time::{Duration, Instant};
 use crate::places::network;
 
 const WINDOW: Duration = Duration::from_secs(60);
-/// Networks that are counted at once. Where there are more, newcomers are refused until the window is over.
-const NETWORKS_MAX: usize = 8_192;
+/// Networks or accounts that are counted at once. Where there are more, newcomers are refused until the window is over.
+const COUNTED_MAX: usize = 8_192;
 
-pub struct Throttle {
+pub struct Throttle<Who = IpAddr> {
     per_window: u32,
-    networks: Mutex<HashMap<IpAddr, Asked>>,
+    counted: Mutex<HashMap<Who, Asked>>,
 }
 
 struct Asked {
@@ -26,25 +27,28 @@ struct Asked {
 pub struct TooOften;
 
 impl Throttle {
-    pub fn new(per_window: u32) -> Self {
-        Self { per_window, networks: Mutex::default() }
-    }
-
     /// Proxies stand on this machine, and all of their clients come from there: loopback is not counted.
     pub fn pass(&self, from: IpAddr, now: Instant) -> Result<(), TooOften> {
         let network = network(from);
-        if network.is_loopback() {
-            return Ok(());
-        }
+        if network.is_loopback() { Ok(()) } else { self.count(network, now) }
+    }
+}
+
+impl<Who: Copy + Eq + Hash> Throttle<Who> {
+    pub fn new(per_window: u32) -> Self {
+        Self { per_window, counted: Mutex::default() }
+    }
+
+    pub fn count(&self, who: Who, now: Instant) -> Result<(), TooOften> {
         // Whole between any two operations, also when a holder panicked.
-        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
-        if networks.len() >= NETWORKS_MAX && !networks.contains_key(&network) {
-            networks.retain(|_, asked| now.saturating_duration_since(asked.since) < WINDOW);
-            if networks.len() >= NETWORKS_MAX {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.len() >= COUNTED_MAX && !counted.contains_key(&who) {
+            counted.retain(|_, asked| now.saturating_duration_since(asked.since) < WINDOW);
+            if counted.len() >= COUNTED_MAX {
                 return Err(TooOften);
             }
         }
-        let asked = networks.entry(network).or_insert(Asked { since: now, times: 0 });
+        let asked = counted.entry(who).or_insert(Asked { since: now, times: 0 });
         if now.saturating_duration_since(asked.since) >= WINDOW {
             *asked = Asked { since: now, times: 0 };
         }
@@ -64,6 +68,16 @@ mod tests {
         let pass = |from, seconds| throttle.pass(from, start + Duration::from_secs(seconds)).is_ok();
         assert_eq!([0, 1, 2, 3].map(|at| pass(one, at)), [true, true, true, false]);
         assert!(pass(other, 3) && !pass(one, 59) && pass(one, 60));
+    }
+
+    #[test]
+    fn an_account_waits_wherever_it_asks_from() {
+        let (throttle, now) = (Throttle::new(2), Instant::now());
+        assert_eq!(
+            [1, 1, 2, 1].map(|account: u8| throttle.count(account, now).is_ok()),
+            [true, true, true, false]
+        );
+        assert!(throttle.count(1, now + WINDOW).is_ok());
     }
 
     #[test]

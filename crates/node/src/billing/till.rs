@@ -11,13 +11,13 @@ mod storing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use api::pay::SessionBegin;
 use chain::BlockRef;
 use media::RenditionName;
-use pay::ledger::{Examined, Verified};
+use pay::ledger::{Examined, Standing, Verified};
 use pay::message::ToViewer;
 use pay::{
     AccountId, Amount, AssetId, ChannelId, Genesis, Keypair, LedgerConfig, PublicKey, Refusal, Signer,
@@ -104,9 +104,17 @@ pub struct Till {
     rules: Rules,
     signer: Arc<Keypair>,
     accounts: BTreeMap<Party, Account>,
+    /// Of accounts that are forgotten: what they were forgiven is not given again. As many as have paid for it; the others'
+    /// is nothing that a new account has not.
+    standings: BTreeMap<Party, Standing>,
+    /// Those that have ever named this node: nobody else is paid here.
+    payees: BTreeSet<AccountId>,
     /// Of every channel that is known, used or not.
     channels: BTreeMap<ChannelId, Party>,
     by_session: BySession,
+    /// Of which a final block told when they were not known, the newest last: whoever was asked of one of them before that
+    /// did not say it.
+    passed_over: VecDeque<ChannelId>,
     /// Left for another one: what was paid on them is in no book any more.
     retired: BTreeSet<ChannelId>,
     /// Credit accounts, with the block from which on transfers count.
@@ -128,6 +136,8 @@ pub struct Till {
     cursor: Option<Cursor>,
     /// The last final block that was read.
     newest: Option<BlockRef>,
+    /// How old that is by what was told last; `None` before the chain was heard.
+    chain_age_ms: Option<u64>,
     /// The number of the last block that was kept as read.
     kept: Option<u32>,
     acts: Vec<Act>,
@@ -151,8 +161,11 @@ impl Till {
             rules,
             signer,
             accounts: BTreeMap::new(),
+            standings: BTreeMap::new(),
+            payees: BTreeSet::new(),
             channels: BTreeMap::new(),
             by_session: BySession::default(),
+            passed_over: VecDeque::new(),
             retired: BTreeSet::new(),
             credits: BTreeMap::new(),
             openings: Vec::new(),
@@ -167,6 +180,7 @@ impl Till {
             dirty: BTreeSet::new(),
             cursor: None,
             newest: None,
+            chain_age_ms: None,
             kept: None,
             acts: Vec::new(),
             effects: Vec::new(),

@@ -29,12 +29,15 @@ use super::refusal::Refusal;
 use super::rights::{creator, is_invited, person};
 use crate::app::App;
 use crate::billing::log::Act;
-use crate::billing::{Credit, Input, NoOffers, Paid, Party, Priced, Throttle, Unable};
+use crate::billing::{Credit, Input, NoOffers, Paid, Party, Priced, Throttle, TooOften, Unable};
 use crate::id::PlaybackId;
 use crate::store::StreamRow;
 
 /// A chain that has not said by then whether it knows a channel is asked again by the next join.
 pub const CHAIN_TIME: Duration = Duration::from_secs(4);
+
+/// An answer that was older than what a block said by then is not taken.
+const IMPORTS: usize = 2;
 
 pub type Taken<T> = Result<Json<T>, JsonRejection>;
 
@@ -97,6 +100,7 @@ pub async fn login(
 /// A creator lets this node ask for money in its name; the money goes to the creator alone.
 pub async fn delegate(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Taken<DelegationRequest>,
 ) -> Result<StatusCode, Refusal> {
@@ -124,8 +128,10 @@ pub async fn delegate(
         return Err(wrong("It is not in force now."));
     }
     delegation.verify(&payee).map_err(|_| wrong("Its signature is not the account's."))?;
+    pass_change(&app, peer, payee.account())?;
     let detail = json!({ "account": payee.account(), "delegation": delegation.body.hash(), "until": until });
     app.store().set_delegation(&delegation, (Act::new("creator.delegated", detail), now)).await?;
+    paid.cashier.tell(Input::Payee(payee.account())).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -133,6 +139,7 @@ pub async fn delegate(
 pub async fn set_prices(
     State(app): State<Arc<App>>,
     Path(playback_id): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Taken<PricesRequest>,
 ) -> Result<Json<Vec<OfferInfo>>, Refusal> {
@@ -151,6 +158,7 @@ pub async fn set_prices(
     }
     let paid = paid(&app)?;
     check_prices(&prices, paid)?;
+    pass_change(&app, peer, person.account.account())?;
     let detail = json!({ "stream": row.playback_id.as_str(), "prices": prices });
     let now = app.billing().clock.now();
     app.store().set_prices(row.id, &prices, (Act::new("stream.priced", detail), now)).await?;
@@ -190,8 +198,10 @@ pub async fn join(
     let person = person(&app, &headers)?;
     let priced = paid.catalogue.offers(&row).await.map_err(not_offered)?;
     let account = payer(paid, &person, channel).await;
-    if let Err(why) = able(&app, paid, account, &priced, channel).await {
-        return Ok(payment_required(&priced, why));
+    match able(&app, paid, account, &priced, channel).await {
+        Ok(()) => {}
+        Err(NotAble::ChainAway) => return Err(chain_away()),
+        Err(NotAble::Unpaid(why)) => return Ok(payment_required(&priced, why)),
     }
     let viewer = app.store().join(row.id, &viewer_id).await?;
     let stream = (row.playback_id.clone(), row.id);
@@ -232,6 +242,22 @@ pub async fn offers_of(app: &App, row: &StreamRow) -> Vec<OfferInfo> {
     }
 }
 
+/// Why somebody is not let in.
+enum NotAble {
+    /// In words.
+    Unpaid(String),
+    ChainAway,
+}
+
+impl From<Unable> for NotAble {
+    fn from(why: Unable) -> Self {
+        match why {
+            Unable::ChainAway => Self::ChainAway,
+            why => Self::Unpaid(sentence(&why)),
+        }
+    }
+}
+
 /// Whether the account can pay for a second from that channel, for all that the chain says.
 async fn able(
     app: &App,
@@ -239,30 +265,41 @@ async fn able(
     payer: AccountId,
     priced: &Priced,
     channel: Option<ChannelId>,
-) -> Result<(), String> {
+) -> Result<(), NotAble> {
     let Some(channel) = channel else {
-        return Err(match paid.credit {
-            None => "Open a channel to the creator at this node, and name it.".to_owned(),
-            Some(_) => {
-                "Open a credit account for the creator at POST /api/pay/credit, and name it.".to_owned()
-            }
-        });
+        let why = match paid.credit {
+            None => "Open a channel to the creator at this node, and name it.",
+            Some(_) => "Open a credit account for the creator at POST /api/pay/credit, and name it.",
+        };
+        return Err(NotAble::Unpaid(why.to_owned()));
     };
     if let Some(credit) = paid.credit {
-        solvent(paid, credit, payer).await?;
+        solvent(paid, credit, payer).await.map_err(NotAble::Unpaid)?;
     }
     let party = Party { payer, payee: priced.payee };
-    let least = priced.least().ok_or_else(|| "There is no offer in force.".to_owned())?;
+    let least = priced.least().ok_or_else(|| NotAble::Unpaid("There is no offer in force.".to_owned()))?;
     let mut judged = paid.cashier.is_able(party, channel, least).await;
-    if judged == Err(Unable::Unknown)
-        && let Ok(Ok(Some(state))) = tokio::time::timeout(CHAIN_TIME, paid.rail.channel(channel)).await
-        && state.terms.id() == channel
-        && state.terms.node == app.billing().key.public()
-    {
-        paid.cashier.tell(Input::Import(Box::new(state))).await;
-        judged = paid.cashier.is_able(party, channel, least).await;
+    for _ in 0..IMPORTS {
+        if judged == Err(Unable::Unknown)
+            && let Ok(Ok(Some(state))) = tokio::time::timeout(CHAIN_TIME, paid.rail.channel(channel)).await
+            && state.terms.id() == channel
+            && state.terms.node == app.billing().key.public()
+        {
+            paid.cashier.tell(Input::Import(Box::new(state))).await;
+            judged = paid.cashier.is_able(party, channel, least).await;
+        }
     }
-    judged.map_err(|why| sentence(&why))
+    Ok(judged?)
+}
+
+/// What a channel is good for is not known any more.
+fn chain_away() -> Refusal {
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "chain_unreachable",
+        "The chain was not heard for so long that nobody is let in until it is.",
+    )
+    .with_detail("Channels stay as they are, and what was paid for is not lost. Try again later.")
 }
 
 pub fn sentence(why: &Unable) -> String {
@@ -361,10 +398,19 @@ pub fn taken<T>(body: Taken<T>) -> Result<T, Refusal> {
 }
 
 pub fn pass(throttle: &Throttle, peer: SocketAddr) -> Result<(), Refusal> {
-    throttle.pass(peer.ip(), Instant::now()).map_err(|_| {
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_often", "This was asked for too often.")
-            .with_detail("Try again in a minute.")
-    })
+    throttle.pass(peer.ip(), Instant::now()).map_err(too_often)
+}
+
+/// What a creator does that the node pays a fee for.
+pub fn pass_change(app: &App, peer: SocketAddr, creator: AccountId) -> Result<(), Refusal> {
+    let billing = app.billing();
+    pass(&billing.change_throttle, peer)?;
+    billing.creator_throttle.count(creator, Instant::now()).map_err(too_often)
+}
+
+fn too_often(_: TooOften) -> Refusal {
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_often", "This was asked for too often.")
+        .with_detail("Try again in a minute.")
 }
 
 fn not_logged_in(err: LoginError) -> Refusal {

@@ -47,9 +47,10 @@ pub async fn create(
     if !request.prices.is_empty() {
         let paid = pay::paid(&app)?;
         pay::check_prices(&request.prices, paid)?;
-        if creator.is_none() {
+        match creator {
+            Some(person) => pay::pass_change(&app, peer, person.account.account())?,
             // Says that a login is needed.
-            rights::person(&app, &headers)?;
+            None => drop(rights::person(&app, &headers)?),
         }
         notices.extend(paid.lacks_fees().await);
     }

@@ -3,12 +3,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use api::Cid;
 use api::ipfs::Ipfs;
+use chain::Call;
+use pay::{Amount, KeyScheme, Keypair, Signer};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{RecordError, Records};
-use crate::billing::tests::world::{PRICE, World, get, post, prices};
+use crate::billing::tests::world::{ALICE, PRICE, World, get, person, post, prices};
 use crate::id::PlaybackId;
 
 fn records(world: &World, ipfs: Option<Ipfs>) -> Records {
@@ -112,6 +114,29 @@ async fn a_free_stream_is_nobodys_business_and_an_unknown_name_is_refused() {
         let (status, body) = get(world.node().addresses().http, &format!("/ipfs/{name}")).await;
         assert!(status == 404 && body.contains("content_not_found"), "{name}: {status} {body}");
     }
+}
+
+#[tokio::test]
+async fn what_the_node_keeps_for_settling_is_not_spent_on_documents() {
+    let world = World::start().await;
+    let key = Arc::new(Keypair::from_seed(KeyScheme::Ed25519, &[77; 32].into()));
+    let account = key.public().account();
+    let records = Records { key, ..records(&world, None) };
+    let rail = &world.rail;
+    let one = Call::Transfer { to: account, amount: Amount::new(1) };
+    let fee = rail.fee(one, account).await.unwrap().units();
+    let transfer = async |units: u128| {
+        let funds = Call::Transfer { to: account, amount: Amount::new(units) };
+        rail.submit(funds, Arc::new(person(ALICE))).await.unwrap();
+    };
+    // An account has to hold something beside.
+    transfer(99 * fee + rail.info().existential_deposit.units()).await;
+    let put_off = records.turn().await;
+    assert!(matches!(&put_off, Err(RecordError::Reserved(_))), "{put_off:?}");
+    assert_eq!(records.store.unrecorded().await.unwrap().len(), 1, "it is told, and recorded later");
+    transfer(fee).await;
+    records.turn().await.unwrap();
+    assert_eq!(records.store.unrecorded().await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ pub enum Hold {
     /// It passes once the next second is paid in advance.
     #[error("too many seconds were named unplayed")]
     TooManyUnplayed,
+    /// It passes once the chain is heard again: see [`crate::ChannelTerms::is_served_at_age`].
+    #[error("the chain was not heard for too long")]
+    ChainAway,
     #[error("something is being stored")]
     Committing,
     #[error("{0}")]
@@ -54,7 +57,9 @@ impl Hold {
             Self::TooManyUnplayed => Some(Ending::TooManyUnplayed),
             Self::Refused(Refusal::OfferExpired | Refusal::UnknownOffer) => Some(Ending::OfferExpired),
             Self::Refused(_) => Some(Ending::ChannelEnded),
-            Self::NoSession | Self::Unconfirmed | Self::CreditSpent | Self::Committing => None,
+            Self::NoSession | Self::Unconfirmed | Self::CreditSpent | Self::ChainAway | Self::Committing => {
+                None
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! When the newest voucher goes on chain, and whether everything adds up.
 
-use super::Ledger;
+use super::{Ledger, Settling};
 use crate::amount::Amount;
 use crate::channel::Phase;
 use crate::signed::Signed;
@@ -18,6 +18,13 @@ pub enum SettleReason {
     Interval,
     /// Nobody watches any more.
     End,
+}
+
+impl SettleReason {
+    /// What is not settled soon is lost.
+    pub const fn is_urgent(self) -> bool {
+        matches!(self, Self::CounterClose | Self::Expiring)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +61,7 @@ impl Ledger {
         let redeemable = !self.channel.terms().is_credit()
             && matches!(finalized, Phase::Open(_) | Phase::Closing { .. })
             && !matches!(head, Phase::Closed { .. } | Phase::Absent);
-        if !redeemable || total <= settled || self.settling.is_some_and(|settling| settling >= total) {
+        if !redeemable || total <= settled {
             return None;
         }
         let open = total.checked_sub(settled)?;
@@ -74,12 +81,24 @@ impl Ledger {
         } else {
             return None;
         };
-        Some(Settlement { reason, voucher })
+        // The chain takes each total once: what may be lost is sent again before it is known to be, and at worst costs a
+        // second fee.
+        let is_sent = self
+            .settling
+            .is_some_and(|settling| settling.total >= total && !(settling.is_doubtful && reason.is_urgent()));
+        (!is_sent).then_some(Settlement { reason, voucher })
     }
 
     /// It was submitted: not again, until a later voucher is due or this one failed.
     pub fn settling(&mut self, settlement: &Settlement) {
-        self.settling = Some(settlement.voucher.body.cumulative);
+        self.settling = Some(Settling { total: settlement.voucher.body.cumulative, is_doubtful: false });
+    }
+
+    /// Whether what was submitted will be in a block is not known: nothing but what is urgent is submitted again.
+    pub fn settlement_doubtful(&mut self) {
+        if let Some(settling) = &mut self.settling {
+            settling.is_doubtful = true;
+        }
     }
 
     /// What was submitted will never be in a block.

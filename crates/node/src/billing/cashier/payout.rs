@@ -1,5 +1,5 @@
-//! Takes to the chain what is due, and follows it: written down before it is sent, never sent again while its fate is not
-//! known.
+//! Takes to the chain what is due, and follows it: written down before it is sent, and not sent again while its fate is
+//! not known, unless it would be too late by then.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,7 +29,16 @@ type Sending = Pin<Box<dyn Future<Output = Ended> + Send>>;
 /// One transaction's end.
 pub struct Ended {
     rows: Vec<OpenSettlement>,
+    slot: Slot,
     result: Result<Included, RailError>,
+}
+
+/// What waits for the transaction before it: what is urgent waits for nothing else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Settle,
+    Urgent,
+    Close,
 }
 
 /// One that may have been sent, and was not seen.
@@ -44,6 +53,7 @@ pub struct Payout {
     signer: TxSigner,
     sending: FuturesUnordered<Sending>,
     settles: usize,
+    urgent: usize,
     closes: usize,
     doubts: Vec<Doubt>,
     newest: Option<u32>,
@@ -60,6 +70,7 @@ impl Payout {
             signer,
             sending: FuturesUnordered::new(),
             settles: 0,
+            urgent: 0,
             closes: 0,
             doubts: open.iter().map(|row| Doubt { row: *row, since: None }).collect(),
             newest: None,
@@ -92,8 +103,9 @@ impl Payout {
         if now < self.paused_until {
             return;
         }
-        if self.settles == 0 {
-            let due = till.due(VOUCHERS_MAX, now);
+        if self.urgent == 0 {
+            let mut due = till.due(VOUCHERS_MAX, now);
+            due.retain(|due| self.settles == 0 || due.settlement.reason.is_urgent());
             if !due.is_empty() {
                 self.settle(till, journal, &due, now).await;
             }
@@ -113,8 +125,9 @@ impl Payout {
         let intents: Vec<Intent> = due.iter().map(intent).collect();
         let Some(rows) = intend(journal, &intents, now).await else { return };
         due.iter().for_each(|due| till.settling(due));
-        self.settles += 1;
-        self.send(Call::Settle(due.iter().map(|due| due.settlement.voucher).collect()), rows);
+        let is_urgent = due.iter().any(|due| due.settlement.reason.is_urgent());
+        let slot = if is_urgent { Slot::Urgent } else { Slot::Settle };
+        self.send(Call::Settle(due.iter().map(|due| due.settlement.voucher).collect()), rows, slot);
     }
 
     async fn close(&mut self, till: &mut Till, journal: &Journal, close: &DueClose, now: UnixMillis) {
@@ -123,25 +136,29 @@ impl Payout {
             Intent { channel: close.channel, kind: SettleKind::Close, cumulative, reason: "both_signed" };
         let Some(rows) = intend(journal, &[intent], now).await else { return };
         till.closing(close.channel);
-        self.closes += 1;
-        self.send(Call::CooperativeClose { session: close.theirs, node: close.ours }, rows);
+        self.send(Call::CooperativeClose { session: close.theirs, node: close.ours }, rows, Slot::Close);
     }
 
-    fn send(&mut self, call: Call, rows: Vec<OpenSettlement>) {
+    fn in_slot(&mut self, slot: Slot) -> &mut usize {
+        match slot {
+            Slot::Settle => &mut self.settles,
+            Slot::Urgent => &mut self.urgent,
+            Slot::Close => &mut self.closes,
+        }
+    }
+
+    fn send(&mut self, call: Call, rows: Vec<OpenSettlement>, slot: Slot) {
+        *self.in_slot(slot) += 1;
         let (rail, signer) = (Arc::clone(&self.rail), Arc::clone(&self.signer));
         self.sending.push(Box::pin(async move {
             let result = rail.submit(call, signer).await;
-            Ended { rows, result }
+            Ended { rows, slot, result }
         }));
     }
 
     pub async fn ended(&mut self, till: &mut Till, journal: &Journal, ended: Ended, now: UnixMillis) {
-        let Ended { rows, result } = ended;
-        match rows.first().map(|row| row.kind) {
-            Some(SettleKind::Close) => self.closes -= 1,
-            Some(SettleKind::Settle) => self.settles -= 1,
-            None => {}
-        }
+        let Ended { rows, slot, result } = ended;
+        *self.in_slot(slot) -= 1;
         match &result {
             Ok(_) => self.pause_ms = PAUSE_MIN_MS,
             Err(err) => {
@@ -178,6 +195,9 @@ impl Payout {
             }
             Err(RailError::Unknown) => {
                 self.doubts.push(Doubt { row: *row, since: self.newest });
+                if row.kind == SettleKind::Settle {
+                    till.settling_doubtful(row.channel);
+                }
                 Outcome::Doubtful
             }
             Err(err) => {

@@ -13,6 +13,8 @@ pub struct Loaded {
     pub channels: Vec<ChannelRow>,
     pub ledgers: Vec<LedgerRow>,
     pub credits: Vec<CreditRow>,
+    /// Accounts that have named this node, now or once.
+    pub payees: Vec<AccountId>,
     pub cursor: Option<Cursor>,
     pub open: Vec<OpenSettlement>,
 }
@@ -33,6 +35,7 @@ impl Journal {
         let ledgers = sqlx::query("SELECT payer, payee, channel, record, accepted FROM ledgers")
             .fetch_all(&mut *connection)
             .await?;
+        let payees = sqlx::query("SELECT account FROM creators").fetch_all(&mut *connection).await?;
         let cursor = sqlx::query("SELECT genesis, number, hash FROM chain_cursor")
             .fetch_optional(&mut *connection)
             .await?;
@@ -44,6 +47,10 @@ impl Journal {
         Ok(Loaded {
             channels: channels.iter().map(channel).collect::<Result<_, _>>()?,
             ledgers: ledgers.iter().map(ledger).collect::<Result<_, _>>()?,
+            payees: payees
+                .iter()
+                .map(|row| bytes(row, "account").map(AccountId))
+                .collect::<Result<_, _>>()?,
             credits: read_credits(&mut connection).await?,
             cursor: cursor.as_ref().map(cursor_of).transpose()?,
             open: open.iter().map(settlement).collect::<Result<_, _>>()?,

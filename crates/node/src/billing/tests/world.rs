@@ -98,6 +98,16 @@ impl World {
         Self::with((devchain, Arc::new(rail)), folder, config, PRICE).await
     }
 
+    /// A node that has so many seconds to settle.
+    pub async fn with_window(seconds: u64) -> Self {
+        let devchain = Devchain::start(Config::at_once()).await.expect("a chain");
+        let folder = tempfile::tempdir().expect("a folder");
+        let rail = EscrowRail::connect(Settings::new([devchain.url()])).await.expect("it answers");
+        let mut config = config(folder.path(), &devchain);
+        config.chain.as_mut().expect("it has a chain").dispute_window_s = seconds;
+        Self::with((devchain, Arc::new(rail)), folder, config, PRICE).await
+    }
+
     /// A node that has administrators, and takes the streams of some creators alone.
     pub async fn keeping(admins: Vec<AccountId>, creators: Vec<AccountId>) -> Self {
         let devchain = Devchain::start(Config::at_once()).await.expect("a chain");
@@ -297,6 +307,11 @@ impl Viewer {
         let open = Call::Open { terms: self.terms, deposit: Amount::new(deposit), expires_at };
         let account: TxSigner = self.account.clone();
         world.rail.submit(open, account).await.expect("the payer has enough");
+    }
+
+    pub async fn start_close(&self, world: &World) {
+        let account: TxSigner = self.account.clone();
+        world.rail.submit(Call::StartClose(self.terms.id()), account).await.expect("it is open");
     }
 
     /// Opens its credit account, or asks how that stands.

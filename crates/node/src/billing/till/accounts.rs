@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chain::{BlockRef, ChannelNews, ChannelState};
 use pay::channel::{EventRefused, Funds};
+use pay::ledger::Standing;
 use pay::{
-    Amount, Channel, ChannelEvent, ChannelId, ChannelTerms, Ledger, Phase, Price, Refusal, UnixMillis,
+    AccountId, Amount, Channel, ChannelEvent, ChannelId, ChannelTerms, Ledger, Phase, Price, Refusal,
+    UnixMillis,
 };
 use serde_json::json;
 
@@ -20,6 +22,8 @@ use crate::billing::tickets::TicketId;
 const ACCOUNTS_MAX: usize = 32_768;
 /// So many final blocks without news are read again after a crash: each one kept would cost the disk a write.
 const CURSOR_EACH: u32 = 60;
+/// Channels that blocks told of and that are not known, as many as come while a chain is asked of one of them.
+const PASSED_OVER_MAX: usize = 1_024;
 /// Channels of one payer to one payee beside the one in use.
 const SPARE_MAX: usize = 16;
 
@@ -76,6 +80,11 @@ impl Account {
         is_unused && self.is_idle() && self.ledger.unpaid_ticks() <= 0
     }
 
+    /// How it stands, where that is worse than how an account begins.
+    fn forgiven(&self) -> Option<Standing> {
+        Some(*self.ledger.standing()).filter(|standing| standing.forgiven > 0)
+    }
+
     fn is_idle(&self) -> bool {
         self.watcher.is_none() && !self.is_busy && self.waiting.is_empty()
     }
@@ -88,6 +97,8 @@ pub enum Unable {
     Unknown,
     #[error("the node has read no block of the chain yet")]
     NoBlock,
+    #[error("the chain was not heard for so long that the channel could be closed unseen")]
+    ChainAway,
     #[error("the channel is another account's, or pays somebody else")]
     NotYours,
     #[error("the channel was left for another one: open a new one")]
@@ -109,7 +120,8 @@ pub enum Unable {
 impl Till {
     /// What a node that starts knows. A ledger that cannot be read is an error: forgetting it would pay its payer.
     pub fn load(&mut self, loaded: Loaded) -> Result<(), pay::ledger::RestoreError> {
-        let Loaded { channels, ledgers, credits, cursor, .. } = loaded;
+        let Loaded { channels, ledgers, credits, payees, cursor, .. } = loaded;
+        self.payees.extend(payees);
         self.newest = cursor.map(|cursor| cursor.block);
         self.credits = credits.iter().map(|row| (row.channel(), row.since)).collect();
         let mut known = BTreeMap::new();
@@ -132,18 +144,24 @@ impl Till {
         for channel in known.into_values() {
             self.enter(channel);
         }
-        self.accounts.retain(|_, account| !account.is_past());
-        self.forget_gone();
+        self.forget(Account::is_past);
         Ok(())
     }
 
-    /// A channel that is not known: of our node, chain and asset, it may be paid from.
+    /// A creator has named this node's key.
+    pub fn payee(&mut self, account: AccountId) {
+        self.payees.insert(account);
+    }
+
+    /// A channel that is not known: of our node, chain and asset, and for a creator of ours, it may be paid from. Whoever
+    /// opens some for others takes no place from anybody.
     pub(super) fn enter(&mut self, channel: Channel) {
         let terms = *channel.terms();
         let (id, party) = (channel.id(), Party { payer: terms.payer, payee: terms.payee });
         let is_ours = terms.node == self.key()
             && (terms.genesis, terms.asset) == (self.rules.genesis, self.rules.asset)
-            && terms.is_credit() == self.rules.credit.is_some();
+            && terms.is_credit() == self.rules.credit.is_some()
+            && self.payees.contains(&terms.payee);
         if !is_ours || self.retired.contains(&id) {
             return;
         }
@@ -156,14 +174,15 @@ impl Till {
             account.spare.insert(id, channel);
         } else {
             if self.accounts.len() >= ACCOUNTS_MAX {
-                self.accounts.retain(|_, account| !(account.is_past() || account.is_unused_credit()));
-                self.forget_gone();
+                self.forget(|account| account.is_past() || account.is_unused_credit());
             }
             if self.accounts.len() >= ACCOUNTS_MAX {
                 tracing::warn!("the node has all the payers that it may have: a channel is passed over");
                 return;
             }
-            self.accounts.insert(party, Account::new(Ledger::new(self.rules.ledger, channel)));
+            let standing = self.standings.remove(&party).unwrap_or_default();
+            let ledger = Ledger::of_account(self.rules.ledger, channel, standing);
+            self.accounts.insert(party, Account::new(ledger));
         }
         self.channels.insert(id, party);
         self.by_session.note(terms.session, id);
@@ -180,6 +199,13 @@ impl Till {
         }
     }
 
+    /// Accounts that are so, but for what they were forgiven.
+    fn forget(&mut self, is_so: impl Fn(&Account) -> bool) {
+        let gone = self.accounts.extract_if(.., |_, account| is_so(account));
+        self.standings.extend(gone.filter_map(|(party, account)| Some((party, account.forgiven()?))));
+        self.forget_gone();
+    }
+
     /// What is known of channels whose account is gone.
     fn forget_gone(&mut self) {
         let (accounts, channels) = (&self.accounts, &mut self.channels);
@@ -188,9 +214,15 @@ impl Till {
         self.by_session.keep(|id| channels.contains_key(id));
     }
 
-    /// A channel that was asked for and that no block told of: opened before this node looked.
+    /// A channel that was asked for and that no block told of: opened before this node looked. Where a block has told of it
+    /// by now, the answer may be older than that: it is not taken, and whoever asks again hears the newer one.
     pub fn import(&mut self, state: &ChannelState) {
-        if self.channels.contains_key(&state.terms.id()) {
+        let id = state.terms.id();
+        if self.channels.contains_key(&id) {
+            return;
+        }
+        if let Some(at) = self.passed_over.iter().position(|known| *known == id) {
+            self.passed_over.remove(at);
             return;
         }
         let mut channel = Channel::new(state.terms);
@@ -261,7 +293,8 @@ impl Till {
         }
         account.spare.remove(&id);
         if is_own {
-            self.accounts.remove(&party);
+            let gone = self.accounts.remove(&party);
+            self.standings.extend(gone.and_then(|account| Some((party, account.forgiven()?))));
         }
         self.channels.remove(&id);
         self.by_session.keep(|known| *known != id);
@@ -274,7 +307,10 @@ impl Till {
         let mut is_ours = false;
         for one in news {
             self.meet(one.channel, one.terms.as_ref());
-            let Some(party) = self.channels.get(&one.channel).copied() else { continue };
+            let Some(party) = self.channels.get(&one.channel).copied() else {
+                self.pass_over(one.channel);
+                continue;
+            };
             let Some(account) = self.accounts.get_mut(&party) else { continue };
             let applied = if account.ledger.channel().id() == one.channel {
                 account.ledger.on_final(one.event, now)
@@ -303,6 +339,14 @@ impl Till {
         }
     }
 
+    fn pass_over(&mut self, id: ChannelId) {
+        self.passed_over.retain(|known| *known != id);
+        if self.passed_over.len() == PASSED_OVER_MAX {
+            self.passed_over.pop_front();
+        }
+        self.passed_over.push_back(id);
+    }
+
     /// Whether a second at that price can be paid from it.
     pub fn is_able(&self, party: Party, id: ChannelId, least: Price, now: UnixMillis) -> Result<(), Unable> {
         if self.retired.contains(&id) {
@@ -329,6 +373,9 @@ impl Till {
             return Err(Unable::Retired);
         }
         let deposit = channel.funding(now)?.deposit();
+        if !channel.terms().is_served_at_age(self.chain_age_ms) {
+            return Err(Unable::ChainAway);
+        }
         // The prepaid second, if nothing was paid yet, is one second like another.
         let left = deposit.checked_sub(spent).unwrap_or(Amount::ZERO);
         if left >= least.per_tick() {

@@ -46,13 +46,17 @@ impl Till {
         }
         let is_ours = terms.node == self.key()
             && (terms.genesis, terms.asset) == (self.rules.genesis, self.rules.asset)
-            && terms.payer != terms.payee;
+            && terms.payer != terms.payee
+            && self.payees.contains(&terms.payee);
         if !is_ours {
             return Err(Unable::NotYours);
         }
         let since = self.newest.ok_or(Unable::NoBlock)?;
         let channel = opening.body.open(window).map_err(|_| Unable::OtherRail)?;
         self.enter(channel);
+        if !self.channels.contains_key(&id) {
+            return Err(Unable::Full);
+        }
         self.credits.insert(id, since);
         // With the account it is stored how far the chain was read: no block before is read for it after a crash.
         self.cursor = Some(Cursor { genesis: self.rules.genesis, block: since });
@@ -60,8 +64,7 @@ impl Till {
         let detail = json!({ "channel": id, "window": window, "since": since.number });
         self.acts.push(Act::new("credit.opened", detail));
         self.openings.push(CreditRow { opening: *opening, since });
-        // Where there was no room it did not enter.
-        self.credit(id).map(|_| id).ok_or(Unable::Full)
+        Ok(id)
     }
 
     /// The transfers of a final block; to be told before [`Till::finalized`], which keeps that the block was read.

@@ -41,7 +41,7 @@ fn best_that_plays(named: u16, of: u16) -> RenditionName {
 
 /// What goes by itself or is the node's own doing; the rest is for the viewer to end.
 fn is_viewers(hold: Hold) -> bool {
-    !matches!(hold, Hold::NoSession | Hold::Unconfirmed | Hold::Committing)
+    !matches!(hold, Hold::NoSession | Hold::Unconfirmed | Hold::ChainAway | Hold::Committing)
 }
 
 impl Till {
@@ -80,11 +80,19 @@ impl Till {
             return;
         }
         let Some(account) = self.accounts.get_mut(&session.party) else { return };
+        let is_blind = !account.ledger.channel().terms().is_served_at_age(self.chain_age_ms);
         let before = run.allowed;
         run.hold = None;
         let held_ticks = std::mem::take(&mut run.held_ticks);
         while run.allowed < run.reached.map_or(1, |second| second + 2) {
-            match account.ledger.forward(&session.priced.book, now) {
+            // Of a channel that is at its end anyway the ledger says so, which does not pass.
+            let is_held = is_blind && account.ledger.channel().funding(now).is_ok();
+            let asked = if is_held {
+                Err(Hold::ChainAway)
+            } else {
+                account.ledger.forward(&session.priced.book, now)
+            };
+            match asked {
                 Ok(Forward::Send(tick)) => {
                     debug_assert_eq!(tick, run.tick(run.allowed), "ticks follow each other");
                     // It went by while nothing could be sent: it is nobody's debt.
@@ -234,6 +242,11 @@ impl Till {
             run.waits = true;
             run.hold = Some(Hold::Committing);
         }
+    }
+
+    /// How old the last final block is that was read. Told before anything that it matters to.
+    pub fn chain_age(&mut self, age_ms: Option<u64>) {
+        self.chain_age_ms = age_ms;
     }
 
     /// Asked each second: what passes by itself has perhaps passed.

@@ -282,6 +282,8 @@ impl Till {
             Err(Unable::Unknown | Unable::NoBlock | Unable::Full) => Err(Refusal::ChannelUnknown),
             Err(Unable::NotYours | Unable::DisputeWindow | Unable::OtherRail) => Err(Refusal::WrongChannel),
             Err(Unable::Retired) => Err(Refusal::ChannelExpiring),
+            // It may be said again later, and passes.
+            Err(Unable::ChainAway) => Err(Refusal::NodeFault),
             Err(Unable::Refused(reason)) => Err(reason),
         }
     }

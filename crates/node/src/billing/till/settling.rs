@@ -1,7 +1,9 @@
 //! What goes on chain: vouchers that are due, and closes that both sides signed.
 
+use std::cmp::Reverse;
+
 use pay::ledger::{SettleReason, Settlement};
-use pay::{Amount, ChannelId, CloseTerms, Phase, Signed, UnixMillis};
+use pay::{Amount, Channel, ChannelId, CloseTerms, Phase, Signed, UnixMillis};
 
 use super::{Party, Till};
 use crate::billing::journal::OpenSettlement;
@@ -73,7 +75,8 @@ pub fn reason_text(reason: SettleReason) -> &'static str {
 }
 
 impl Till {
-    /// At most `most` vouchers, the most urgent first. Each is said again until [`Till::settling`] was called.
+    /// At most `most` vouchers, the most urgent first; of these the one whose channel closes first, then the one that is
+    /// worth most. Each is said again until [`Till::settling`] was called.
     pub fn due(&self, most: usize, now: UnixMillis) -> Vec<Due> {
         if !self.rules.settles {
             return Vec::new();
@@ -81,7 +84,7 @@ impl Till {
         let due = self.accounts.iter().filter_map(|(party, account)| {
             let settlement = account.ledger.settlement_due(now)?;
             let open = account.ledger.accepted().checked_sub(account.ledger.channel().head().settled())?;
-            let is_urgent = matches!(settlement.reason, SettleReason::CounterClose | SettleReason::Expiring);
+            let is_urgent = settlement.reason.is_urgent();
             let is_idle = settlement.reason != SettleReason::End
                 || now.millis_since(account.left_at) >= self.rules.settle_idle_ms;
             // A close pays it, too.
@@ -90,12 +93,13 @@ impl Till {
                 && !matches!(self.closes.get(&id), Some(CloseState::Failed(_)));
             let is_worth = open >= self.rules.settle_at_least && is_idle && !will_close;
             let may = account.retry.may(now) && (is_urgent || is_worth);
-            may.then_some(Due { party: *party, settlement })
+            let order = (urgency(settlement.reason), closes_at(account.ledger.channel()), Reverse(open));
+            may.then_some((order, Due { party: *party, settlement }))
         });
-        let mut due: Vec<Due> = due.collect();
-        due.sort_by_key(|due| urgency(due.settlement.reason));
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|(order, _)| *order);
         due.truncate(most);
-        due
+        due.into_iter().map(|(_, due)| due).collect()
     }
 
     pub fn closes_due(&self, most: usize, now: UnixMillis) -> Vec<DueClose> {
@@ -144,8 +148,16 @@ impl Till {
                     && voucher.body.cumulative <= open.cumulative
                 {
                     account.ledger.settling(&Settlement { reason: SettleReason::End, voucher });
+                    account.ledger.settlement_doubtful();
                 }
             }
+        }
+    }
+
+    /// Nobody knows whether it will be in a block. What is urgent does not wait for that.
+    pub fn settling_doubtful(&mut self, channel: ChannelId) {
+        if let Some(account) = self.account_of(channel) {
+            account.ledger.settlement_doubtful();
         }
     }
 
@@ -212,10 +224,18 @@ impl Till {
 
 fn urgency(reason: SettleReason) -> u8 {
     match reason {
-        SettleReason::CounterClose => 0,
-        SettleReason::Expiring => 1,
-        SettleReason::Threshold => 2,
-        SettleReason::Interval => 3,
-        SettleReason::End => 4,
+        SettleReason::CounterClose | SettleReason::Expiring => 0,
+        SettleReason::Threshold => 1,
+        SettleReason::Interval => 2,
+        SettleReason::End => 3,
+    }
+}
+
+/// From when on the payer may take what was not settled.
+fn closes_at(channel: &Channel) -> UnixMillis {
+    match (channel.finalized(), channel.head()) {
+        (_, Phase::Closing { closes_at, .. }) | (Phase::Closing { closes_at, .. }, _) => closes_at,
+        (_, Phase::Open(funds)) | (Phase::Open(funds), _) => funds.expires_at,
+        (Phase::Absent | Phase::Closed { .. }, Phase::Absent | Phase::Closed { .. }) => UnixMillis(u64::MAX),
     }
 }

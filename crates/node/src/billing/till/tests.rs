@@ -3,6 +3,7 @@ mod liar;
 use std::sync::Arc;
 
 use chain::{BlockRef, ChannelNews};
+use pay::channel::Funds;
 use pay::ledger::{SettleReason, verify_all};
 use pay::message::{Ending, Pay, Report, Start, ToNode, ToViewer};
 use pay::*;
@@ -47,6 +48,14 @@ fn rules() -> Rules {
         settle_idle_ms: 5_000,
         settle_at_least: Amount::new(1),
     }
+}
+
+/// One whose chain was heard a moment ago, and that has a creator.
+fn till(rules: Rules) -> Till {
+    let mut till = Till::new(rules, Arc::new(node()));
+    till.chain_age(Some(0));
+    till.payee(creator().public().account());
+    till
 }
 
 /// One viewer's wallet: an account, a channel and its tab.
@@ -138,7 +147,7 @@ impl Bench {
     fn new() -> Self {
         let (sfu, events) = Sfu::start(SfuConfig::default()).unwrap();
         Self {
-            till: Till::new(rules(), Arc::new(node())),
+            till: till(rules()),
             priced: Arc::new(priced(PRICE, 1)),
             tickets: Tickets::default(),
             sfu,
@@ -677,7 +686,7 @@ fn a_node_that_starts_again_knows_each_acknowledged_voucher_and_gives_no_new_gra
         ..Loaded::default()
     };
     let sent = bench.allowed(peer).unwrap();
-    bench.till = Till::new(rules(), Arc::new(node()));
+    bench.till = till(rules());
     bench.till.load(loaded).unwrap();
     assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(200));
     let unpaid = bench.account(&viewer).ledger.unpaid_ticks();
@@ -757,6 +766,223 @@ fn a_counter_close_is_answered_at_once_and_a_settlement_is_not_said_twice() {
     bench.till.settling_refused(viewer.terms.id(), NOW);
     assert_eq!(bench.till.due(9, NOW.plus(59_999)), [], "the chain would refuse it again");
     assert_eq!(bench.till.due(9, NOW.plus(60_000)).len(), 1);
+}
+
+/// So many seconds, each paid.
+fn play(bench: &mut Bench, viewer: &mut Viewer, (conn, peer): (ConnId, sfu::PeerId), seconds: u64) {
+    for second in 0..seconds {
+        bench.reach(peer, 1, second, second + 1);
+        let paid = viewer.played(second);
+        bench.pay(conn, paid);
+        bench.take_heard(viewer, conn);
+    }
+}
+
+#[test]
+fn of_what_is_urgent_that_goes_first_whose_channel_closes_first_and_then_what_is_worth_most() {
+    let mut bench = Bench::new();
+    let seconds_and_minutes = [(7, 1, 30), (8, 2, 20), (9, 3, 20), (10, 4, 40)];
+    let mut news = Vec::new();
+    for (account, seconds, minutes) in seconds_and_minutes {
+        let mut viewer = bench.viewer(account, 100_000);
+        let (conn, peer, _ticket) = bench.watch(&mut viewer);
+        play(&mut bench, &mut viewer, (conn, peer), seconds);
+        let event = ChannelEvent::ClosingStarted { closes_at: NOW.plus(minutes * 60_000) };
+        news.push(ChannelNews { channel: viewer.terms.id(), event, terms: None });
+    }
+    bench.till.head(&news, NOW);
+    let payers =
+        |most| -> Vec<u8> { bench.till.due(most, NOW).iter().map(|due| due.party.payer.0[0]).collect() };
+    assert_eq!((payers(9), payers(2)), (vec![9, 8, 7, 10], vec![9, 8]));
+}
+
+#[test]
+fn a_close_is_countered_while_nobody_knows_what_became_of_the_last_settlement() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, ..) = bench.watch(&mut viewer);
+    let channel = viewer.terms.id();
+    bench.say(conn, ToNode::Stop(channel));
+    let later = NOW.plus(5_000);
+    let [due] = bench.till.due(9, later)[..] else { panic!("it is not due") };
+    bench.till.settling(&due);
+    bench.till.settling_doubtful(channel);
+    assert_eq!(bench.till.due(9, later), []);
+    let event = ChannelEvent::ClosingStarted { closes_at: later.plus(HOUR_MS) };
+    bench.till.head(&[ChannelNews { channel, event, terms: None }], later);
+    let [urgent] = bench.till.due(9, later)[..] else { panic!("it is not countered") };
+    assert_eq!(urgent.settlement.reason, SettleReason::CounterClose);
+    bench.till.settling(&urgent);
+    assert_eq!(bench.till.due(9, later), [], "it is on its way");
+}
+
+/// The chain has settled all of it, and closed it.
+fn closed(bench: &mut Bench, viewer: &Viewer, number: u32) {
+    let (channel, paid) = (viewer.terms.id(), bench.account(viewer).ledger.accepted());
+    let events = [ChannelEvent::Settled { cumulative: paid }, ChannelEvent::Closed { paid }];
+    let news = events.map(|event| ChannelNews { channel, event, terms: None });
+    bench.till.finalized(BlockRef { number, hash: [2; 32] }, &news, bench.now);
+    bench.settle();
+}
+
+/// What a node that was killed knows when it starts again.
+fn loaded(bench: &Bench) -> Loaded {
+    let rows = bench.stored.iter().flat_map(|unit| unit.channels.iter());
+    let channels: BTreeMap<_, _> = rows.map(|row| (row.channel.id(), row.clone())).collect();
+    let channels = channels.into_values().collect();
+    Loaded { channels, ledgers: vec![last_ledger(&bench.stored)], ..Loaded::default() }
+}
+
+#[test]
+fn what_an_account_was_forgiven_is_not_given_again_by_a_restart_and_a_further_channel() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    play(&mut bench, &mut viewer, (conn, peer), 3);
+    bench.reach(peer, 1, 3, 4);
+    let mut unplayed = Unplayed::default();
+    unplayed.push(Tick(3), 1).unwrap();
+    bench.say(conn, ToNode::Report(Report { channel: viewer.terms.id(), unplayed }));
+    bench.till.gone(conn, NOW);
+    bench.till.peer_gone(peer, false);
+    let standing = *bench.account(&viewer).ledger.standing();
+    assert_eq!((standing.paid, standing.forgiven), (3, 1));
+    closed(&mut bench, &viewer, 2);
+    let units = std::mem::replace(&mut bench.till, till(rules())).last_units();
+    bench.stored.extend(units);
+    bench.till.load(loaded(&bench)).unwrap();
+    assert!(bench.till.accounts.is_empty(), "nothing of it is open");
+    let further = Viewer::new(7, 1, &bench.priced);
+    bench.till.head(&[further.opened(100_000)], NOW);
+    assert_eq!(*bench.account(&further).ledger.standing(), standing);
+    // Its block lost, and another one has it.
+    bench.till.head(&[], NOW);
+    assert!(bench.till.accounts.is_empty());
+    bench.open(&further, 100_000);
+    assert_eq!(*bench.account(&further).ledger.standing(), standing);
+}
+
+#[test]
+fn channels_for_those_who_never_named_this_node_take_no_place() {
+    let mut bench = Bench::new();
+    let mut strangers: Vec<_> = (1..=9).map(|nonce| Viewer::new(7, nonce, &bench.priced)).collect();
+    for (stranger, payee) in strangers.iter_mut().zip(100..) {
+        stranger.terms.payee = AccountId([payee; 32]);
+    }
+    let opened = |viewer: &Viewer| viewer.opened(1);
+    let news: Vec<_> = strangers.iter().map(opened).collect();
+    bench.till.head(&news, NOW);
+    bench.till.finalized(BlockRef { number: 1, hash: [1; 32] }, &news, NOW);
+    bench.settle();
+    assert!(bench.till.accounts.is_empty() && bench.till.channels.is_empty());
+    assert!(bench.stored.iter().all(|unit| unit.channels.is_empty()));
+    // Once one has, it is paid like any other.
+    bench.till.payee(strangers[0].terms.payee);
+    let funds = Funds { deposit: Amount::new(1), settled: Amount::ZERO, expires_at: NOW.plus(30 * DAY_MS) };
+    let state = chain::ChannelState {
+        terms: strangers[0].terms,
+        finalized: Phase::Open(funds),
+        head: Phase::Open(funds),
+    };
+    // What a block had said of it might be newer than the first answer.
+    bench.till.import(&state);
+    assert!(bench.till.channels.is_empty());
+    bench.till.import(&state);
+    assert_eq!(bench.till.accounts.len(), 1);
+}
+
+#[test]
+fn a_close_that_came_while_the_chain_was_asked_of_the_channel_is_not_missed() {
+    let mut bench = Bench::new();
+    let viewer = Viewer::new(7, 0, &bench.priced);
+    let funds =
+        Funds { deposit: Amount::new(100_000), settled: Amount::ZERO, expires_at: NOW.plus(30 * DAY_MS) };
+    let (terms, channel, closes_at) = (viewer.terms, viewer.terms.id(), NOW.plus(HOUR_MS));
+    let open = chain::ChannelState { terms, finalized: Phase::Open(funds), head: Phase::Open(funds) };
+    let event = ChannelEvent::ClosingStarted { closes_at };
+    let news = ChannelNews { channel, event, terms: None };
+    bench.till.finalized(BlockRef { number: 2, hash: [2; 32] }, &[news], NOW);
+    bench.till.import(&open);
+    assert!(!bench.till.channels.contains_key(&channel), "the answer is older");
+    let closing = Phase::Closing { funds, closes_at };
+    bench.till.import(&chain::ChannelState { terms, finalized: closing, head: closing });
+    assert_eq!(bench.account(&viewer).ledger.channel().finalized(), closing);
+}
+
+#[test]
+fn a_credit_account_for_which_there_is_no_room_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    bench.till = till(Rules { credit: Some(Amount::new(1_000)), settles: false, ..rules() });
+    bench.till.newest = Some(BlockRef { number: 1, hash: [1; 32] });
+    let account = keys(KeyScheme::Sr25519, 50);
+    let opening = |payee, nonce| {
+        let plain = Viewer::new(7, nonce, &bench.priced).terms;
+        let payer = account.public().account();
+        let terms = ChannelTerms { payer, payee, dispute_window_ms: 0, ..plain };
+        Signed::sign(CreditTerms::try_from(terms).unwrap(), &account).unwrap()
+    };
+    let creator = creator().public().account();
+    let [stranger, taken] = [opening(AccountId([9; 32]), 0), opening(creator, 1)];
+    let crowd: Vec<_> = (2..30).map(|nonce| opening(creator, nonce)).collect();
+    assert_eq!(bench.till.open_credit(&stranger), Err(Unable::NotYours));
+    assert!(bench.till.credits.is_empty() && bench.till.openings.is_empty() && bench.till.cursor.is_none());
+    assert_eq!(bench.till.open_credit(&taken), Ok(taken.body.id()));
+    let entered = crowd.iter().filter(|opening| bench.till.open_credit(opening).is_ok()).count();
+    assert_eq!(entered, 16, "beside the one in use");
+    let left = [bench.till.credits.len(), bench.till.openings.len(), bench.till.acts.len()];
+    assert_eq!(left, [17; 3]);
+}
+
+#[test]
+fn half_a_dispute_window_without_the_chain_shuts_the_gate_until_it_is_heard_again() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, ticket) = bench.watch(&mut viewer);
+    bench.till.chain_age(Some(HOUR_MS / 2));
+    play(&mut bench, &mut viewer, (conn, peer), 2);
+    assert_eq!(bench.allowed(peer), Some(3));
+    bench.till.chain_age(Some(HOUR_MS / 2 + 1));
+    // What was sent is paid for; nothing more is sent, and it is not over.
+    (2..9).for_each(|second| bench.reach(peer, 1, second, 3));
+    let paid = viewer.played(2);
+    bench.pay(conn, paid);
+    (0..9).for_each(|_| bench.till.tick(NOW));
+    bench.settle();
+    assert_eq!(bench.allowed(peer), Some(3));
+    assert_eq!(bench.account(&viewer).ledger.accepted(), Amount::new(3 * PRICE));
+    bench.take_heard(&mut viewer, conn);
+    // Nobody is let in, and a start is to be said again later.
+    let party = Party { payer: viewer.account, payee: bench.priced.payee };
+    let least = Price::new(Amount::new(PRICE)).unwrap();
+    let able = bench.till.is_able(party, viewer.terms.id(), least, NOW);
+    assert_eq!(able, Err(Unable::ChainAway));
+    let again = bench.connect(&ticket);
+    viewer.tab.stop();
+    let start = viewer.start();
+    bench.say(again, start.clone());
+    assert_eq!(refusals(&bench.heard(again)), [Refusal::NodeFault]);
+    assert!(Refusal::NodeFault.is_passing());
+    bench.till.chain_age(Some(1_000));
+    bench.say(again, start);
+    assert!(matches!(bench.heard(again)[..], [ToViewer::Started(_)]));
+    assert_eq!(bench.till.is_able(party, viewer.terms.id(), least, NOW), Ok(()));
+}
+
+#[test]
+fn seconds_that_went_by_while_the_chain_was_away_are_nobodys_debt() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (_conn, peer, _ticket) = bench.watch(&mut viewer);
+    bench.till.chain_age(None);
+    (0..6).for_each(|second| bench.reach(peer, 1, second, 1));
+    assert_eq!(bench.allowed(peer), Some(1));
+    bench.over(peer, 1, 0, (30, 0));
+    bench.till.chain_age(Some(0));
+    bench.till.tick(NOW);
+    bench.settle();
+    assert_eq!(bench.allowed(peer), Some(7), "one is on its way, one in hand");
+    // The first was prepaid, 1 to 4 went by unsent.
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), 2);
 }
 
 #[test]

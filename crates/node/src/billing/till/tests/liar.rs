@@ -65,7 +65,7 @@ struct Liar {
 impl Liar {
     fn new(seed: u64) -> Self {
         let mut bench = Bench::new();
-        bench.till = Till::new(strict(), Arc::new(node()));
+        bench.till = till(strict());
         let mut liar = Self {
             bench,
             dice: Dice(seed),
@@ -325,7 +325,7 @@ impl Liar {
         }
         let channels = channels.into_values().collect();
         let loaded = Loaded { channels, ledgers: ledger.into_iter().collect(), ..Loaded::default() };
-        self.bench.till = Till::new(strict(), Arc::new(node()));
+        self.bench.till = till(strict());
         self.bench.till.load(loaded).unwrap();
         self.bench.said.clear();
         self.media.clear();

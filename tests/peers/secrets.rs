@@ -65,7 +65,15 @@ fn a_viewers_process_has_its_accounts_key_while_that_signs_and_forgets_it_and_th
         command.current_dir(folder);
         command.args(["-c", "exec \"$0\" \"$@\" 3<passphrase 2>log", TICKCAST, "--log", "debug", "watch"]);
         command.args(["--headless", "--json", "--wallet", "viewer", "--wallet-folder", "wallet", "--yes"]);
-        command.args(["--passphrase-fd", "3", "--cap", cap, &stream.watch_url]);
+        command.args([
+            "--passphrase-fd",
+            "3",
+            "--cap",
+            cap,
+            "--chain",
+            &market.chain.url(),
+            &stream.watch_url,
+        ]);
         let mut viewer = LoggedChild::spawn("the viewer", &mut command).expect("a viewer");
         let waits = || (market.chain.devchain().waiting() > 0).then_some(());
         tokio::task::block_in_place(|| wait_until("the channel's opening", LIMIT, waits))

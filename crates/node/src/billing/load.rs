@@ -144,9 +144,13 @@ impl PaidNode {
         };
         let news = News { channels: terms.iter().map(opened).collect(), ..News::default() };
         let block = BlockRef { number: 1, hash: [1; 32] };
-        self.chain.send(Update::Final { block, time: now, news }).await.expect("the cashier runs");
         let head = Update::Head { block, time: now, pending: News::default() };
         self.chain.send(head).await.expect("the cashier runs");
+        if let Some(any) = terms.first() {
+            // Once this is answered the node knows its creator, without whom a block's channels are nobody's.
+            self.is_able(any).await;
+        }
+        self.chain.send(Update::Final { block, time: now, news }).await.expect("the cashier runs");
         let mut viewers = Vec::new();
         for (session, terms) in sessions.into_iter().zip(terms) {
             while !self.is_able(&terms).await {

@@ -11,6 +11,7 @@ use studio::snapshot::OnAir;
 use studio::{Engine, EngineError, Snapshot};
 use tokio::runtime::Handle;
 use widgets::egui::ColorImage;
+use widgets::picture::image;
 
 use crate::rates::History;
 use crate::view::{Order, Phase, Summary, View};
@@ -347,15 +348,6 @@ impl Pace {
         (self.interval, self.changed, self.quiet) = (wanted, now, now);
         Some(wanted)
     }
-}
-
-/// `None` for a picture that is not RGBA: a preview always is.
-fn image(picture: &Picture) -> Option<ColorImage> {
-    let (bytes, plane) = (picture.format() == media::PixelFormat::Rgba8).then(|| picture.plane(0))?;
-    let size = [picture.size().width as usize, picture.size().height as usize];
-    let packed = plane.stride == size[0] * 4;
-    // Opaque, so straight alpha is premultiplied already.
-    packed.then(|| ColorImage::from_rgba_premultiplied(size, &bytes[..size[0] * size[1] * 4]))
 }
 
 #[cfg(test)]

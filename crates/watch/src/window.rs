@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use codec::Scaler;
-use media::{Picture, PixelFormat, Slot, Worker};
+use media::{Slot, Worker};
 use pay::Amount;
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -17,6 +17,7 @@ use widgets::egui::{
     self, ColorImage, Context, TextureHandle, TextureOptions, Theme, ViewportBuilder, ViewportCommand,
     WindowLevel, vec2,
 };
+use widgets::picture::image;
 
 use crate::pay_socket::PayHandle;
 use crate::player::{Player, PresentedPicture};
@@ -285,16 +286,4 @@ fn convert(
         }
     })?;
     Ok(worker)
-}
-
-/// `None` for a picture that is not RGBA.
-fn image(picture: &Picture) -> Option<ColorImage> {
-    let (bytes, plane) = (picture.format() == PixelFormat::Rgba8).then(|| picture.plane(0))?;
-    let size = [picture.size().width as usize, picture.size().height as usize];
-    let mut packed = Vec::with_capacity(size[0] * size[1] * 4);
-    for line in bytes.chunks(plane.stride).take(size[1]) {
-        packed.extend_from_slice(line.get(..size[0] * 4)?);
-    }
-    // Opaque, so straight alpha is premultiplied already.
-    (packed.len() == size[0] * size[1] * 4).then(|| ColorImage::from_rgba_premultiplied(size, &packed))
 }

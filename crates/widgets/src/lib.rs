@@ -1,10 +1,11 @@
 //! What the native windows share: the theme made from the tokens, meters, values and buttons.
 //!
-//! Knows nothing of studios or streams: numbers and words come in. Other crates draw through [`egui`] from here.
+//! Knows nothing of studios or streams: numbers, words and pictures come in. Other crates draw through [`egui`] from here.
 
 pub mod button;
 pub mod meter;
 pub mod number;
+pub mod picture;
 pub mod scroll;
 pub mod text;
 pub mod theme;

@@ -6,6 +6,7 @@ use widgets::egui::{
     self, Color32, CornerRadius, FontId, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, Ui, Vec2, pos2,
     vec2,
 };
+use widgets::picture::fit;
 use widgets::text::{row, width};
 
 use super::Shown;
@@ -123,23 +124,4 @@ fn caption(ui: &mut Ui, view: &View, picture: Rect) {
             |ui| _ = ui.label(RichText::new(hint).font(font.clone()).color(low)),
         );
     });
-}
-
-/// The largest rectangle of `size`'s shape in the middle of `room`.
-fn fit(room: Rect, size: Vec2) -> Rect {
-    let scale = (room.width() / size.x).min(room.height() / size.y).max(0.0);
-    Rect::from_center_size(room.center(), size * scale)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_keeps_its_shape_in_any_room() {
-        let wide = fit(Rect::from_min_size(Pos2::ZERO, vec2(1000.0, 90.0)), vec2(1280.0, 720.0));
-        assert_eq!((wide.width(), wide.height(), wide.center().x), (160.0, 90.0, 500.0));
-        let high = fit(Rect::from_min_size(Pos2::ZERO, vec2(160.0, 900.0)), vec2(1280.0, 720.0));
-        assert_eq!((high.width(), high.height(), high.center().y), (160.0, 90.0, 450.0));
-    }
 }

@@ -5,6 +5,7 @@ use widgets::egui::{
     Pos2, Rect, RichText, Sense, Slider, Stroke, Ui, Vec2, pos2, vec2,
 };
 use widgets::number::tabular;
+use widgets::picture::fit;
 use widgets::text::{Tone, note, row, status};
 use widgets::theme::strong;
 use widgets::{Palette, button};
@@ -37,26 +38,26 @@ pub struct Panels {
 impl Panels {
     pub fn show(&mut self, ui: &mut Ui, view: &View, shown: Option<Shown>, orders: &mut Vec<Order>) {
         keys(ui, view, orders);
-        let opacity = self.opacity(ui, view);
+        let is_shown = self.is_shown(ui, view);
         let room = ui.max_rect();
         let response = picture(ui, view, shown);
         if response.double_clicked() {
             orders.push(Order::FullScreen(!view.is_full_screen));
         }
-        if opacity > 0.0 {
-            bar(ui, "top", room.left_top(), opacity, |ui| top(ui, view));
-            bar(ui, "bottom", pos2(room.left(), room.bottom() - BAR), opacity, |ui| bottom(ui, view, orders));
+        if is_shown {
+            bar(ui, "top", room.left_top(), |ui| top(ui, view));
+            bar(ui, "bottom", pos2(room.left(), room.bottom() - BAR), |ui| bottom(ui, view, orders));
         }
         if let Some(cost) = &view.cost {
-            meter(ui, cost, opacity > 0.0, orders);
+            meter(ui, cost, is_shown, orders);
         }
         if view.has_statistics {
             statistics(ui, view);
         }
     }
 
-    /// How much of the controls is to be seen: all, or nothing.
-    fn opacity(&mut self, ui: &Ui, view: &View) -> f32 {
+    /// Whether the controls are to be seen.
+    fn is_shown(&mut self, ui: &Ui, view: &View) -> bool {
         let (now, is_moving) = ui.input(|input| {
             let hand = input.pointer.delta() != Vec2::ZERO || input.pointer.any_down();
             (input.time, hand || !input.events.is_empty())
@@ -68,9 +69,8 @@ impl Panels {
         if rests < FADES_AFTER {
             let left = std::time::Duration::from_secs_f64(FADES_AFTER - rests);
             ui.ctx().request_repaint_after(left);
-            return 1.0;
         }
-        0.0
+        rests < FADES_AFTER
     }
 }
 
@@ -106,8 +106,7 @@ fn picture(ui: &mut Ui, view: &View, shown: Option<Shown>) -> egui::Response {
     let painter = ui.painter();
     painter.rect_filled(room, CornerRadius::ZERO, Color32::BLACK);
     if let Some(shown) = shown {
-        let scale = (room.width() / shown.size.x).min(room.height() / shown.size.y).max(0.0);
-        let fitted = Rect::from_center_size(room.center(), shown.size * scale);
+        let fitted = fit(room, shown.size);
         let whole = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
         let light = if view.phase == Phase::Playing { Color32::WHITE } else { Color32::from_gray(90) };
         painter.image(shown.texture, fitted, whole, light);
@@ -136,11 +135,10 @@ fn say(ui: &mut Ui, room: Rect, heading: &str, words: Option<&str>) {
 }
 
 /// A bar across the window.
-fn bar(ui: &Ui, id: &str, at: Pos2, opacity: f32, add: impl FnOnce(&mut Ui)) {
+fn bar(ui: &Ui, id: &str, at: Pos2, add: impl FnOnce(&mut Ui)) {
     let width = ui.max_rect().width();
     let palette = Palette::of(ui);
     Area::new(Id::unique(id)).fixed_pos(at).order(Above::Foreground).show(ui.ctx(), |ui| {
-        ui.multiply_opacity(opacity);
         let fill = palette.panel.gamma_multiply(BAR_OPACITY);
         Frame::new().fill(fill).inner_margin(Margin::symmetric(12, 0)).show(ui, |ui| {
             ui.set_width(width - 24.0);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use pay::{Amount, KeyScheme};
-use testkit::LoggedChild;
+use testkit::{AudioServer, LoggedChild, Xvfb};
 use wallet::{Name, SecretText, Unit, Wallet, key_from_secret};
 
 use crate::broadcasts::TICKCAST;
@@ -51,12 +51,24 @@ impl Home {
 
     /// The viewer, in a process of its own, which is the shell's until that has opened the passphrase for it.
     pub fn watch(&self, playback_id: &str, rest: &[&str]) -> LoggedChild {
+        let mut command = self.command(playback_id);
+        LoggedChild::spawn("the viewer", command.arg("--headless").args(rest)).expect("a viewer")
+    }
+
+    /// The same in a window.
+    pub fn watch_on(&self, display: &Xvfb, speaker: &AudioServer, playback_id: &str) -> LoggedChild {
+        let mut command = self.command(playback_id);
+        command.envs(display.environment()).envs(speaker.environment());
+        LoggedChild::spawn("the viewer's window", command.arg("--close")).expect("a viewer")
+    }
+
+    fn command(&self, playback_id: &str) -> Command {
         let mut command = Command::new("sh");
         command.current_dir(&self.folder);
         command.args(["-c", "exec \"$0\" \"$@\" 3<passphrase", &self.program, "--log", "info", "watch"]);
-        command.args(["--headless", "--json", "--wallet", "viewer", "--wallet-folder", "wallet", "--yes"]);
+        command.arg(format!("{}/watch/{playback_id}", self.node));
+        command.args(["--json", "--wallet", "viewer", "--wallet-folder", "wallet", "--yes"]);
         command.args(["--passphrase-fd", "3", "--cap", &self.cap, "--chain", &self.chain]);
-        command.args(rest).arg(format!("{}/watch/{playback_id}", self.node));
-        LoggedChild::spawn("the viewer", &mut command).expect("a viewer")
+        command
     }
 }

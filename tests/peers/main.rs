@@ -35,6 +35,8 @@ mod obs;
 mod outputs;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod payer;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet", feature = "windows"))]
+mod paused_window;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod paying;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]

@@ -19,7 +19,7 @@ use wallet::{ChannelStatus, Name, SecretText, Unit, Wallet, key_from_secret};
 use crate::any_chain::AnyChain;
 use crate::broadcasts::{LIMIT, TICKCAST, engine, whip_output};
 
-pub const PRICE: u128 = 1_000_000;
+pub const PRICE: u128 = 10_000_000_000;
 const PASSPHRASE: &str = "a passphrase of the test";
 const DAY_MS: u64 = 86_400_000;
 
@@ -51,7 +51,10 @@ impl Market {
         let mut paid =
             ChainConfig { endpoints: vec![chain.url()], dispute_window_s: 60, ..ChainConfig::default() };
         set(&mut paid);
-        let config = NodeConfig { chain: Some(paid), ..NodeConfig::loopback(folder.path().join("node")) };
+        let mut config =
+            NodeConfig { chain: Some(paid), ..NodeConfig::loopback(folder.path().join("node")) };
+        // This process is none that transcodes.
+        config.transcode.executable = TICKCAST.into();
         let node = Node::start(config).await.expect("a node");
         let client = Client::new(format!("http://{}", node.addresses().http)).expect("an address");
         let alice = development_accounts().into_iter().find(|account| account.uri == "//Alice");

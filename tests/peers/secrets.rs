@@ -54,12 +54,12 @@ fn a_viewers_process_has_its_accounts_key_while_that_signs_and_forgets_it_and_th
         market.wait_until_live(&stream).await;
         let account =
             keep_account(&market.folder.path().join("wallet")).account("viewer").expect("it is there");
-        let funds = Call::Transfer { to: account.account, amount: Amount::new(10_000_000_000_000) };
+        let funds = Call::Transfer { to: account.account, amount: Amount::new(100_000_000_000_000) };
         market.rail.submit(funds, market.creator.clone()).await.expect("the viewer gets something to spend");
         // The opening of the channel will wait, and the key that signed it with it.
         market.chain.devchain().set_sealing(Sealing::ByHand);
 
-        let (folder, cap) = (market.folder.path(), "0.01");
+        let (folder, cap) = (market.folder.path(), "10");
         std::fs::write(folder.join("passphrase"), format!("{PASSPHRASE}\n")).expect("a file");
         let mut command = Command::new("sh");
         command.current_dir(folder);

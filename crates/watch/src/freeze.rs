@@ -33,6 +33,11 @@ impl FreezeMeter {
         self.intervals.push_back(interval);
     }
 
+    /// Nobody looks for a while: what follows is no freeze.
+    pub fn rest(&mut self) {
+        self.last = None;
+    }
+
     /// How long the picture stood still, with a freeze that lasts at `now`.
     pub fn frozen(&self, now: Instant) -> Duration {
         let open = self.last.zip(self.mean()).and_then(|(last, mean)| {

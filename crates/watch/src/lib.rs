@@ -30,7 +30,7 @@ pub use measurements::Measurements;
 pub use pay_session::{Batch, Consent, Leaving, Now, PaySession, PayStatus, SharedSigner, Verdict};
 pub use pay_socket::{PayHandle, PaySocket, TabStore};
 pub use played_seconds::{Decided, PlayedSeconds};
-pub use player::{Player, PlayerConfig, PlayerError, PresentedPicture};
+pub use player::{DrawingTime, Player, PlayerConfig, PlayerError, PresentedPicture};
 pub use playout::{Lane, MediaTime, Playout, PlayoutConfig};
 pub use report::{DelayReport, PlayerReport, RenditionText, Snapshot, rendition_of};
 pub use signalling::HttpSignalling;

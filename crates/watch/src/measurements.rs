@@ -71,6 +71,11 @@ impl Measurements {
         }
     }
 
+    /// It is paused.
+    pub fn rest(&mut self) {
+        self.freezes.rest();
+    }
+
     /// Sound whose first frame is heard at `due`.
     pub fn heard(&mut self, block: &AudioBlock, due: Instant) {
         for onset in self.beeps.onsets(block) {

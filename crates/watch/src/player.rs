@@ -2,6 +2,7 @@
 //! presents and measures.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,6 +29,10 @@ use crate::sound::Sound;
 /// Decoded pictures that wait for their instant: half a second at 30 a second. When full, the oldest is
 /// presented early, since memory is bounded and a picture is worth more than its smoothness.
 const WAITING_MAX: usize = 16;
+/// A window that stands still is not waited for.
+const DRAWING_MAX: Duration = Duration::from_millis(200);
+/// Their mean counts: half a second at 30 a second.
+const DRAWN_OF_LATE: u64 = 16;
 /// The thread looks this often whether it is to end, and renews its snapshot.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -60,11 +65,30 @@ pub enum PlayerError {
     Thread(#[from] std::io::Error),
 }
 
-/// A picture at the instant at which it is to be shown.
+/// A picture, and when it was handed out.
 #[derive(Clone, Debug)]
 pub struct PresentedPicture {
     pub picture: Picture,
     pub at: Instant,
+}
+
+/// How long a picture takes from being handed out to being on the screen: so much earlier it is handed out, and the sound
+/// waits for it. Nothing until somebody who draws has told it.
+#[derive(Clone, Debug, Default)]
+pub struct DrawingTime(Arc<AtomicU64>);
+
+impl DrawingTime {
+    /// Of a picture that was just drawn. A single slow one changes little.
+    pub fn measured(&self, taken: Duration) {
+        let taken = u64::try_from(taken.min(DRAWING_MAX).as_micros()).unwrap_or(0);
+        let known = self.0.load(Ordering::Relaxed);
+        let next = if known == 0 { taken } else { known - known / DRAWN_OF_LATE + taken / DRAWN_OF_LATE };
+        self.0.store(next, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// Plays until it is closed or dropped.
@@ -73,6 +97,9 @@ pub struct Player {
     worker: Worker,
     latest: Arc<Mutex<Snapshot>>,
     pictures: Slot<PresentedPicture>,
+    drawing: DrawingTime,
+    is_paused: Arc<AtomicBool>,
+    pay: Option<PayHandle>,
 }
 
 impl Player {
@@ -122,23 +149,26 @@ impl Player {
             jitter_delay_ms: None,
         };
         let latest = Arc::new(Mutex::new(snapshot));
-        let pictures = Slot::new();
+        let (pictures, drawing) = (Slot::new(), DrawingTime::default());
+        let is_paused = Arc::new(AtomicBool::new(false));
         let playing = Playing {
             playout: Playout::new(config.playout, started),
             decoders,
             measurements,
             waiting: VecDeque::new(),
             axes: Axes::default(),
-            pay,
+            is_paused: Arc::clone(&is_paused),
+            pay: pay.clone(),
             sound: config.sound,
             pictures: pictures.clone(),
+            drawing: drawing.clone(),
             latest: Arc::clone(&latest),
         };
         let handle = runtime.clone();
         let worker = Worker::spawn("watch-player", move |stop| {
             playing.run(&handle, events, || stop.is_set());
         })?;
-        Ok(Self { network, worker, latest, pictures })
+        Ok(Self { network, worker, latest, pictures, drawing, is_paused, pay })
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -148,9 +178,33 @@ impl Player {
         snapshot
     }
 
+    /// Shows and lets hear nothing, and pays for nothing, until it is resumed: then what is live.
+    pub fn pause(&self) {
+        self.is_paused.store(true, Ordering::Relaxed);
+        if let Some(pay) = &self.pay {
+            pay.pause();
+        }
+    }
+
+    pub fn resume(&self) {
+        self.is_paused.store(false, Ordering::Relaxed);
+        if let Some(pay) = &self.pay {
+            pay.resume();
+        }
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
     /// The newest presented picture, for who shows it.
     pub fn pictures(&self) -> Slot<PresentedPicture> {
         self.pictures.clone()
+    }
+
+    /// For who draws them to tell how long that takes.
+    pub fn drawing(&self) -> DrawingTime {
+        self.drawing.clone()
     }
 
     /// Ends the session at the server and returns the last snapshot.
@@ -216,6 +270,7 @@ struct Waiting {
     picture: Picture,
     stamp: Option<Stamp>,
     timestamp: i64,
+    /// On the screen.
     due: Instant,
 }
 
@@ -226,9 +281,11 @@ struct Playing {
     measurements: Measurements,
     waiting: VecDeque<Waiting>,
     axes: Axes,
+    is_paused: Arc<AtomicBool>,
     pay: Option<PayHandle>,
     sound: Option<Sound>,
     pictures: Slot<PresentedPicture>,
+    drawing: DrawingTime,
     latest: Arc<Mutex<Snapshot>>,
 }
 
@@ -237,7 +294,9 @@ impl Playing {
         let mut snapshot_due = Instant::now();
         while !stopped() {
             let now = Instant::now();
-            let until = self.waiting.front().map_or(now + TURN, |first| first.due.min(now + TURN));
+            let drawing = self.drawing.get();
+            let until = self.waiting.front().and_then(|first| first.due.checked_sub(drawing));
+            let until = until.map_or(now + TURN, |due| due.min(now + TURN));
             match runtime.block_on(async { timeout_at(until.into(), events.recv()).await }) {
                 Ok(Some(event)) => self.take(event),
                 // The network task ended.
@@ -285,13 +344,20 @@ impl Playing {
         let Ok(pictures) = self.decoders.video.decode(&packet_of(unit)) else { return };
         for picture in pictures {
             let stamp = self.measurements.decoded(&picture);
-            let due = self.playout.ready(Lane::Video, media_time, Instant::now());
+            let due = self.playout.ready(Lane::Video, media_time, Instant::now() + self.drawing.get());
             let timestamp = picture.timestamp().rescale(Timescale::VIDEO).ticks();
             self.waiting.push_back(Waiting { picture, stamp, timestamp, due });
         }
     }
 
+    fn rests(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
     fn take_audio(&mut self, unit: &ReceivedUnit) {
+        if self.rests() {
+            return;
+        }
         let media_time = self.axes.place(Lane::Audio, unit);
         // A damaged packet is a gap of 20 ms; the next one decodes again.
         let Ok(blocks) = self.decoders.audio.decode(&packet_of(unit)) else { return };
@@ -317,23 +383,30 @@ impl Playing {
 
     /// Shows what is due. Of pictures that are due together a screen shows the last.
     fn present(&mut self) {
-        let now = Instant::now();
+        if self.rests() {
+            // They were decoded because later ones refer to them.
+            self.waiting.clear();
+            self.measurements.rest();
+            return;
+        }
+        let (now, drawing) = (Instant::now(), self.drawing.get());
+        let seen = now + drawing;
         while let Some(first) = self.waiting.front() {
-            if first.due > now && self.waiting.len() <= WAITING_MAX {
+            if first.due > seen && self.waiting.len() <= WAITING_MAX {
                 return;
             }
             let Some(shown) = self.waiting.pop_front() else { return };
-            if self.waiting.front().is_some_and(|next| next.due <= now) {
+            if self.waiting.front().is_some_and(|next| next.due <= seen) {
                 continue;
             }
             if let Some(pay) = &self.pay
-                && pay.showing(Lane::Video, shown.timestamp, now.saturating_duration_since(shown.due))
+                && pay.showing(Lane::Video, shown.timestamp, seen.saturating_duration_since(shown.due))
                     == Verdict::Leave
             {
                 continue;
             }
-            let wall = WallTime::from_system(SystemTime::now());
-            self.measurements.presented(shown.stamp, now, wall);
+            let wall = WallTime::from_system(SystemTime::now() + drawing);
+            self.measurements.presented(shown.stamp, seen, wall);
             self.pictures.put(PresentedPicture { picture: shown.picture, at: now });
         }
     }
@@ -355,5 +428,27 @@ fn packet_of(unit: &ReceivedUnit) -> Packet {
         duration_ticks: 0,
         key: unit.key,
         payload: unit.payload.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_time_of_drawing_follows_what_is_measured_and_no_single_picture() {
+        let drawing = DrawingTime::default();
+        assert_eq!(drawing.get(), Duration::ZERO);
+        drawing.measured(40 * MS);
+        assert_eq!(drawing.get(), 40 * MS);
+        drawing.measured(72 * MS);
+        assert_eq!(drawing.get(), 42 * MS, "a sixteenth of the difference");
+        (0..200).for_each(|_| drawing.measured(8 * MS));
+        assert!(drawing.get() < 9 * MS, "{:?}", drawing.get());
+        let stuck = DrawingTime::default();
+        stuck.measured(Duration::from_secs(3_600));
+        assert_eq!(stuck.get(), DRAWING_MAX);
     }
 }

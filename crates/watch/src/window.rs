@@ -5,7 +5,7 @@ mod view;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codec::Scaler;
 use media::{Slot, Worker};
@@ -20,7 +20,7 @@ use widgets::egui::{
 use widgets::picture::image;
 
 use crate::pay_socket::PayHandle;
-use crate::player::{Player, PresentedPicture};
+use crate::player::{DrawingTime, Player, PresentedPicture};
 use crate::sound::Sound;
 use panels::{Panels, Shown};
 use view::{Order, Phase, View, cost, figures};
@@ -158,7 +158,10 @@ struct Window<'a> {
     /// What is not asked anew each time.
     view: View,
     texture: Option<TextureHandle>,
-    images: Slot<ColorImage>,
+    images: Slot<(ColorImage, Instant)>,
+    drawing: DrawingTime,
+    /// What the picture that is being drawn had waited before.
+    waited: Option<Duration>,
     orders: Vec<Order>,
     _converter: Worker,
 }
@@ -182,8 +185,18 @@ impl<'a> Window<'a> {
         let images = Slot::new();
         let converter = convert(show.player.pictures(), images.clone(), context.clone())?;
         let view = View { title: show.title.clone(), ..View::default() };
-        let (panels, orders) = (Panels::default(), Vec::new());
-        Ok(Self { show, panels, view, texture: None, images, orders, _converter: converter })
+        let (panels, orders, drawing) = (Panels::default(), Vec::new(), show.player.drawing());
+        Ok(Self {
+            show,
+            panels,
+            view,
+            texture: None,
+            images,
+            drawing,
+            waited: None,
+            orders,
+            _converter: converter,
+        })
     }
 
     fn renew(&mut self) {
@@ -192,18 +205,24 @@ impl<'a> Window<'a> {
         let view = &mut self.view;
         view.phase = match handle.why_over() {
             Some(words) => Phase::Over { words },
-            None => Phase::of(&seen),
+            None => Phase::of(&seen, player.is_paused()),
         };
         view.delay_ms = seen.report.delay_ms.p50;
         view.height = seen.size.map(|size| size.height);
         view.figures = figures(&seen);
         (view.volume, view.is_muted) = (sound.volume(), sound.is_muted());
+        view.is_paused = player.is_paused();
         view.silent_because = sound.failure();
         view.cost = paid.as_ref().map(|paid| cost(&paid.handle.status(), paid.before, &paid.words));
     }
 
-    fn take_picture(&mut self, context: &Context) {
-        let Some(image) = self.images.take() else { return };
+    /// `drawn` is what the last frame took.
+    fn take_picture(&mut self, context: &Context, drawn: Option<f32>) {
+        if let Some((waited, drawn)) = self.waited.take().zip(drawn) {
+            self.drawing.measured(waited + Duration::from_secs_f32(drawn.max(0.0)));
+        }
+        let Some((image, handed_out)) = self.images.take() else { return };
+        self.waited = Some(handed_out.elapsed());
         match &mut self.texture {
             Some(texture) => texture.set(image, TextureOptions::LINEAR),
             None => self.texture = Some(context.load_texture("picture", image, TextureOptions::LINEAR)),
@@ -217,6 +236,8 @@ impl<'a> Window<'a> {
                 self.show.sound.set_muted(false);
             }
             Order::Mute(is_muted) => self.show.sound.set_muted(is_muted),
+            Order::Pause(true) => self.show.player.pause(),
+            Order::Pause(false) => self.show.player.resume(),
             Order::FullScreen(is_full) => {
                 self.view.is_full_screen = is_full;
                 context.send_viewport_cmd(ViewportCommand::Fullscreen(is_full));
@@ -240,12 +261,12 @@ impl<'a> Window<'a> {
 }
 
 impl eframe::App for Window<'_> {
-    fn logic(&mut self, context: &Context, _: &mut eframe::Frame) {
+    fn logic(&mut self, context: &Context, frame: &mut eframe::Frame) {
         if self.show.handle.0.is_closing.load(Ordering::Relaxed) {
             context.send_viewport_cmd(ViewportCommand::Close);
         }
         self.renew();
-        self.take_picture(context);
+        self.take_picture(context, frame.info().cpu_usage);
         context.request_repaint_after(RENEWED);
     }
 
@@ -264,7 +285,7 @@ impl eframe::App for Window<'_> {
 /// Makes images of pictures on a thread of its own: the window's never waits for it.
 fn convert(
     pictures: Slot<PresentedPicture>,
-    images: Slot<ColorImage>,
+    images: Slot<(ColorImage, Instant)>,
     context: Context,
 ) -> Result<Worker, Box<dyn std::error::Error + Send + Sync>> {
     let mut scaler = Scaler::for_screens()?;
@@ -277,7 +298,7 @@ fn convert(
             match scaler.scale(&presented.picture) {
                 Ok(picture) => {
                     if let Some(image) = image(&picture) {
-                        images.put(image);
+                        images.put((image, presented.at));
                         context.request_repaint();
                     }
                 }

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use watch::{Admission, Admissions, PayHandle, PaySession, PaySocket, PayStatus, TabStore};
 
 /// What a second costs, in smallest units.
-const PRICE: u128 = 1_000_000;
+const PRICE: u128 = 10_000_000_000;
 /// The ladder's `high`.
 const TIER: u8 = 3;
 const GRACE_TICKS: u16 = 5;

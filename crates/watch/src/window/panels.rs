@@ -80,6 +80,9 @@ fn keys(ui: &Ui, view: &View, orders: &mut Vec<Order>) {
         return;
     }
     let pressed = |key| ui.input(|input| input.key_pressed(key));
+    if pressed(Key::Space) && !matches!(view.phase, Phase::Over { .. }) {
+        orders.push(Order::Pause(!view.is_paused));
+    }
     if pressed(Key::M) {
         orders.push(Order::Mute(!view.is_muted));
     }
@@ -113,6 +116,10 @@ fn picture(ui: &mut Ui, view: &View, shown: Option<Shown>) -> egui::Response {
     }
     match &view.phase {
         Phase::Playing => {}
+        Phase::Paused => {
+            let words = view.cost.is_some().then_some("Nothing is paid until you play on.");
+            say(ui, room, "Paused", words);
+        }
         Phase::Connecting => say(ui, room, "Connecting", None),
         Phase::Reconnecting { reason } => say(ui, room, "Reconnecting", Some(reason)),
         Phase::Over { words } => say(ui, room, "Nothing plays any more", Some(words)),
@@ -181,7 +188,15 @@ fn bottom(ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
     row(
         ui,
         BAR,
-        |ui| sound(ui, view, &mut heard),
+        |ui| {
+            if !matches!(view.phase, Phase::Over { .. }) {
+                let text = if view.is_paused { "Play" } else { "Pause" };
+                if button::quiet(ui, text).on_hover_text("Space").clicked() {
+                    heard.push(Order::Pause(!view.is_paused));
+                }
+            }
+            sound(ui, view, &mut heard);
+        },
         |ui| {
             if button::quiet(ui, "Stop").on_hover_text("Watches no more, and closes the window").clicked() {
                 orders.push(Order::Stop);

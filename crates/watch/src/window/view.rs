@@ -11,6 +11,8 @@ pub enum Phase {
     #[default]
     Connecting,
     Playing,
+    /// By the person who watches.
+    Paused,
     /// The connection broke; another attempt follows by itself.
     Reconnecting {
         reason: String,
@@ -22,9 +24,10 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub(crate) fn of(seen: &Snapshot) -> Self {
+    pub(crate) fn of(seen: &Snapshot, is_paused: bool) -> Self {
         match &seen.state {
             LinkState::Lost { reason } => Self::Reconnecting { reason: reason.clone() },
+            LinkState::Up if is_paused => Self::Paused,
             LinkState::Up if seen.report.first_frame_ms.is_some() => Self::Playing,
             // Why one is closed is told by whoever plays.
             LinkState::Up | LinkState::Connecting | LinkState::Closed { .. } => Self::Connecting,
@@ -60,6 +63,7 @@ pub struct View {
     /// A share of full volume.
     pub volume: f32,
     pub is_muted: bool,
+    pub is_paused: bool,
     /// Why nothing is heard.
     pub silent_because: Option<String>,
     pub is_full_screen: bool,
@@ -71,6 +75,7 @@ pub struct View {
 pub enum Order {
     Volume(f32),
     Mute(bool),
+    Pause(bool),
     FullScreen(bool),
     OnTop(bool),
     Statistics(bool),

@@ -91,6 +91,7 @@ fn controls_stay_while_nothing_plays_and_it_says_why() {
 fn each_control_has_a_key() {
     let mut window = window(playing());
     for (key, order) in [
+        (Key::Space, Order::Pause(true)),
         (Key::M, Order::Mute(true)),
         (Key::F, Order::FullScreen(true)),
         (Key::I, Order::Statistics(true)),
@@ -109,6 +110,23 @@ fn each_control_has_a_key() {
     window.key_press(Key::Escape);
     window.run_steps(1);
     assert_eq!(window.state().orders, [Order::FullScreen(false)]);
+}
+
+#[test]
+fn a_pause_says_that_nothing_is_paid_and_play_ends_it() {
+    let view = View { phase: Phase::Paused, is_paused: true, ..paying() };
+    let mut window = window(view);
+    window.run_steps(30);
+    window.get_by_label("Paused");
+    window.get_by_label("Nothing is paid until you play on.");
+    window.get_by_label("Play").click();
+    window.run_steps(1);
+    assert_eq!(window.state().orders, [Order::Pause(false)]);
+    let over = View { phase: Phase::Over { words: "the stream is over".into() }, ..paying() };
+    let mut window = self::window(over);
+    window.key_press(Key::Space);
+    window.run_steps(1);
+    assert!(window.query_by_label("Pause").is_none() && window.state().orders.is_empty());
 }
 
 #[test]

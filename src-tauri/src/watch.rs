@@ -11,7 +11,7 @@ mod screen;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::watch::{HttpSignalling, Player, PlayerConfig, Sound};
+use ::watch::{HttpSignalling, Player, PlayerConfig, Quality, Sound};
 use anyhow::{Context, bail};
 use api::{Client, StreamInfo, StreamStatus};
 
@@ -91,6 +91,7 @@ struct Session<'a> {
     client: Client,
     title: String,
     player: Player,
+    quality: Quality,
     paying: Option<Paying>,
     /// Where a person listens.
     sound: Option<Sound>,
@@ -115,10 +116,13 @@ impl<'a> Session<'a> {
         };
         let config =
             PlayerConfig { network: address.network(), sound: sound.clone(), ..PlayerConfig::default() };
-        let signalling = Arc::new(match &payer {
+        let quality = payer.as_ref().map_or_else(Quality::default, |payer| Quality::up_to(payer.lines()));
+        quality.offer(&stream.renditions);
+        let signalling = match &payer {
             Some(payer) => HttpSignalling::admitted(Arc::clone(&payer.admissions)),
             None => HttpSignalling::new(&stream.whep_url, None)?,
-        });
+        };
+        let signalling = Arc::new(signalling.with_quality(quality.clone()));
         let paying = payer.map(|payer| payer.start(runtime));
         let player = match &paying {
             Some(paying) => Player::start_paying(config, signalling, runtime, paying.handle()),
@@ -126,13 +130,13 @@ impl<'a> Session<'a> {
         };
         let player = player.context("the player")?;
         let (title, limit) = (stream.title, options.seconds);
-        Ok(Self { address, limit, client, title, player, paying, sound, stop })
+        Ok(Self { address, limit, client, title, player, quality, paying, sound, stop })
     }
 
     /// Until there is a reason to end; then the paying ends, before the playing does.
     async fn play(&mut self, paying: Option<Paying>) -> Played {
-        let Self { address, limit, client, player, stop, .. } = self;
-        let playing = Playing { player, client, playback_id: &address.playback_id, limit: *limit };
+        let Self { address, limit, client, player, quality, stop, .. } = self;
+        let playing = Playing { player, quality, client, playback_id: &address.playback_id, limit: *limit };
         play(&playing, stop.wait(), paying).await
     }
 }

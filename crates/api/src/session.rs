@@ -88,6 +88,18 @@ impl Resource {
         }
     }
 
+    /// Asks for a rendition by its name, or `auto`. No part of WHEP: our own node's.
+    pub async fn choose_layer(&self, rendition: &str) -> Result<(), ClientError> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/layer", self.url.path()));
+        let request = self.http.post(url).json(&serde_json::json!({ "rendition": rendition }));
+        let response = authorized(request, self.bearer.as_deref()).send().await?;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            _ => Err(refusal(response).await),
+        }
+    }
+
     /// Ends the session. One that is gone already is no error.
     pub async fn delete(&self) -> Result<(), ClientError> {
         let response = authorized(self.http.delete(self.url.clone()), self.bearer.as_deref()).send().await?;

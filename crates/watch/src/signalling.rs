@@ -6,12 +6,16 @@ use api::{ClientError, Resource, SessionClient, SessionOffered};
 use rtc::{Answer, BoxFuture, Signalling, SignallingError, SignallingSession};
 
 use crate::admission::{Admission, Admissions, NotAdmitted};
+use crate::quality::Quality;
 
 /// The node does not know the token.
 const UNAUTHORIZED: u16 = 401;
 
 /// Posts offers to one WHEP or WHIP address.
-pub struct HttpSignalling(Endpoint);
+pub struct HttpSignalling {
+    endpoint: Endpoint,
+    quality: Option<Quality>,
+}
 
 enum Endpoint {
     One(SessionClient),
@@ -25,16 +29,23 @@ impl HttpSignalling {
     /// # Errors
     /// When `url` is no http or https address.
     pub fn new(url: &str, bearer: Option<String>) -> Result<Self, SignallingError> {
-        SessionClient::new(url, bearer).map(Endpoint::One).map(Self).map_err(told)
+        let endpoint = SessionClient::new(url, bearer).map(Endpoint::One).map_err(told)?;
+        Ok(Self { endpoint, quality: None })
     }
 
     /// Plays what `admissions` lets in to, as long as they do.
     pub fn admitted(admissions: Arc<Admissions>) -> Self {
-        Self(Endpoint::Admitted(admissions))
+        Self { endpoint: Endpoint::Admitted(admissions), quality: None }
+    }
+
+    /// `quality` hears of each connection.
+    #[must_use]
+    pub fn with_quality(self, quality: Quality) -> Self {
+        Self { quality: Some(quality), ..self }
     }
 
     async fn post(&self, sdp: String) -> Result<SessionOffered, SignallingError> {
-        let admissions = match &self.0 {
+        let admissions = match &self.endpoint {
             Endpoint::One(client) => return client.offer(sdp).await.map_err(told),
             Endpoint::Admitted(admissions) => admissions,
         };
@@ -64,6 +75,9 @@ impl Signalling for HttpSignalling {
     fn offer(&self, sdp: String) -> BoxFuture<'_, Result<Answer, SignallingError>> {
         Box::pin(async move {
             let offered = self.post(sdp).await?;
+            if let Some(quality) = &self.quality {
+                quality.connected(&offered.resource);
+            }
             let ice_servers = rtc::link::ice_servers(offered.links.iter().map(String::as_str));
             Ok(Answer { sdp: offered.answer_sdp, session: Box::new(Session(offered.resource)), ice_servers })
         })

@@ -21,6 +21,7 @@ use widgets::picture::image;
 
 use crate::pay_socket::PayHandle;
 use crate::player::{DrawingTime, Player, PresentedPicture};
+use crate::quality::Quality;
 use crate::sound::Sound;
 use panels::{Panels, Shown};
 use view::{Order, Phase, View, cost, figures};
@@ -111,6 +112,7 @@ pub struct Show<'a> {
     pub title: String,
     pub player: &'a Player,
     pub sound: Sound,
+    pub quality: Quality,
     pub paid: Option<Paid>,
     pub handle: WindowHandle,
 }
@@ -200,7 +202,7 @@ impl<'a> Window<'a> {
     }
 
     fn renew(&mut self) {
-        let Show { player, sound, paid, handle, .. } = &self.show;
+        let Show { player, sound, quality, paid, handle, .. } = &self.show;
         let seen = player.snapshot();
         let view = &mut self.view;
         view.phase = match handle.why_over() {
@@ -209,6 +211,7 @@ impl<'a> Window<'a> {
         };
         view.delay_ms = seen.report.delay_ms.p50;
         view.height = seen.size.map(|size| size.height);
+        view.quality = quality.view();
         view.figures = figures(&seen);
         (view.volume, view.is_muted) = (sound.volume(), sound.is_muted());
         view.is_paused = player.is_paused();
@@ -248,6 +251,7 @@ impl<'a> Window<'a> {
                 context.send_viewport_cmd(ViewportCommand::WindowLevel(level));
             }
             Order::Statistics(has) => self.view.has_statistics = has,
+            Order::Quality(wish) => self.show.quality.choose(wish),
             Order::Consent => {
                 if let Some(paid) = &self.show.paid
                     && let Some(offered) = paid.handle.status().offered

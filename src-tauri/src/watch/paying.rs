@@ -244,6 +244,11 @@ fn is_credit(info: &PayInfo) -> bool {
 }
 
 impl Payer {
+    /// Of the quality that is paid for.
+    pub fn lines(&self) -> u32 {
+        self.session.status().offer.offer().quality.max_height.into()
+    }
+
     /// Connects the pay socket; the player is to be started with its handle.
     pub fn start(self, runtime: &Handle) -> Paying {
         let store = Arc::clone(&self.store) as Arc<dyn TabStore>;

@@ -5,7 +5,7 @@ mod absence;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use ::watch::{Leaving, PayHandle, Player, Snapshot};
+use ::watch::{Leaving, PayHandle, Player, Quality, Snapshot};
 use anyhow::bail;
 use api::{Client, ClientError, StreamStatus};
 use rtc::LinkState;
@@ -48,6 +48,7 @@ impl Ending {
 
 pub(super) struct Playing<'a> {
     pub player: &'a Player,
+    pub quality: &'a Quality,
     pub client: &'a Client,
     pub playback_id: &'a str,
     pub limit: Option<Duration>,
@@ -68,6 +69,7 @@ impl Playing<'_> {
         let (first, absence) = (Cell::new(None), RefCell::new(Absence::default()));
         let ending = tokio::select! {
             () = stop => Ending::Stopped,
+            never = self.quality.run() => match never {},
             ended = self.watch(&first, &absence, pay.as_ref(), progress) => ended?,
             ended = self.stream_over(&absence) => ended?,
         };
@@ -123,6 +125,7 @@ impl Playing<'_> {
             match answer {
                 Ok(info) => {
                     absence.answered(now);
+                    self.quality.offer(&info.renditions);
                     let is_over = matches!(info.status, StreamStatus::Ended | StreamStatus::Archived);
                     if is_over && !absence.is_recent(now) {
                         return Ok(Ending::StreamOver);

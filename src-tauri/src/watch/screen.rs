@@ -17,7 +17,7 @@ pub(super) fn play(
     look: &Look,
     runtime: &Runtime,
 ) -> anyhow::Result<Played> {
-    let Session { address, limit, client, title, player, sound, stop, .. } = session;
+    let Session { address, limit, client, title, player, quality, sound, stop, .. } = session;
     let sound = sound.clone().context("a window is heard")?;
     let handle = WindowHandle::default();
     let paid = paying.as_ref().map(|paying| {
@@ -25,9 +25,10 @@ pub(super) fn play(
         let words = move |amount| spending.unit.shortly(amount);
         Paid { handle: paying.handle(), before: (spending.seconds, spending.before), words: Box::new(words) }
     });
-    let show = Show { title: title.clone(), player, sound, paid, handle: handle.clone() };
+    let show =
+        Show { title: title.clone(), player, sound, quality: quality.clone(), paid, handle: handle.clone() };
     let options = window::Options { theme: look.theme(), zoom: look.scale, size: look.size() };
-    let playing = Playing { player, client, playback_id: &address.playback_id, limit: *limit };
+    let playing = Playing { player, quality, client, playback_id: &address.playback_id, limit: *limit };
     std::thread::scope(|scope| {
         let played = scope.spawn(|| {
             let stopped = async {

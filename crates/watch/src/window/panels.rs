@@ -1,8 +1,8 @@
 //! The picture, and over it only what matters: drawn from a [`View`], answered with [`Order`]s.
 
 use widgets::egui::{
-    self, Align, Align2, Area, Color32, CornerRadius, FontId, Frame, Id, Key, Layout, Margin, Order as Above,
-    Pos2, Rect, RichText, Sense, Slider, Stroke, Ui, Vec2, pos2, vec2,
+    self, Align, Align2, Area, Color32, ComboBox, CornerRadius, FontId, Frame, Id, Key, Layout, Margin,
+    Order as Above, Pos2, Rect, RichText, Sense, Slider, Stroke, Ui, Vec2, pos2, vec2,
 };
 use widgets::number::tabular;
 use widgets::picture::fit;
@@ -10,7 +10,8 @@ use widgets::text::{Tone, note, row, status};
 use widgets::theme::strong;
 use widgets::{Palette, button};
 
-use super::view::{Cost, Order, Phase, View};
+use super::view::{Cost, Order, Phase, View, lines};
+use crate::quality::QualityView;
 
 /// A picture on the graphics device.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +46,7 @@ impl Panels {
             orders.push(Order::FullScreen(!view.is_full_screen));
         }
         if is_shown {
-            bar(ui, "top", room.left_top(), |ui| top(ui, view));
+            bar(ui, "top", room.left_top(), |ui| top(ui, view, orders));
             bar(ui, "bottom", pos2(room.left(), room.bottom() - BAR), |ui| bottom(ui, view, orders));
         }
         if let Some(cost) = &view.cost {
@@ -155,7 +156,7 @@ fn bar(ui: &Ui, id: &str, at: Pos2, add: impl FnOnce(&mut Ui)) {
     });
 }
 
-fn top(ui: &mut Ui, view: &View) {
+fn top(ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
     let palette = Palette::of(ui);
     row(
         ui,
@@ -171,9 +172,7 @@ fn top(ui: &mut Ui, view: &View) {
                 ui.add_space(meter_width(ui, cost));
             }
             let quiet = palette.text_mid;
-            if let Some(height) = view.height {
-                tabular(ui, &format!("{height}p"), FontId::proportional(13.0), quiet);
-            }
+            quality(ui, view, orders);
             if let Some(ms) = view.delay_ms {
                 let text = format!("{:.1} s behind", ms / 1e3);
                 tabular(ui, &text, FontId::proportional(13.0), quiet)
@@ -181,6 +180,32 @@ fn top(ui: &mut Ui, view: &View) {
             }
         },
     );
+}
+
+/// What comes now, and what else may be had.
+fn quality(ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
+    let QualityView { wish, offered, refused } = &view.quality;
+    let known = view.height.map(lines).unwrap_or_default();
+    if offered.len() < 2 {
+        tabular(ui, &known, FontId::proportional(13.0), Palette::of(ui).text_mid);
+        return;
+    }
+    if let Some(why) = refused {
+        status(ui, Tone::Warn, "Not this quality").on_hover_text(why);
+    }
+    let shown = if wish.is_none() { format!("{known} automatic") } else { known };
+    let mut chosen = *wish;
+    let list = ComboBox::from_id_salt("quality").selected_text(shown.trim()).width(124.0);
+    let answer = list.show_ui(ui, |ui| {
+        ui.selectable_value(&mut chosen, None, "Automatic");
+        for (name, height) in offered {
+            ui.selectable_value(&mut chosen, Some(*name), lines(*height));
+        }
+    });
+    answer.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Quality"));
+    if chosen != *wish {
+        orders.push(Order::Quality(chosen));
+    }
 }
 
 fn bottom(ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {

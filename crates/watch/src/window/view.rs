@@ -1,8 +1,10 @@
 //! What the window shows, and what a person asks of it.
 
+use media::RenditionName;
 use rtc::LinkState;
 
 use crate::pay_session::PayStatus;
+use crate::quality::QualityView;
 use crate::report::Snapshot;
 
 /// How the stream is doing.
@@ -59,6 +61,7 @@ pub struct View {
     pub delay_ms: Option<f64>,
     /// In lines.
     pub height: Option<u32>,
+    pub quality: QualityView,
     pub figures: Vec<Figure>,
     /// A share of full volume.
     pub volume: f32,
@@ -71,6 +74,11 @@ pub struct View {
     pub has_statistics: bool,
 }
 
+/// In the words of people: by its lines.
+pub fn lines(height: u32) -> String {
+    format!("{height}p")
+}
+
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Order {
     Volume(f32),
@@ -79,6 +87,8 @@ pub enum Order {
     FullScreen(bool),
     OnTop(bool),
     Statistics(bool),
+    /// `None`: as good as gets through.
+    Quality(Option<RenditionName>),
     /// Takes the dearer offer.
     Consent,
     /// Watches no more: the window closes.

@@ -142,6 +142,23 @@ fn a_dearer_price_is_paid_after_a_yes_alone() {
 }
 
 #[test]
+fn a_quality_is_chosen_among_those_that_the_stream_has() {
+    use media::RenditionName::{High, Low};
+    let offered = vec![(High, 720), (Low, 360)];
+    let quality = crate::quality::QualityView { offered, ..Default::default() };
+    let mut window = window(View { quality, ..playing() });
+    window.get_by_label("Quality").click();
+    window.run_steps(2);
+    window.get_by_label("360p").click();
+    window.run_steps(2);
+    assert_eq!(window.state().orders, [Order::Quality(Some(Low))]);
+    let quality = crate::quality::QualityView { offered: vec![(High, 720)], ..Default::default() };
+    let window = self::window(View { quality, ..playing() });
+    assert!(window.query_by_label("Quality").is_none(), "there is nothing to choose");
+    window.get_by_label("720p");
+}
+
+#[test]
 fn statistics_are_shown_by_name_and_value() {
     let figures = vec![("Layer", "high".to_owned()), ("Packets lost", "0 (0.00 %)".to_owned())];
     let window = window(View { has_statistics: true, figures, ..playing() });

@@ -1,15 +1,17 @@
-// pay.mjs URL FOLDER SECONDS: the watch page of a paid stream. Says the link that the page asks a wallet with, waits until
+// pay.mjs URL FOLDER SECONDS [blocked]: the watch page of a paid stream. Says the link that the page asks a wallet with, waits until
 // that is approved, plays and pays for so many seconds, loads the page anew and goes on for two more, stops, is
 // loaded once more, waits until the broadcast is over, and closes the channel. Leaves pictures of each step, and says
-// what the page showed.
+// what the page showed. `blocked`: no WebRTC gets through.
 import { join } from "node:path";
 import { LIMIT_MS, openPage } from "./launch.mjs";
 
-const [url, folder, seconds] = process.argv.slice(2);
+const [url, folder, seconds, network] = process.argv.slice(2);
 const { browser, page } = await openPage({ width: 1280, height: 720 });
 page.setDefaultTimeout(LIMIT_MS / 2);
 const asked = [];
 page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+// An answer that is never heard: as behind a firewall, no connection comes of it.
+if (network === "blocked") await page.addInitScript(() => { RTCPeerConnection.prototype.setRemoteDescription = async () => {}; });
 await page.goto(url);
 
 const sheet = (at) => page.waitForSelector(`section[data-pay=${at}]`);
@@ -41,6 +43,7 @@ await sheet("ready");
 await shoot("pay-ready");
 await page.getByRole("button", { name: "Watch and pay" }).click();
 const first = await paid(Number(seconds), 1);
+const playing = await dataset("main");
 await shoot("pay-paying");
 
 // The key stays with the browser: the same channel pays on.
@@ -66,7 +69,8 @@ await sheet("ready");
 const back = page.getByRole("button", { name: "Get the rest of the deposit back" });
 await back.waitFor();
 // Nor does it need a broadcast: most people see one to its end.
-console.log("stopped true");
+const hls = asked.filter((path) => path.startsWith("/live/")).slice(-20);
+console.log(`stopped ${JSON.stringify({ playing, hls })}`);
 await sheet("over");
 await shoot("pay-over");
 await back.click();
@@ -75,5 +79,5 @@ await shoot("pay-closing");
 await sheet("over");
 await page.getByText("The channel is closed").waitFor();
 await shoot("pay-closed");
-console.log(JSON.stringify({ first, again, stopped, said, hls: asked.filter((path) => path.startsWith("/live/")) }));
+console.log(JSON.stringify({ first, again, stopped, said }));
 await browser.close();

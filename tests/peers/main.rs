@@ -33,10 +33,16 @@ mod market;
 mod nginx;
 mod obs;
 mod outputs;
+#[cfg(all(
+    feature = "devchain",
+    feature = "engine",
+    feature = "node",
+    feature = "wallet",
+    feature = "windows"
+))]
+mod paused_window;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod payer;
-#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet", feature = "windows"))]
-mod paused_window;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
 mod paying;
 #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
@@ -59,6 +65,8 @@ mod streams;
 mod transcoding;
 #[cfg(feature = "engine")]
 mod viewer;
+#[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
+mod wallet_extension;
 #[cfg(all(feature = "windows", feature = "wallet"))]
 mod watch_window;
 #[cfg(all(feature = "engine", feature = "wallet"))]

@@ -51,8 +51,7 @@ impl Market {
         let mut paid =
             ChainConfig { endpoints: vec![chain.url()], dispute_window_s: 60, ..ChainConfig::default() };
         set(&mut paid);
-        let mut config =
-            NodeConfig { chain: Some(paid), ..NodeConfig::loopback(folder.path().join("node")) };
+        let mut config = NodeConfig { chain: Some(paid), ..NodeConfig::loopback(folder.path().join("node")) };
         // This process is none that transcodes.
         config.transcode.executable = TICKCAST.into();
         let node = Node::start(config).await.expect("a node");

@@ -1,6 +1,7 @@
 //! The watch page of a paid stream in Chromium: a wallet's executable funds it, the page pays by the second with a key of
 //! its own, and what it shows is what the node and the chain have.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::paying::{Market, PRICE};
 /// How many seconds the page pays for before it is loaded anew.
 const SECONDS: u128 = 10;
 /// As the page asks for: five minutes.
-const DEPOSIT: u128 = 300 * PRICE;
+pub const DEPOSIT: u128 = 300 * PRICE;
 
 /// `tickcast wallet …`, with the passphrase over a descriptor; whether it did it, what it says, and what it showed before.
 fn wallet(folder: &Path, arguments: &[&str]) -> (bool, Value, String) {
@@ -48,19 +49,20 @@ fn approve(folder: &Path, link: &str, chain: &str) -> (Value, String) {
 }
 
 /// A count or an amount that the page has in an attribute.
-fn number(of: &Value, name: &str) -> u128 {
+pub fn number(of: &Value, name: &str) -> u128 {
     of[name]
         .as_str()
         .and_then(|text| text.parse().ok())
         .unwrap_or_else(|| panic!("{name} is no number in {of}"))
 }
 
-/// By LL-HLS and RTMP, which count no seconds.
+/// By LL-HLS without a token of this stream, and by RTMP, which counts no seconds.
 fn is_refused_where_nobody_pays(market: &Market, playback_id: &str) {
     let addresses = market.node.addresses();
-    let path = format!("/live/{playback_id}.m3u8");
-    let answer = testkit::http::request(addresses.http, "GET", &path, &[], b"").expect("the node answers");
-    assert_eq!(answer.status, 402);
+    for query in ["", "?token=nonsense"] {
+        let path = format!("/live/{playback_id}.m3u8{query}");
+        assert_eq!(refused(addresses.http, &path), (402, "join_required".to_owned()), "{path}");
+    }
     let mut player = Command::new("ffmpeg");
     player.args(["-hide_banner", "-rw_timeout", "5000000", "-i"]);
     player.arg(format!("rtmp://{}/live/{playback_id}", addresses.rtmp)).args(["-t", "1", "-f", "null", "-"]);
@@ -70,7 +72,7 @@ fn is_refused_where_nobody_pays(market: &Market, playback_id: &str) {
 }
 
 /// What a channel paid in all, once it is closed.
-async fn closed(market: &Market, channel: ChannelId) -> Amount {
+pub async fn closed(market: &Market, channel: ChannelId) -> Amount {
     let (end, mut turns) = (Instant::now() + LIMIT, tokio::time::interval(Duration::from_millis(100)));
     loop {
         turns.tick().await;
@@ -82,10 +84,32 @@ async fn closed(market: &Market, channel: ChannelId) -> Amount {
     }
 }
 
-fn keep_pictures(folder: &Path) {
+/// Status and code of what is not given.
+fn refused(node: SocketAddr, path: &str) -> (u16, String) {
+    let answer = testkit::http::request(node, "GET", path, &[], b"").expect("the node answers");
+    let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    (answer.status, problem["code"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Files that a page was sent are nobody else's: by their own names, by another's address, and by its own once it is gone.
+fn are_sent_to_nobody_else(market: &Market, playback_id: &str, paths: &[&str]) {
+    let http = market.node.addresses().http;
+    let file = paths.iter().rev().find(|path| path.ends_with(".m4s")).expect("the page fetched media");
+    let (folder, name) = file.rsplit_once('/').expect("it lies in a folder");
+    assert!(folder.len() > format!("/live/{playback_id}/").len(), "{file}");
+    let bare = format!("/live/{playback_id}/{name}");
+    assert_eq!(refused(http, &bare), (402, "join_required".to_owned()));
+    let foreign = format!("/live/{playback_id}/somebody/{name}");
+    assert_eq!(refused(http, &foreign), (410, "viewer_gone".to_owned()));
+    // It plays no more, and nobody pays.
+    let (status, code) = refused(http, file);
+    assert!(matches!(status, 402 | 410), "{file}: {status} {code}");
+}
+
+pub fn keep_pictures(folder: &Path, of: &str, names: &[&str]) {
     let Some(kept) = std::env::var_os("TICKCAST_SHOTS") else { return };
-    for name in ["fund", "ready", "paying", "stopped", "over", "closing", "closed"] {
-        let name = format!("pay-{name}.png");
+    for name in names {
+        let name = format!("{of}-{name}.png");
         // A script that failed took fewer.
         let _ = std::fs::copy(folder.join(&name), Path::new(&kept).join(&name));
     }
@@ -93,6 +117,23 @@ fn keep_pictures(folder: &Path) {
 
 #[test]
 fn a_page_pays_for_each_second_that_it_showed_from_a_deposit_that_a_wallet_approved() {
+    pays_for_what_it_showed("open", |_, _, page| {
+        assert_eq!(page["playing"]["transport"], "webrtc", "{page}");
+        assert_eq!(page["hls"], Value::Array(Vec::new()), "what plays by WebRTC is not fetched by HLS, too");
+    });
+}
+
+#[test]
+fn a_page_that_no_webrtc_gets_through_to_pays_for_each_second_that_it_showed_by_hls_and_nobody_else_is_sent_any()
+ {
+    pays_for_what_it_showed("blocked", |market, playback_id, page| {
+        assert_eq!(page["playing"]["transport"], "hls", "{page}");
+        let paths: Vec<_> = page["hls"].as_array().expect("paths").iter().filter_map(Value::as_str).collect();
+        are_sent_to_nobody_else(market, playback_id, &paths);
+    });
+}
+
+fn pays_for_what_it_showed(network: &str, look: impl Fn(&Market, &str, &Value)) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let market = Market::open().await;
@@ -105,15 +146,23 @@ fn a_page_pays_for_each_second_that_it_showed_from_a_deposit_that_a_wallet_appro
 
         let (seconds, chain) = (SECONDS.to_string(), market.chain.url());
         let (page, approved, shown) = tokio::task::block_in_place(|| {
-            let arguments = [stream.watch_url.as_ref(), folder.as_os_str(), seconds.as_ref()];
+            let arguments =
+                [stream.watch_url.as_ref(), folder.as_os_str(), seconds.as_ref(), network.as_ref()];
             let mut script = Script::start(root(), "pay.mjs", arguments).expect("a script");
             let link = script.wait_for("link").expect("the page asks for a deposit");
             let (approved, shown) = approve(&folder, link.as_str().expect("a link"), &chain);
-            let page = script.wait_for("stopped").and_then(|_| {
+            let page = script.wait_for("stopped").and_then(|played| {
+                look(&market, &stream.playback_id, &played);
                 assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
                 script.result()
             });
-            keep_pictures(&folder);
+            if network == "open" {
+                keep_pictures(
+                    &folder,
+                    "pay",
+                    &["fund", "ready", "paying", "stopped", "over", "closing", "closed"],
+                );
+            }
             (page.unwrap_or_else(|err| panic!("{}\n{err}", engine.log())), approved, shown)
         });
         println!("{page:#}\n{shown}");
@@ -138,7 +187,6 @@ fn a_page_pays_for_each_second_that_it_showed_from_a_deposit_that_a_wallet_appro
             DEPOSIT - spent,
             "the node has what the page shows: {page}"
         );
-        assert_eq!(page["hls"], Value::Array(Vec::new()), "a paid stream is not tried by HLS");
 
         // The page closed the channel: the creator has what was signed, and the payer the rest.
         let paid = Amount::new(spent);

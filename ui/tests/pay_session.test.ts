@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { toHex, type Hex } from "../src/pay/bytes";
 import { verify } from "../src/pay/key";
 import { ENDING, REASON, type ToNode, type ToViewer } from "../src/pay/messages";
-import { RATE } from "../src/pay/played";
+import { RATE, timestampOf } from "../src/pay/played";
 import { PaySession, type PayStatus } from "../src/pay/session";
 import {
   channel as channelForm, close as closeForm, delegation as delegationForm, hashOf, offer as offerForm, receipt as receiptForm, toSign,
@@ -111,6 +111,36 @@ describe("a page that pays", () => {
     const pays = page.world.sent.filter((message) => message.kind === "pay");
     expect(pays.at(-1)).toMatchObject({ voucher: { body: { tick: 2, cumulative: 2n * PRICE } }, unplayed: [{ first: 1, count: 1 }] });
     expect(page.world.status?.totals).toMatchObject({ played: 2, unplayed: 1, signed: 2 });
+  });
+
+  it("counts what it fetches by dates, and passes nothing over where its player waits", async () => {
+    const page = watching(100n);
+    const [begun, told] = [1_800_000_000_000, [] as number[]];
+    page.paying.onBegan((dateMs) => told.push(dateMs));
+    page.paying.connected((message) => page.world.sent.push(message));
+    page.paying.mediaUp("when fetched");
+    await page.settled();
+    await page.say({ kind: "started", channel: page.channel, last: null, receipt: null, next: 0 });
+    page.paying.beganAt(0, begun);
+    await page.settled();
+    expect(told).toEqual([begun]);
+    const show = async (from: number, to: number) => {
+      for (let at = from; at < to; at += 1) {
+        page.world.nowMs += 1000 / 30;
+        page.paying.picture({ rtpTimestamp: timestampOf(begun + (at * 1000) / 30), presented: 1, dropped: 0, isLate: false });
+      }
+      await page.settled();
+      await page.acknowledge();
+    };
+    await show(0, 45);
+    // Ten seconds without anything to show.
+    for (let turn = 0; turn < 50; turn += 1) {
+      page.world.nowMs += 200;
+      page.paying.turn();
+    }
+    await page.settled();
+    await show(45, 91);
+    expect(page.world.status?.totals).toMatchObject({ played: 3, unplayed: 0 });
   });
 
   it("stops before the second that its deposit does not pay", async () => {

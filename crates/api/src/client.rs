@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pay::{CreditTerms, Delegation, Signed, Signer};
+use pay::{CreditTerms, Delegation, Signature, Signed, Signer};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use crate::pay::{
     Account, AuditedAct, ChallengeAnswer, ChallengeRequest, CreditAccount, CreditRequest, DelegationRequest,
-    JoinRequest, Joined, LoggedIn, LoginRequest, OfferInfo, PayInfo, PaymentRequired, PriceTier,
-    PricesRequest, SessionChannel, Signaling, WireHex,
+    FundingPrepared, FundingRequest, FundingSignature, FundingState, JoinRequest, Joined, LoggedIn,
+    LoginRequest, OfferInfo, PayInfo, PaymentRequired, PriceTier, PricesRequest, SessionChannel, Signaling,
+    WireHex,
 };
 use crate::problem::Problem;
 use crate::stream::{ArchiveRequest, CreateStream, CreatedStream, StreamInfo};
@@ -199,6 +200,30 @@ impl Client {
     /// The channels that may be paid from by the session key that logged in.
     pub async fn session_channels(&self, key: &LoggedIn) -> Result<Vec<SessionChannel>, ClientError> {
         json(self.request(Method::GET, "/api/pay/channels", Some(&key.token)).send().await?).await
+    }
+
+    /// Has the node make the transaction of a deposit for the session key that logged in, for a wallet to sign.
+    pub async fn prepare_funding(
+        &self,
+        key: &LoggedIn,
+        request: &FundingRequest,
+    ) -> Result<FundingPrepared, ClientError> {
+        self.post("/api/pay/funding", Some(&key.token), request).await
+    }
+
+    /// Has the node send it, with the wallet's signature.
+    pub async fn sign_funding(
+        &self,
+        key: &LoggedIn,
+        signature: Signature,
+    ) -> Result<FundingState, ClientError> {
+        let request = self.request(Method::PUT, "/api/pay/funding", Some(&key.token));
+        json(request.json(&FundingSignature { signature }).send().await?).await
+    }
+
+    /// What has become of it.
+    pub async fn funding(&self, key: &LoggedIn) -> Result<FundingState, ClientError> {
+        json(self.request(Method::GET, "/api/pay/funding", Some(&key.token)).send().await?).await
     }
 
     pub async fn signaling(&self, playback_id: &str) -> Result<Signaling, ClientError> {

@@ -1,6 +1,7 @@
 //! Paying as the API speaks of it: login, delegation, prices, offers, joining, and the texts of the pay socket. What is
 //! signed has its bytes from `pay`, and stands in JSON as their hexadecimal digits.
 
+mod funding;
 mod wire_hex;
 
 use pay::login::Host;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
 
-pub use wire_hex::WireHex;
+pub use funding::{FundingPrepared, FundingRequest, FundingSignature, FundingState, SignerPayload};
+pub use wire_hex::{WireHex, hex};
 
 /// The WebSocket subprotocol of `…/pay`.
 pub const PAY_SUBPROTOCOL: &str = "tickcast.pay.1";
@@ -282,10 +284,14 @@ pub enum PaySocketText {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionBegin {
     pub tick: u64,
-    /// Of the viewer's own line; second k of the session is `[k, k + 1)` line seconds later, modulo 2^32.
+    /// Of the viewer's own line; second k of the session is `[k, k + 1)` line seconds later, modulo 2^32. By LL-HLS that of
+    /// the media in its files.
     pub rtp_timestamp: u32,
     #[serde(default, skip_serializing_if = "MeteredLine::is_video")]
     pub line: MeteredLine,
+    /// By LL-HLS: the same by `EXT-X-PROGRAM-DATE-TIME`, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
 }
 
 /// By whose timestamps a session's seconds are counted.
@@ -312,11 +318,14 @@ mod tests {
     #[test]
     fn the_begin_of_a_session_reads_as_agreed() {
         let text = r#"{"begin":{"tick":17,"rtp_timestamp":123456}}"#;
-        let begin = SessionBegin { tick: 17, rtp_timestamp: 123_456, line: MeteredLine::Video };
+        let line = MeteredLine::Video;
+        let begin = SessionBegin { tick: 17, rtp_timestamp: 123_456, line, wall_ms: None };
         assert_eq!(serde_json::from_str::<PaySocketText>(text).unwrap(), PaySocketText::Begin(begin));
         assert_eq!(serde_json::to_string(&PaySocketText::Begin(begin)).unwrap(), text);
         let sound = PaySocketText::Begin(SessionBegin { line: MeteredLine::Audio, ..begin });
         assert!(serde_json::to_string(&sound).unwrap().contains(r#""line":"audio""#));
+        let dated = PaySocketText::Begin(SessionBegin { wall_ms: Some(1_800_000_000_123), ..begin });
+        assert!(serde_json::to_string(&dated).unwrap().contains(r#""wall_ms":1800000000123"#));
     }
 
     #[test]

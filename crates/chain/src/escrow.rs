@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pay::channel::Funds;
-use pay::{AccountId, Amount, ChannelId, Phase, RailInfo, RailKind, UnixMillis};
+use pay::{AccountId, Amount, ChannelId, Phase, RailInfo, RailKind, Signature, UnixMillis};
 use subxt::ext::scale_decode::DecodeAsType;
 use tokio::sync::mpsc;
 
@@ -12,6 +12,7 @@ use crate::link::{Fault, Link};
 use crate::rail::{Answer, BlockRef, Call, ChannelState, Included, Rail, RailError, TxSigner, Update};
 use crate::shared::{Settings, Shared, entry};
 use crate::submission;
+use crate::unsigned::{self, Unsigned};
 
 /// What watches and submits goes on with the chain until the rail and all that it has handed out are dropped.
 pub struct EscrowRail {
@@ -87,17 +88,34 @@ impl Rail for EscrowRail {
     fn submit(&self, call: Call, signer: TxSigner) -> Answer<'_, Included> {
         Box::pin(async move {
             self.check(&call)?;
-            if let Call::Open { terms, .. } = &call
-                && terms.payer != signer.public().account()
-            {
-                return Err(RailError::Refused("only its payer opens a channel".into()));
-            }
+            is_payer(&call, signer.public().account())?;
             submission::submit(self.shared.clone(), call, signer).await
         })
     }
 
+    fn prepare(&self, call: Call, account: AccountId) -> Answer<'_, Unsigned> {
+        Box::pin(async move {
+            self.check(&call)?;
+            is_payer(&call, account)?;
+            unsigned::make(&self.shared, &call, account).await
+        })
+    }
+
+    fn send(&self, unsigned: Unsigned, signature: Signature) -> Answer<'_, Included> {
+        Box::pin(unsigned::send(self.shared.clone(), unsigned, signature))
+    }
+
     fn watch(&self, since: Option<BlockRef>) -> mpsc::Receiver<Update> {
         self.shared.watch(since)
+    }
+}
+
+fn is_payer(call: &Call, account: AccountId) -> Result<(), RailError> {
+    match call {
+        Call::Open { terms, .. } if terms.payer != account => {
+            Err(RailError::Refused("only its payer opens a channel".into()))
+        }
+        _ => Ok(()),
     }
 }
 

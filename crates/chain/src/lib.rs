@@ -14,6 +14,7 @@ mod rail;
 mod shared;
 mod submission;
 mod transfer;
+mod unsigned;
 mod watching;
 
 pub use connect::connect;
@@ -22,6 +23,7 @@ pub use link::is_endpoint;
 pub use shared::Settings;
 pub use submission::address_of;
 pub use transfer::TransferRail;
+pub use unsigned::{FORMAT, SignerFields, Unsigned};
 
 pub use rail::{
     Answer, BlockRef, Call, ChannelNews, ChannelState, Included, News, Rail, RailError, SettleRefused,

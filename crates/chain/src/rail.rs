@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use pay::{
-    AccountId, Amount, ChannelEvent, ChannelId, ChannelTerms, CloseTerms, Genesis, Phase, RailInfo, Signed,
-    Signer, UnixMillis, Voucher,
+    AccountId, Amount, ChannelEvent, ChannelId, ChannelTerms, CloseTerms, Genesis, Phase, RailInfo,
+    Signature, Signed, Signer, UnixMillis, Voucher,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+use crate::unsigned::Unsigned;
 
 /// Whoever signs transactions: a node's hot key, or a wallet's account.
 pub type TxSigner = Arc<dyn Signer + Send + Sync>;
@@ -156,6 +158,17 @@ pub trait Rail: Send + Sync {
     /// Signs, sends, and follows it until it is final or has failed. Never sent twice: where its fate is not known the
     /// answer is [`RailError::Unknown`], and the same call may be made again once the chain shows that it did nothing.
     fn submit(&self, call: Call, signer: TxSigner) -> Answer<'_, Included>;
+
+    /// The transaction of an account whose key is not here, for a wallet to sign. Only the rail of the escrow makes any, of
+    /// what a payer does.
+    fn prepare(&self, _call: Call, _account: AccountId) -> Answer<'_, Unsigned> {
+        Box::pin(async { Err(RailError::Unsupported("nothing is signed elsewhere for it")) })
+    }
+
+    /// Sends it with the signature that the wallet gave, and follows it as [`Rail::submit`] does.
+    fn send(&self, _unsigned: Unsigned, _signature: Signature) -> Answer<'_, Included> {
+        Box::pin(async { Err(RailError::Unsupported("nothing is signed elsewhere for it")) })
+    }
 
     /// Everything after the final block `since`, or from now on. It goes on over lost endpoints until it is dropped; a
     /// reader that is slow makes the rail wait, and loses nothing.

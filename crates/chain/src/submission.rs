@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use codec::Decode as _;
+use codec::{Decode as _, Encode as _};
 use pay::key::KeyScheme;
-use pay::{AccountId, AssetId};
+use pay::{AccountId, AssetId, Signature};
 use subxt::SubstrateConfig;
 use subxt::config::DefaultExtrinsicParamsBuilder;
 use subxt::config::substrate::H256;
 use subxt::error::ExtrinsicError;
 use subxt::rpcs::UserError;
 use subxt::transactions::SignableTransaction;
-use subxt::utils::{AccountId32, MultiSignature};
+use subxt::utils::{AccountId32, Era, MultiSignature};
 use tokio::time::{Instant, timeout_at};
 
 use crate::calls::{Payload, payload};
@@ -31,18 +31,18 @@ const REMIND_AFTER: u32 = 4;
 const NONCES: usize = 4;
 
 /// A transaction that can be handed to any node.
-struct Signed {
-    bytes: Vec<u8>,
-    hash: [u8; 32],
-    nonce: u64,
+pub(crate) struct Signed {
+    pub bytes: Vec<u8>,
+    pub hash: [u8; 32],
+    pub nonce: u64,
     /// It can be in the blocks after this one, which is final.
-    born: BlockRef,
+    pub born: BlockRef,
     /// And in none from this one on.
-    dies: u32,
+    pub dies: u32,
 }
 
 /// What a node said to a transaction.
-enum Handed {
+pub(crate) enum Handed {
     Taken,
     /// The nonce was used: by somebody else, if this is the first time that the transaction was sent.
     Stale,
@@ -52,11 +52,15 @@ enum Handed {
 pub(crate) async fn submit(shared: Arc<Shared>, call: Call, signer: TxSigner) -> Result<Included, RailError> {
     let account = signer.public().account();
     let submitted = submit_as(shared, call, signer, account).await;
-    submitted.map_err(|error| match error {
-        // Whoever reads it can do something about it only if it says whose money is lacking.
+    submitted.map_err(|error| whose(account, error))
+}
+
+/// Whoever reads it can do something about it only if it says whose money is lacking.
+pub(crate) fn whose(account: AccountId, error: RailError) -> RailError {
+    match error {
         RailError::TooLittle(reason) => RailError::TooLittle(format!("{}: {reason}", address_of(account))),
         error => error,
-    })
+    }
 }
 
 async fn submit_as(
@@ -70,7 +74,14 @@ async fn submit_as(
     if followed.is_err() {
         shared.nonces.forget(account).await;
     }
-    let (block, effects) = followed?;
+    included(&signed, followed?)
+}
+
+/// What it did, or why it did nothing.
+pub(crate) fn included(
+    signed: &Signed,
+    (block, effects): (BlockRef, Effects),
+) -> Result<Included, RailError> {
     match effects.failure {
         Some(failure) => Err(failure.into()),
         None => Ok(Included {
@@ -124,24 +135,11 @@ async fn make(
     let account = signer.public().account();
     let prepared = shared.ask(|link| async move { prepare(&link, account, next).await }).await?;
     let payload = payload(call, shared.info.asset);
-    let mut signable = prepared.signable(&payload).map_err(refused)?;
-    let signature = signer.sign(&signable.signer_payload().map_err(refused)?)?;
-    let signature = match signature.scheme {
-        KeyScheme::Ed25519 => MultiSignature::Ed25519(signature.bytes),
-        KeyScheme::Sr25519 => MultiSignature::Sr25519(signature.bytes),
-    };
-    let transaction =
-        signable.sign_with_account_and_signature(&AccountId32(account.0), &signature).map_err(refused)?;
-    Ok(Signed {
-        hash: transaction.hash().0,
-        bytes: transaction.into_encoded(),
-        nonce: prepared.nonce,
-        born: prepared.born,
-        dies: prepared.dies,
-    })
+    let signature = signer.sign(&prepared.to_sign(&payload)?)?;
+    prepared.signed(&payload, account, signature)
 }
 
-fn refused(error: impl std::fmt::Display) -> RailError {
+pub(crate) fn refused(error: impl std::fmt::Display) -> RailError {
     RailError::Refused(error.to_string())
 }
 
@@ -161,11 +159,12 @@ pub(crate) async fn unsigned(
     Ok(transaction.into_encoded())
 }
 
-struct Prepared {
-    client: Client,
-    nonce: u64,
-    born: BlockRef,
-    dies: u32,
+/// What a transaction has besides its call.
+pub(crate) struct Prepared {
+    pub client: Client,
+    pub nonce: u64,
+    pub born: BlockRef,
+    pub dies: u32,
 }
 
 type Signable<'a> = SignableTransaction<
@@ -177,16 +176,52 @@ type Signable<'a> = SignableTransaction<
 
 impl Prepared {
     fn signable<'a>(&self, payload: &'a Payload) -> Result<Signable<'a>, ExtrinsicError> {
-        let (born, lives) = (self.born, self.dies - self.born.number);
         let params = DefaultExtrinsicParamsBuilder::new()
-            .mortal_from_unchecked(lives.into(), born.number.into(), H256(born.hash))
+            .mortal_from_unchecked(self.lives(), self.born.number.into(), H256(self.born.hash))
             .nonce(self.nonce)
             .build();
         self.client.tx().create_v4_signable_offline(payload, params)
     }
+
+    /// For so many blocks.
+    fn lives(&self) -> u64 {
+        (self.dies - self.born.number).into()
+    }
+
+    /// The same as a chain encodes it.
+    pub fn era(&self) -> Vec<u8> {
+        Era::mortal(self.lives(), self.born.number.into()).encode()
+    }
+
+    /// The bytes that the account signs.
+    pub fn to_sign(&self, payload: &Payload) -> Result<Vec<u8>, RailError> {
+        self.signable(payload).and_then(|signable| signable.signer_payload()).map_err(refused)
+    }
+
+    pub fn signed(
+        &self,
+        payload: &Payload,
+        account: AccountId,
+        signature: Signature,
+    ) -> Result<Signed, RailError> {
+        let signature = match signature.scheme {
+            KeyScheme::Ed25519 => MultiSignature::Ed25519(signature.bytes),
+            KeyScheme::Sr25519 => MultiSignature::Sr25519(signature.bytes),
+        };
+        let mut signable = self.signable(payload).map_err(refused)?;
+        let transaction =
+            signable.sign_with_account_and_signature(&AccountId32(account.0), &signature).map_err(refused)?;
+        Ok(Signed {
+            hash: transaction.hash().0,
+            bytes: transaction.into_encoded(),
+            nonce: self.nonce,
+            born: self.born,
+            dies: self.dies,
+        })
+    }
 }
 
-async fn prepare(link: &Link, account: AccountId, next: Option<u64>) -> Result<Prepared, Fault> {
+pub(crate) async fn prepare(link: &Link, account: AccountId, next: Option<u64>) -> Result<Prepared, Fault> {
     // A block that is final: in no fork is the transaction worth something else.
     let born = link.finalized().await?;
     let above = link.best().await?.number.saturating_sub(born.number);
@@ -198,7 +233,7 @@ async fn prepare(link: &Link, account: AccountId, next: Option<u64>) -> Result<P
 }
 
 /// What the node in use says to it.
-async fn hand(shared: &Shared, signed: &Signed) -> Result<(Handed, Arc<Link>), RailError> {
+pub(crate) async fn hand(shared: &Shared, signed: &Signed) -> Result<(Handed, Arc<Link>), RailError> {
     let link = shared.link().await?;
     let answer = link.ask(link.rpc.author_submit_extrinsic(&signed.bytes)).await;
     let handed = match answer {
@@ -232,7 +267,7 @@ fn judge(error: &UserError) -> Handed {
 }
 
 /// Looks for it in every final block until it is there, or cannot come any more.
-async fn follow(
+pub(crate) async fn follow(
     shared: &Shared,
     signed: &Signed,
     mut told: Option<Arc<Link>>,

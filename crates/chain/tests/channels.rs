@@ -226,3 +226,19 @@ async fn a_channel_of_an_asset_is_as_one_of_the_chains_own_unit() {
     let paid = rail.balance(bob).await.unwrap().checked_sub(before);
     assert_eq!(paid, Some(Amount::new(30)));
 }
+
+#[tokio::test]
+async fn what_is_signed_elsewhere_is_the_payers_and_is_not_sent_with_another_signature() {
+    let chain = any_chain().await;
+    let rail = rail(&chain).await;
+    let (alice, bob) = (person(0), person(1));
+    let terms = terms(&chain, &alice, KeyScheme::Sr25519, 1);
+    let others = rail.prepare(open(terms, UNIT), account(&bob)).await;
+    assert!(matches!(others, Err(RailError::Refused(_))));
+    let unsigned = rail.prepare(open(terms, UNIT), account(&alice)).await.expect("the chain answers");
+    assert_eq!(unsigned.account(), account(&alice));
+    let forged = alice.sign(&unsigned.shown().method).expect("a key in memory signs");
+    let sent = rail.send(unsigned, forged).await;
+    assert!(matches!(sent, Err(RailError::Refused(why)) if why.contains("the signature")));
+    assert_eq!(rail.channel(terms.id()).await.expect("the chain answers"), None);
+}

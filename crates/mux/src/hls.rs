@@ -9,7 +9,7 @@ mod reload;
 mod segmenter;
 
 pub use master::{MasterPlaylist, Sound, Variant};
-pub use origin::{File, Origin, OriginConfig, TrackError};
+pub use origin::{Extent, File, Origin, OriginConfig, TrackError};
 pub use playlist::{MediaPlaylist, PartEntry, PlaylistConfig, RenditionReport, SegmentStart};
 pub use reload::{Answer, BadReload, ReloadRequest};
 pub use segmenter::{Output, Segmenter, SegmenterConfig, TrackName};

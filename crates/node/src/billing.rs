@@ -8,6 +8,9 @@ mod chain_age;
 mod chain_config;
 mod clock;
 mod credit;
+mod fundings;
+mod hls_meter;
+mod hls_viewers;
 mod hot_key;
 mod journal;
 #[cfg(feature = "load")]
@@ -27,7 +30,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chain::{Call, Rail, RailError, Settings};
-use pay::{AccountId, Amount, AssetId, Keypair, Signer};
+use pay::{
+    AccountId, Amount, AssetId, ChannelId, Keypair, OfferHash, Signature, Signed, Signer, Tick, Voucher,
+};
 use sfu::SfuHandle;
 use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -40,10 +45,13 @@ pub use catalogue::{Catalogue, NoOffers, Priced};
 pub use chain_config::ChainConfig;
 pub use clock::PayClock;
 pub use credit::Credit;
+pub use fundings::{Fundings, NotFunded};
+pub use hls_meter::Withheld;
+pub use hls_viewers::{Answered, Asking, HlsViewer, Sending, ViewersFull};
 pub use hot_key::HotKeyError;
 pub use logins::{Logins, Person};
 pub use throttle::{Throttle, TooOften};
-pub use tickets::{Ticket, Tickets};
+pub use tickets::{Ticket, Tickets, TicketsFull};
 pub use till::{ConnId, CreditStanding, PageChannel, Party, Unable};
 
 use cashier::Payout;
@@ -61,6 +69,8 @@ const FEES_KNOWN_WITHIN: Duration = Duration::from_secs(4);
 /// Logins and joins of one remote network, each minute.
 const LOGINS_A_MINUTE: u32 = 60;
 const JOINS_A_MINUTE: u32 = 240;
+/// Deposits that wallets are to sign, and their signatures, of one remote network: for each the chain is asked.
+const FUNDINGS_A_MINUTE: u32 = 30;
 /// Delegations, paid streams and prices of one account, and of one remote network: each is recorded on chain, for a fee.
 const CHANGES_A_MINUTE: u32 = 20;
 const CHANGES_OF_A_NETWORK_A_MINUTE: u32 = 60;
@@ -77,7 +87,7 @@ pub enum BillingError {
     OtherChain,
     #[error("the node is paid already")]
     Begun,
-    #[error("the chain does not say what a transfer costs: {0}")]
+    #[error("the chain does not say what its fee is: {0}")]
     Fee(#[source] chain::RailError),
     #[error(
         "chain.credit_window is {set}, which is less than ten transfers cost, or than an account has to hold: set {least} \
@@ -98,6 +108,8 @@ pub struct Billing {
     pub tickets: Tickets,
     pub login_throttle: Throttle,
     pub join_throttle: Throttle,
+    pub funding_throttle: Throttle,
+    pub fundings: Fundings,
     pub creator_throttle: Throttle<AccountId>,
     pub change_throttle: Throttle,
     /// This machine's own addresses.
@@ -128,6 +140,8 @@ impl Billing {
             tickets: Tickets::default(),
             login_throttle: Throttle::new(LOGINS_A_MINUTE),
             join_throttle: Throttle::new(JOINS_A_MINUTE),
+            funding_throttle: Throttle::new(FUNDINGS_A_MINUTE),
+            fundings: Fundings::default(),
             creator_throttle: Throttle::new(CHANGES_A_MINUTE),
             change_throttle: Throttle::new(CHANGES_OF_A_NETWORK_A_MINUTE),
             own: own.into_iter().map(|interface| interface.ip()).collect(),
@@ -188,6 +202,30 @@ async fn fees_at_hand(rail: &dyn Rail, account: AccountId) -> Result<Option<u128
     Ok(Some(balance.units() / fee.units().max(1)))
 }
 
+/// What a transaction that redeems one voucher is worth sending for.
+async fn worth_settling(
+    rail: &dyn Rail,
+    config: &ChainConfig,
+    key: &Keypair,
+) -> Result<Amount, BillingError> {
+    let info = rail.info();
+    let fee_is_comparable = info.kind == pay::RailKind::Escrow && info.asset == AssetId::Native;
+    if config.settle_at_least.is_some() || !fee_is_comparable {
+        return Ok(config.settle_at_least.unwrap_or(Amount::new(1)));
+    }
+    // The fee is that of so many bytes and of the call: nobody looks at what they say.
+    let body = Voucher {
+        genesis: info.genesis,
+        channel: ChannelId([0; 32]),
+        offer: OfferHash([0; 32]),
+        tick: Tick(0),
+        cumulative: Amount::MAX,
+    };
+    let signature = Signature { scheme: key.public().scheme, bytes: [0; 64] };
+    let call = Call::Settle(vec![Signed { body, signature }]);
+    rail.fee(call, key.public().account()).await.map_err(BillingError::Fee)
+}
+
 /// Whether the account that fees are paid from holds more than is kept for settling.
 pub async fn spares_fees(rail: &dyn Rail, account: AccountId) -> Result<bool, RailError> {
     Ok(fees_at_hand(rail, account).await?.is_none_or(|fees| fees >= FEES_RESERVED))
@@ -220,7 +258,7 @@ impl Paid {
             settles: info.kind == pay::RailKind::Escrow,
             credit: credit.map(|credit| credit.window),
             settle_idle_ms: config.settle_idle_s * 1_000,
-            settle_at_least: config.settle_at_least,
+            settle_at_least: worth_settling(rail.as_ref(), &config, key).await?,
         };
         let journal = Journal::open(folder).await?;
         let loaded = journal.load().await?;

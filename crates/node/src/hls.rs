@@ -1,13 +1,14 @@
 //! LL-HLS of one stream: what its task pushes, requests read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use media::{AudioTrack, Codec, FrameRate, Packet, RenditionName, StudioEpoch, VideoTrack};
 use mux::aac::AudioSpecificConfig;
 use mux::h264::{AvcConfig, H264Error};
-use mux::hls::{Answer, File, Origin, OriginConfig, ReloadRequest, TrackName};
+use mux::hls::{Answer, Extent, File, Origin, OriginConfig, ReloadRequest, TrackName};
 use tokio::sync::watch;
 
 use crate::id::session_token;
@@ -22,6 +23,8 @@ struct Sound {
 }
 
 struct Broadcast {
+    /// Counts those of the stream.
+    number: u64,
     origin: Origin,
     /// The headers of each video rendition as last told.
     headers: BTreeMap<RenditionName, AvcConfig>,
@@ -38,6 +41,8 @@ pub struct HlsStream {
     makes_aac: bool,
     /// What will be there; `None` while that is not known.
     expected: RwLock<Option<BTreeSet<Lane>>>,
+    /// Broadcasts so far.
+    begun: AtomicU64,
     /// Counts changes: waiting requests look again.
     changes: watch::Sender<u64>,
 }
@@ -47,7 +52,8 @@ impl HlsStream {
     pub fn new(makes_aac: bool) -> Self {
         // Without transcoders there is nothing to wait for.
         let expected = RwLock::new((!makes_aac).then(BTreeSet::new));
-        Self { broadcast: RwLock::new(None), makes_aac, expected, changes: watch::Sender::new(0) }
+        let (begun, changes) = (AtomicU64::new(0), watch::Sender::new(0));
+        Self { broadcast: RwLock::new(None), makes_aac, expected, begun, changes }
     }
 
     /// Lanes that will come, besides those that are there; `None` while that is not known.
@@ -105,7 +111,8 @@ impl HlsStream {
     pub fn begin(&self, epoch: StudioEpoch) {
         let origin = Origin::new(OriginConfig::live(session_token(), epoch.wall()));
         let (headers, rates) = (BTreeMap::new(), BTreeMap::new());
-        *self.write() = Some(Broadcast { origin, headers, rates, sound: None, told_overflow: false });
+        let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        *self.write() = Some(Broadcast { number, origin, headers, rates, sound: None, told_overflow: false });
         self.changed();
     }
 
@@ -192,18 +199,34 @@ impl HlsStream {
     pub fn master(&self, folder: &str) -> Option<String> {
         let guard = self.read();
         let origin = &guard.as_ref()?.origin;
+        self.is_complete(origin).then(|| origin.master(folder)).flatten()
+    }
+
+    fn is_complete(&self, origin: &Origin) -> bool {
         let expected = self.expected.read().unwrap_or_else(PoisonError::into_inner);
         let is_there = |lane: &Lane| match lane {
             Lane::Video(name) => origin.is_playable(TrackName::Video(*name)),
             Lane::Audio(_) => origin.is_playable(TrackName::Audio),
         };
-        let complete = expected.as_ref()?.iter().all(is_there);
-        complete.then(|| origin.master(folder)).flatten()
+        expected.as_ref().is_some_and(|expected| expected.iter().all(is_there))
     }
 
     /// The multivariant playlist of what can be played by now.
     pub fn master_of_playable(&self, folder: &str) -> Option<String> {
         self.read().as_ref()?.origin.master_of_playable(folder)
+    }
+
+    /// The same with pictures up to `best` alone, and once each rendition has a whole segment: what a player has to skip at
+    /// its beginning would be paid for.
+    pub fn master_up_to(&self, folder: &str, best: RenditionName) -> Option<String> {
+        let guard = self.read();
+        let origin = &guard.as_ref()?.origin;
+        let is_whole = self.is_complete(origin) && origin.has_segments();
+        is_whole.then(|| origin.master_up_to(folder, best)).flatten()
+    }
+
+    pub fn master_of_playable_up_to(&self, folder: &str, best: RenditionName) -> Option<String> {
+        self.read().as_ref()?.origin.master_up_to(folder, best)
     }
 
     /// `None` where there is no such rendition.
@@ -215,6 +238,24 @@ impl HlsStream {
 
     pub fn file(&self, name: &str) -> File {
         self.read().as_ref().map_or(File::Missing, |broadcast| broadcast.origin.file(name))
+    }
+
+    /// The number of the present broadcast; 0 where there is none.
+    pub fn number(&self) -> u64 {
+        self.read().as_ref().map_or(0, |broadcast| broadcast.number)
+    }
+
+    /// Of the broadcast of that number: a file, and which time it holds if it is media.
+    pub fn metered_file(&self, number: u64, name: &str) -> (File, Option<Extent>) {
+        match self.read().as_ref().filter(|broadcast| broadcast.number == number) {
+            Some(broadcast) => (broadcast.origin.file(name), broadcast.origin.extent(name)),
+            None => (File::Missing, None),
+        }
+    }
+
+    /// Whether there are pictures.
+    pub fn has_video(&self) -> bool {
+        self.read().as_ref().is_some_and(|broadcast| broadcast.origin.has_video())
     }
 
     fn changed(&self) {

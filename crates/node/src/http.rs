@@ -2,11 +2,13 @@
 
 mod connection;
 mod credit;
+mod funding;
 mod hls;
 mod ipfs;
 mod links;
 mod page;
 mod pages;
+mod paid_hls;
 mod pay;
 mod pay_socket;
 mod refusal;
@@ -75,7 +77,8 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// What pages of other hosts may not ask: a browser on this machine would else make streams for them.
+/// What pages of other hosts may not ask: a browser on this machine would else make streams for them. Nor does any but the
+/// node's own page have a wallet asked here.
 fn private() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/streams", post(streams::create))
@@ -84,6 +87,7 @@ fn private() -> Router<Arc<App>> {
         .route("/api/v1/streams/{playback_id}/archive", post(streams::archive))
         .route("/api/v1/streams/{playback_id}/key", post(streams::rotate_key))
         .route("/api/creator/delegation", put(pay::delegate))
+        .route("/api/pay/funding", post(funding::prepare).put(funding::sign).get(funding::state))
 }
 
 /// LL-HLS alone, for a CDN to pull from.

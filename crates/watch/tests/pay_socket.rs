@@ -152,7 +152,7 @@ fn pays(tick: u64) -> impl Fn(&ToNode) -> bool {
 }
 
 async fn begin(socket: &mut Socket, tick: Tick) {
-    let begin = SessionBegin { tick: tick.0, rtp_timestamp: 0, line: MeteredLine::Video };
+    let begin = SessionBegin { tick: tick.0, rtp_timestamp: 0, line: MeteredLine::Video, wall_ms: None };
     socket.send(Message::text(serde_json::to_string(&PaySocketText::Begin(begin)).unwrap())).await.unwrap();
 }
 

@@ -94,6 +94,8 @@ export interface PayInfo {
   node_key: string;
   /** Of the chain, for wallets. */
   endpoints: string[];
+  /** A channel has this one. */
+  dispute_window_ms: number;
 }
 
 export async function payInfo(): Promise<PayInfo> {
@@ -118,15 +120,57 @@ export async function channelsOf(token: string): Promise<ChannelInfo[]> {
   return await read(await ask("/api/pay/channels", { headers: bearer(token), cache: "no-store" })) as ChannelInfo[];
 }
 
-export interface Joined { viewer_token: string; whep_url: string; pay_url: string; offers: OfferInfo[] }
+export interface Joined { viewer_token: string; whep_url: string; hls_url: string; pay_url: string; offers: OfferInfo[] }
 
 export async function joinPaid(playbackId: string, viewerId: string, channel: string, token: string): Promise<Joined> {
   return await post(`/api/stream/${encodeURIComponent(playbackId)}/join`, { viewerId, channel }, token) as Joined;
 }
 
-async function post(url: string, body: unknown, token: string | null): Promise<unknown> {
+export type FundingRequest =
+  | { call: "open"; terms: string; deposit: string; expires_at: number }
+  | { call: "top_up"; channel: string; by: string };
+
+/** A transaction as browser wallets take it, but for the address of whoever signs. */
+export interface SignerPayload {
+  blockHash: string;
+  blockNumber: string;
+  era: string;
+  genesisHash: string;
+  method: string;
+  nonce: string;
+  signedExtensions: string[];
+  specVersion: string;
+  tip: string;
+  transactionVersion: string;
+  version: number;
+}
+
+/** `fee`: in the chain's own unit. */
+export interface FundingPrepared { payload: SignerPayload; fee: string }
+
+/** `none`: the node knows of no deposit. */
+export type FundingState = { state: "none" | "prepared" | "sent" | "final" } | { state: "failed"; code: string; words: string };
+
+const FUNDING = "/api/pay/funding";
+
+/** Has the node make the transaction of a deposit, for a browser wallet to sign. */
+export async function prepareFunding(request: FundingRequest, token: string): Promise<FundingPrepared> {
+  return await post(FUNDING, request, token) as FundingPrepared;
+}
+
+/** Has the node send it, signed. */
+export async function signFunding(signature: string, token: string): Promise<FundingState> {
+  return await post(FUNDING, { signature }, token, "PUT") as FundingState;
+}
+
+/** What has become of it. */
+export async function fundingState(token: string): Promise<FundingState> {
+  return await read(await ask(FUNDING, { headers: bearer(token), cache: "no-store" })) as FundingState;
+}
+
+async function post(url: string, body: unknown, token: string | null, method = "POST"): Promise<unknown> {
   const headers = { "Content-Type": "application/json", ...bearer(token) };
-  return await read(await ask(url, { method: "POST", headers, body: JSON.stringify(body) }));
+  return await read(await ask(url, { method, headers, body: JSON.stringify(body) }));
 }
 
 const bearer = (token: string | null): Record<string, string> => (token ? { Authorization: `Bearer ${token}` } : {});

@@ -37,6 +37,9 @@ interface Step { before: number | null; at: number; presented: number; dropped: 
 interface Segment { at: number; first: number }
 interface Count { due: number; shown: number }
 
+/** Of a picture that has a date, in milliseconds since 1970, and no other timestamp. */
+export const timestampOf = (dateMs: number): number => Math.round((dateMs * RATE) / 1000) % 2 ** 32;
+
 /** The value nearest to `near` that has these 32 bits. */
 export const nearest = (near: number, bits: number): number => near + ((bits - (near % 2 ** 32)) | 0);
 

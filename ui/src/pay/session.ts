@@ -3,7 +3,7 @@
 // a signature waits for the browser, so what happens is taken one after the other.
 import { becauseOf, endedBecause, refusedBecause, SPENT, type Leaving } from "./leaving";
 import { ENDING, REASON, type Refused, type Started, type ToNode, type ToViewer } from "./messages";
-import { PlayedSeconds, type Decided, type Picture } from "./played";
+import { PlayedSeconds, timestampOf, type Decided, type Picture } from "./played";
 import { hashOf, delegation as delegationForm, type Offer, type Published } from "./signed";
 import { fits, type Tab, type Totals } from "./tab";
 
@@ -39,6 +39,8 @@ export class PaySession {
   #phase: "away" | "starting" | "watching" = "away";
   #send: ((message: ToNode) => void) | null = null;
   #hasMedia = false;
+  #goesBy = true;
+  #toldOfBegin: (dateMs: number) => void = () => {};
   #isPaused = false;
   #left: { why: Leaving; atMs: number } | null = null;
   #mustSayStop = false;
@@ -99,9 +101,17 @@ export class PaySession {
     });
   }
 
-  /** Media can come: timestamps begin anew. */
-  mediaUp(): void {
-    this.#do(() => { this.#hasMedia = true; return this.#start(); });
+  /** Media can come: timestamps begin anew. What a player fetches waits where nothing is shown; else it goes by. */
+  mediaUp(comes: "by itself" | "when fetched" = "by itself"): void {
+    this.#do(() => {
+      [this.#hasMedia, this.#goesBy] = [true, comes === "by itself"];
+      return this.#start();
+    });
+  }
+
+  /** Whoever is to be told where the first second begins, each time that it does, by the media's own dates. */
+  onBegan(told: (dateMs: number) => void): void {
+    this.#toldOfBegin = told;
   }
 
   /** What is not seen is not played, and the node sends nothing. */
@@ -165,6 +175,12 @@ export class PaySession {
   /** The session's second `first` begins at this timestamp of the picture's line. */
   began(first: number, rtpTimestamp: number): void {
     this.#do(() => { if (this.#phase === "watching") this.#seconds.begin(first, rtpTimestamp); });
+  }
+
+  /** The same of media whose pictures have dates, in milliseconds since 1970. */
+  beganAt(first: number, dateMs: number): void {
+    this.began(first, timestampOf(dateMs));
+    this.#do(() => this.#toldOfBegin(dateMs));
   }
 
   /** A picture was shown. */
@@ -333,7 +349,7 @@ export class PaySession {
   /** Where nothing comes, nothing would end a second, and a gate that waits for it to be named would stay closed. */
   async #passOverWhatStalled(now: number): Promise<void> {
     const newest = this.#seconds.newest;
-    if (this.#phase !== "watching" || newest === null || this.#cameMs === null) return;
+    if (this.#phase !== "watching" || newest === null || this.#cameMs === null || !this.#goesBy) return;
     // A node that is away sends nothing: what it will number next it tells when it is back.
     if (!this.#send) return;
     const stalledMs = now - this.#cameMs - STALL_MS;

@@ -15,7 +15,7 @@ const TOKEN_UNKNOWN = 4401;
 const NOT_UNDERSTOOD = 4000;
 
 /** Where the session's first second begins, in the node's words. */
-interface Begin { begin: { tick: number; rtp_timestamp: number; line?: "video" | "audio" } }
+interface Begin { begin: { tick: number; rtp_timestamp: number; line?: "video" | "audio"; wall_ms?: number } }
 
 /** Keeps the session connected until it is over, and then tells. */
 export function keepConnected(url: string, viewerToken: string, session: PaySession, over: () => void): void {
@@ -68,5 +68,7 @@ function hear(data: string | ArrayBuffer, session: PaySession): void {
   const isBegin = Number.isSafeInteger(begin?.tick) && Number.isSafeInteger(begin.rtp_timestamp);
   if (!isBegin) throw new Error("a text of the pay socket is no beginning");
   if (begin.line === "audio") return session.turnedAway("The stream has no picture, and a page counts seconds by pictures.");
-  session.began(begin.tick, begin.rtp_timestamp);
+  if (begin.wall_ms === undefined) session.began(begin.tick, begin.rtp_timestamp);
+  else if (Number.isSafeInteger(begin.wall_ms)) session.beganAt(begin.tick, begin.wall_ms);
+  else throw new Error("a beginning's date is none");
 }

@@ -1,15 +1,29 @@
 // Tells a session of each picture that the browser presents.
-import { FREEZE_MS, nearest, RATE } from "../pay/played";
+import { FREEZE_MS, nearest, RATE, timestampOf } from "../pay/played";
 import type { PaySession } from "../pay/session";
+
+/** The timestamp of a picture; null where that is not known now, undefined where this browser never tells. */
+export type TimestampOf = (picture: VideoFrameCallbackMetadata) => number | null | undefined;
+
+/** As the picture was sent. */
+export const byRtp: TimestampOf = ({ rtpTimestamp }) => rtpTimestamp;
+
+/** By the date of its place in the media. */
+export const byDate = (dateOf: (mediaTime: number) => number | null): TimestampOf => ({ mediaTime }) => {
+  const date = dateOf(mediaTime);
+  return date === null ? null : timestampOf(date);
+};
 
 export class PictureWatch {
   #handle = 0;
+  #timestampOf = byRtp;
   #before: { presented: number; dropped: number; shownMs: number; at: number } | null = null;
 
   constructor(readonly video: HTMLVideoElement, readonly session: PaySession) {}
 
-  start(): void {
+  start(timestampOf: TimestampOf): void {
     this.stop();
+    this.#timestampOf = timestampOf;
     this.#handle = this.video.requestVideoFrameCallback((_now, metadata) => this.#shown(metadata));
   }
 
@@ -18,8 +32,11 @@ export class PictureWatch {
     this.#before = null;
   }
 
-  #shown({ rtpTimestamp, presentedFrames, presentationTime }: VideoFrameCallbackMetadata): void {
+  #shown(picture: VideoFrameCallbackMetadata): void {
     this.#handle = this.video.requestVideoFrameCallback((_now, metadata) => this.#shown(metadata));
+    const { presentedFrames, presentationTime } = picture;
+    const rtpTimestamp = this.#timestampOf(picture);
+    if (rtpTimestamp === null) return;
     if (rtpTimestamp === undefined) {
       return this.session.turnedAway("This browser does not say which second a picture belongs to, so a page cannot pay by it.");
     }

@@ -18,6 +18,7 @@ import {
 } from "../pay/signed";
 import { keepConnected } from "../pay/socket";
 import { fits, Tab, type SessionKey } from "../pay/tab";
+import { Funding, type FundingView, type Need } from "./funding";
 
 /** What a person is shown, and may press. */
 export type PayView =
@@ -25,8 +26,8 @@ export type PayView =
   | { at: "unable"; words: string; hint: string }
   /** A wallet is to open a channel, or to top one up. */
   | {
-    at: "fund"; cost: Cost; deposit: bigint; link: string; command: string; isTopUp: boolean; why: Leaving | null;
-    last: PayStatus | null; closeCommand: string | null;
+    at: "fund"; cost: Cost; deposit: bigint; link: string; command: string; isTopUp: boolean; funding: FundingView;
+    why: Leaving | null; last: PayStatus | null; closeCommand: string | null;
   }
   /** It can be paid; one button begins. `back` gets the rest of the deposit back; of a channel that never paid anything
       only its payer closes it, with `closeCommand`. */
@@ -43,11 +44,11 @@ export type PayView =
   | { at: "closing"; cost: Cost; words: string; closeCommand: string | null }
   | { at: "paying"; cost: Cost; status: PayStatus; stop: () => void; consent: () => void };
 
-/** What a second costs, and whom. */
-export interface Cost { price: bigint; unit: Unit; payee: string; chain: string; lines: number }
+/** What a second costs, and whom. `hasOwnFee`: the chain's fees are in the same unit. */
+export interface Cost { price: bigint; unit: Unit; payee: string; chain: string; lines: number; hasOwnFee: boolean }
 
 /** What joining gave: a stream that can be played and is paid. */
-export interface Admission { whepUrl: string; token: string; session: PaySession; over: Promise<never> }
+export interface Admission { whepUrl: string; hlsUrl: string; token: string; session: PaySession; over: Promise<never> }
 
 /** A node that was started anew is back within this, and so is whoever publishes. */
 const GOES_ON_MS = 120_000;
@@ -83,6 +84,9 @@ export class Purse {
   #wake: () => void = () => {};
   /** It was interrupted while it was paid: what a second may cost, and until when, to go on without asking again. */
   #goesOn: { price: bigint; untilMs: number } | null = null;
+  /** What a browser wallet is asked for, and shows the sheet that it is asked from. */
+  readonly #funding = new Funding(() => this.#showFunding());
+  #showFunding: () => void = () => {};
   /** The last session is settled: until then its tab is in use. */
   #settled: Promise<void> = Promise.resolve();
 
@@ -99,7 +103,7 @@ export class Purse {
       }
       const counter = await this.#counter(bargain);
       for (;;) {
-        const channel = await this.#funded(counter);
+        const channel = await this.#funded(counter).finally(() => { this.#showFunding = () => {}; });
         const admitted = await this.#join(counter, channel, ended);
         if (admitted) return admitted;
       }
@@ -201,7 +205,8 @@ export class Purse {
     // What is broadcast may be less than what is paid for.
     const broadcast = Math.max(0, ...stream.renditions.map(({ height }) => height));
     const lines = broadcast > 0 ? Math.min(offer.quality.max_height, broadcast) : offer.quality.max_height;
-    const cost = { price: offer.price, unit: { symbol, decimals }, payee, chain, lines };
+    const hasOwnFee = offer.asset === "native";
+    const cost = { price: offer.price, unit: { symbol, decimals }, payee, chain, lines, hasOwnFee };
     return { info, cost, offer };
   }
 
@@ -221,12 +226,14 @@ export class Purse {
       this.#noteClosing(channels, cost);
       const channel = mostLeft(channels);
       const why = this.#returned ? { words: this.#returned.words, remedy: "none" as const } : this.#why;
+      this.#showFunding = () => {};
       if (this.#closing) {
         isWanted = false;
         this.changed(closingView(this.#closing, counter));
       } else if (channel && channel.deposit - channel.spent >= offer.price) {
         const goesOn = this.#goesOn;
         this.#goesOn = null;
+        this.#funding.done();
         const mayGoOn = goesOn && offer.price <= goesOn.price && performance.now() < goesOn.untilMs;
         if (isWanted || mayGoOn) return channel;
         this.changed({
@@ -238,7 +245,13 @@ export class Purse {
         isWanted = false;
         const rest = channel && channel.deposit > channel.spent ? channel : null;
         const closeCommand = rest && closeCommandOf(rest.id, counter.info.endpoints);
-        this.changed({ at: "fund", cost, ...this.#request(counter, channel), why, last: this.#last, closeCommand });
+        const [request, need] = [this.#request(counter, channel), needOf(counter, channel)];
+        this.#showFunding = () => {
+          const funding = this.#funding.view(need);
+          this.changed({ at: "fund", cost, ...request, funding, why, last: this.#last, closeCommand });
+        };
+        this.#showFunding();
+        void this.#funding.resume(need);
       }
       await this.#pause(ASK_MS);
       if (turn % STILL_LIVE_EACH === 0) await this.#mustBeLive();
@@ -311,7 +324,9 @@ export class Purse {
     });
     this.#session = session;
     if (document.hidden) session.pause();
-    return { whepUrl: here(joined.whep_url).href, token: joined.viewer_token, session, over };
+    const hlsUrl = here(joined.hls_url);
+    hlsUrl.searchParams.set("token", joined.viewer_token);
+    return { whepUrl: here(joined.whep_url).href, hlsUrl: hlsUrl.href, token: joined.viewer_token, session, over };
   }
 
   /** The pay socket lives until the session is settled, which may be after the player. */
@@ -380,6 +395,11 @@ export class Purse {
     }
   }
 }
+
+/** As the link has it, for a wallet in this browser. */
+const needOf = ({ info, offer, key, token }: Counter, channel: Channel | null): Need => ({
+  info, offer, session: key.public, token, deposit: offer.price * DEPOSIT_SECONDS, channel,
+});
 
 /** Of several channels the one that pays the longest. */
 function mostLeft(channels: Channel[]): Channel | null {

@@ -14,14 +14,7 @@ pub struct WireHex<T>(pub T);
 
 impl<T: Wire> Serialize for WireHex<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes = self.0.to_bytes();
-        let mut text = String::with_capacity(2 + 2 * bytes.len());
-        text.push_str("0x");
-        for byte in bytes {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&hex(&self.0.to_bytes()))
     }
 }
 
@@ -33,6 +26,16 @@ impl<'de, T: Wire> Deserialize<'de> for WireHex<T> {
         })?;
         T::from_bytes(&bytes).map(Self).map_err(D::Error::custom)
     }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("0x");
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn bytes(text: &str) -> Option<Vec<u8>> {

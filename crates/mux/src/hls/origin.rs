@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use media::{AudioTrack, Codec, Packet, Timescale, Timestamp, VideoTrack, WallTime};
+use media::{AudioTrack, Codec, Packet, RenditionName, Timescale, Timestamp, VideoTrack, WallTime};
 use thiserror::Error;
 
 use super::master::{MasterPlaylist, Sound, Variant};
-use super::playlist::{MediaPlaylist, PartEntry, PlaylistConfig, RenditionReport};
+use super::playlist::{MediaPlaylist, PartEntry, PlaylistConfig, RenditionReport, SegmentStart};
 use super::reload::{Answer, ReloadRequest};
 use super::segmenter::{Output, Segmenter, SegmenterConfig, TrackName};
 use crate::aac::AacError;
@@ -85,6 +85,17 @@ pub enum File {
     Missing,
 }
 
+/// Which time of the stream a file of media holds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Extent {
+    pub track: TrackName,
+    /// Of the segment that it is, or is a part of.
+    pub segment: SegmentStart,
+    /// On the segment's timeline: where it begins, and where what follows it does.
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
 #[derive(Debug)]
 enum About {
     Video(VideoTrack),
@@ -93,13 +104,24 @@ enum About {
 
 #[derive(Debug)]
 struct Stored {
-    msn: u64,
+    at: SegmentStart,
     parts: Vec<Bytes>,
+    /// Where each part ends, from the segment's start on.
+    ends: Vec<Timestamp>,
     duration: Timestamp,
     whole: bool,
 }
 
 impl Stored {
+    /// Of a part, or of the whole segment.
+    fn span(&self, part: Option<usize>) -> Option<(Timestamp, Timestamp)> {
+        let start = self.at.start;
+        let Some(part) = part else { return Some((start, start.plus(self.duration))) };
+        let end = start.plus(*self.ends.get(part)?);
+        let before = part.checked_sub(1).and_then(|before| self.ends.get(before));
+        Some((before.map_or(start, |before| start.plus(*before)), end))
+    }
+
     fn bytes(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
     }
@@ -285,6 +307,26 @@ impl Origin {
         found.unwrap_or(File::Missing)
     }
 
+    /// Which time a segment or part that is there holds; `None` for what is no media.
+    pub fn extent(&self, name: &str) -> Option<Extent> {
+        self.renditions.iter().find_map(|(track, rendition)| {
+            let (msn, part) = rendition.named(name)?;
+            let stored = rendition.stored(msn)?;
+            let (start, end) = stored.span(part)?;
+            Some(Extent { track: *track, segment: stored.at, start, end })
+        })
+    }
+
+    /// Whether each rendition has a whole segment: then a player finds pictures and sound where it begins.
+    pub fn has_segments(&self) -> bool {
+        self.renditions.values().all(|rendition| rendition.playlist.has_segment())
+    }
+
+    /// Whether there are pictures.
+    pub fn has_video(&self) -> bool {
+        self.renditions.keys().any(|track| matches!(track, TrackName::Video(_)))
+    }
+
     /// The multivariant playlist; `folder` goes in front of the media playlists' names. `None` until
     /// every rendition can be played.
     pub fn master(&self, folder: &str) -> Option<String> {
@@ -296,7 +338,25 @@ impl Origin {
 
     /// The same of the renditions that can be played by now; `None` where there is none.
     pub fn master_of_playable(&self, folder: &str) -> Option<String> {
-        let playable = || self.renditions.iter().filter(|(_, rendition)| rendition.playlist.is_playable());
+        self.master_of(folder, |_| true)
+    }
+
+    /// The same of the pictures up to `best` alone; `None` where none of them can be played, though there are others.
+    pub fn master_up_to(&self, folder: &str, best: RenditionName) -> Option<String> {
+        let is_within = |track| matches!(track, TrackName::Video(name) if name <= best);
+        let is_playable = |(track, rendition): (&TrackName, &Rendition)| {
+            is_within(*track) && rendition.playlist.is_playable()
+        };
+        if self.has_video() && !self.renditions.iter().any(is_playable) {
+            return None;
+        }
+        self.master_of(folder, |track| track == TrackName::Audio || is_within(track))
+    }
+
+    fn master_of(&self, folder: &str, may_have: impl Fn(TrackName) -> bool) -> Option<String> {
+        let is_named =
+            |track: TrackName, rendition: &Rendition| may_have(track) && rendition.playlist.is_playable();
+        let playable = || self.renditions.iter().filter(|(track, rendition)| is_named(**track, rendition));
         playable().next()?;
         let uri = |track| format!("{folder}{}", Self::playlist_name(track));
         let audio = playable().find(|(track, _)| **track == TrackName::Audio).map(|(_, audio)| audio);
@@ -349,7 +409,8 @@ impl Rendition {
                 self.close_segment(kept);
                 self.playlist.begin_segment(*at);
                 let duration = Timestamp::zero(at.start.timescale());
-                self.stored.push_back(Stored { msn: at.msn, parts: Vec::new(), duration, whole: false });
+                let (parts, ends) = (Vec::new(), Vec::new());
+                self.stored.push_back(Stored { at: *at, parts, ends, duration, whole: false });
             }
             Output::Gap { at, duration, .. } => {
                 self.close_segment(kept);
@@ -361,6 +422,7 @@ impl Rendition {
                 if let Some(open) = self.stored.back_mut() {
                     open.duration = open.duration.plus(duration);
                     open.parts.push(part.bytes.clone());
+                    open.ends.push(open.duration);
                 }
             }
             Output::End { .. } => {
@@ -385,22 +447,19 @@ impl Rendition {
         let mut bytes = self.stored.iter().map(Stored::bytes).sum::<usize>();
         while let Some(oldest) = self.stored.front() {
             held = held.minus(oldest.duration);
-            let listed = self.playlist.first_msn().is_some_and(|first| oldest.msn >= first);
+            let listed = self.playlist.first_msn().is_some_and(|first| oldest.at.msn >= first);
             let fits = self.stored.len() <= MAX_STORED && bytes <= MAX_STORED_BYTES;
             if fits && (held < kept || listed) {
                 break;
             }
             bytes -= oldest.bytes();
-            self.playlist.forget_until(oldest.msn);
+            self.playlist.forget_until(oldest.at.msn);
             self.stored.pop_front();
         }
     }
 
-    /// `None` when the name belongs to no file of this rendition.
-    fn file(&self, name: &str) -> Option<File> {
-        if let Some((_, bytes)) = self.inits.iter().find(|(init, _)| self.playlist.init_name(*init) == name) {
-            return Some(File::Ready(vec![bytes.clone()]));
-        }
+    /// The segment that a name means, and the part; `None` where it means neither.
+    fn named(&self, name: &str) -> Option<(u64, Option<usize>)> {
         let rest = name.strip_prefix(self.playlist.prefix())?.strip_suffix(".m4s")?;
         let (msn, part) = match rest.split_once('.') {
             Some((msn, part)) => (msn.parse::<u64>().ok()?, Some(part.parse::<usize>().ok()?)),
@@ -411,11 +470,20 @@ impl Rendition {
             Some(part) => self.playlist.part_name(msn, part),
             None => self.playlist.segment_name(msn),
         };
-        if canonical != name {
-            return None;
+        (canonical == name).then_some((msn, part))
+    }
+
+    fn stored(&self, msn: u64) -> Option<&Stored> {
+        self.stored.iter().find(|segment| segment.at.msn == msn)
+    }
+
+    /// `None` when the name belongs to no file of this rendition.
+    fn file(&self, name: &str) -> Option<File> {
+        if let Some((_, bytes)) = self.inits.iter().find(|(init, _)| self.playlist.init_name(*init) == name) {
+            return Some(File::Ready(vec![bytes.clone()]));
         }
-        let stored = self.stored.iter().find(|segment| segment.msn == msn);
-        Some(match (stored, part) {
+        let (msn, part) = self.named(name)?;
+        Some(match (self.stored(msn), part) {
             (Some(segment), None) if segment.whole => File::Ready(segment.parts.clone()),
             (Some(segment), Some(part)) if part < segment.parts.len() => {
                 File::Ready(vec![segment.parts[part].clone()])

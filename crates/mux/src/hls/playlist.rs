@@ -145,6 +145,11 @@ impl MediaPlaylist {
         self.segments.iter().any(|s| !s.missing) || self.open.as_ref().is_some_and(|s| !s.parts.is_empty())
     }
 
+    /// Whether a whole segment is listed that is there.
+    pub fn has_segment(&self) -> bool {
+        self.segments.iter().any(|segment| !segment.missing)
+    }
+
     /// The oldest segment listed.
     pub fn first_msn(&self) -> Option<u64> {
         self.segments.front().or(self.open.as_ref()).map(|segment| segment.at.msn)

@@ -631,3 +631,34 @@ proptest! {
         prop_assert!(known.len() >= 6, "{}", known.len());
     }
 }
+
+#[test]
+fn a_files_extent_is_the_time_that_its_pictures_take() {
+    let mut origin = origin(live());
+    play(&mut origin, 0, 305, &[]);
+    let ms = |time: Timestamp| time.rescale(Timescale::MILLIS).ticks();
+    let of = |name: &str| origin.extent(name).map(|extent| (ms(extent.start), ms(extent.end)));
+    assert_eq!(of("t-high-1.m4s"), Some((2_000, 4_000)));
+    let parts: Vec<_> = (0..6).map(|part| of(&format!("t-high-1.{part}.m4s")).unwrap()).collect();
+    assert_eq!(parts[..3], [(2_000, 2_333), (2_333, 2_667), (2_667, 3_000)]);
+    assert!(parts.windows(2).all(|pair| pair[0].1 == pair[1].0) && parts[5].1 == 4_000, "{parts:?}");
+    let extent = origin.extent("t-low-1.2.m4s").unwrap();
+    assert_eq!((extent.track, ms(extent.segment.start)), (LOW, 2_000));
+    assert_eq!(extent.segment.wall.unix_micros(), 1_700_000_002_000_000);
+    for nothing in ["t-high-init0.mp4", "t-high-1.6.m4s", "t-high-99.m4s", "high.m3u8"] {
+        assert_eq!(origin.extent(nothing), None, "{nothing}");
+    }
+}
+
+#[test]
+fn a_multivariant_playlist_up_to_a_rendition_names_none_above_it() {
+    let mut origin = origin(live());
+    play(&mut origin, 0, 60, &[]);
+    assert!(!origin.has_segments());
+    play(&mut origin, 60, 65, &[]);
+    assert!(origin.has_segments());
+    let low = origin.master_up_to("f/", RenditionName::Low).unwrap();
+    assert!(low.contains("f/low.m3u8") && low.contains("f/audio.m3u8") && !low.contains("high"), "{low}");
+    assert_eq!(origin.master_up_to("f/", RenditionName::VeryLow), None);
+    assert_eq!(origin.master_up_to("f/", RenditionName::Ultra), origin.master("f/"));
+}

@@ -21,10 +21,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::catalogue::Priced;
 use super::chain_age::ChainAge;
 use super::clock::PayClock;
+use super::hls_viewers::HlsViewers;
 use super::journal::Journal;
 use super::meter_inbox::MeterInbox;
 use super::tickets::Ticket;
-use super::till::{ConnId, CreditStanding, Effect, PageChannel, Party, Till, Unable};
+use super::till::{ConnId, CreditStanding, Effect, MeteredPeer, PageChannel, Party, Till, Unable};
 
 pub use payout::Payout;
 
@@ -39,7 +40,7 @@ pub const SAYINGS: usize = 64;
 const TICK: Duration = Duration::from_secs(1);
 /// Commits are so far apart at least: each waits for the disk, and what comes within this time shares one. A viewer has
 /// more than a second in hand.
-const GROUPING: Duration = Duration::from_millis(20);
+const GROUPING: Duration = Duration::from_millis(40);
 /// A node that starts reads what the chain has done meanwhile, and whoever joins waits so long for it.
 const FIRST_HEARD_WITHIN: Duration = Duration::from_secs(4);
 
@@ -59,7 +60,7 @@ pub enum Input {
     },
     /// A viewer was let in. Who tells it says that it is gone where it went before this.
     Peer {
-        peer: sfu::PeerId,
+        peer: MeteredPeer,
         ticket: Arc<Ticket>,
         priced: Arc<Priced>,
     },
@@ -111,6 +112,7 @@ pub enum Saying {
 pub struct CashierHandle {
     inputs: mpsc::Sender<Input>,
     pub meters: Arc<MeterInbox>,
+    pub hls: Arc<HlsViewers>,
     conns: Arc<AtomicU64>,
 }
 
@@ -168,10 +170,11 @@ pub struct Cashier {
     journal: Journal,
     clock: PayClock,
     sfu: SfuHandle,
+    hls: Arc<HlsViewers>,
     inputs: mpsc::Receiver<Input>,
     meters: Arc<MeterInbox>,
     /// Peers that are gone, while what was said before may still name them.
-    gone: Vec<(sfu::PeerId, bool)>,
+    gone: Vec<(MeteredPeer, bool)>,
     chain: Option<mpsc::Receiver<Update>>,
     /// The chain does not answer.
     is_cut_off: bool,
@@ -198,13 +201,19 @@ impl Cashier {
     ) -> (Self, CashierHandle) {
         let (sender, inputs) = mpsc::channel(INPUTS);
         let meters = Arc::new(MeterInbox::default());
-        let handle =
-            CashierHandle { inputs: sender, meters: Arc::clone(&meters), conns: Arc::new(AtomicU64::new(1)) };
+        let hls = Arc::new(HlsViewers::new(Arc::clone(&meters)));
+        let handle = CashierHandle {
+            inputs: sender,
+            meters: Arc::clone(&meters),
+            hls: Arc::clone(&hls),
+            conns: Arc::new(AtomicU64::new(1)),
+        };
         let cashier = Self {
             till,
             journal,
             clock,
             sfu,
+            hls,
             inputs,
             meters,
             gone: Vec::new(),
@@ -239,7 +248,10 @@ impl Cashier {
                 result = self.payout.next() => self.payout.ended(&mut self.till, &self.journal, result, self.clock.now()).await,
                 _ = ticks.tick() => is_tick = true,
             }
-            sleep_until(may_turn).await;
+            // What fills a transaction by itself waits for nothing.
+            if self.inputs.len() < BATCH {
+                sleep_until(may_turn).await;
+            }
             // After a pause the chain has much to tell.
             for _ in 0..UPDATES {
                 let Some(update) =
@@ -263,6 +275,7 @@ impl Cashier {
                 }
             }
             if is_tick {
+                self.hls.forget_idle(Instant::now().into_std());
                 self.till.tick(self.clock.now());
             }
             self.turn().await;
@@ -431,13 +444,22 @@ impl Cashier {
     }
 
     fn order(&self, order: &Effect) -> Result<(), sfu::Refused> {
+        use MeteredPeer::{Hls, WebRtc};
         match *order {
-            Effect::Meter { peer, session } => self.sfu.meter(peer, session),
-            Effect::Allow { peer, session, until } => self.sfu.allow(peer, session, until),
-            Effect::Cap { peer, cap } => self.sfu.set_max_layer(peer, cap),
-            Effect::Hang { peer } => self.sfu.close(peer),
-            Effect::Say { .. } | Effect::Begin { .. } | Effect::Drop { .. } => Ok(()),
+            Effect::Meter { peer: WebRtc(peer), session } => return self.sfu.meter(peer, session),
+            Effect::Allow { peer: WebRtc(peer), session, until } => {
+                return self.sfu.allow(peer, session, until);
+            }
+            Effect::Cap { peer: WebRtc(peer), cap } => return self.sfu.set_max_layer(peer, cap),
+            Effect::Hang { peer: WebRtc(peer) } => return self.sfu.close(peer),
+            Effect::Meter { peer: Hls(viewer), session } => self.hls.meter(viewer, session),
+            Effect::Allow { peer: Hls(viewer), session, until } => self.hls.allow(viewer, session, until),
+            Effect::Cap { peer: Hls(viewer), cap } => self.hls.cap(viewer, cap),
+            Effect::Hang { peer: Hls(viewer) } => self.hls.close(viewer),
+            Effect::Rest { viewer } => self.hls.rest(viewer),
+            Effect::Say { .. } | Effect::Begin { .. } | Effect::Drop { .. } => {}
         }
+        Ok(())
     }
 
     fn say(&mut self, conn: ConnId, saying: Saying) {

@@ -28,8 +28,9 @@ pub struct ChainConfig {
     pub settle_after_s: u64,
     /// So long after its viewer left, a channel is settled.
     pub settle_idle_s: u64,
-    /// Less than this is not worth a fee, unless the channel ends.
-    pub settle_at_least: Amount,
+    /// Less than this is not worth a fee, unless the channel ends. Left out: what the fee was when the node began; where
+    /// that is in another asset, any amount is.
+    pub settle_at_least: Option<Amount>,
     /// On a chain without the escrow: how much a viewer may owe a creator, and so what a creator can lose to it.
     pub credit_window: Amount,
     /// There: how long a transfer takes to be final, with some seconds to spare.
@@ -53,7 +54,7 @@ impl Default for ChainConfig {
             settle_from: Amount::MAX,
             settle_after_s: 3_600,
             settle_idle_s: 5,
-            settle_at_least: Amount::new(1),
+            settle_at_least: None,
             credit_window: Amount::ZERO,
             finality_s: 30,
             record_streams: true,
@@ -147,8 +148,9 @@ mod tests {
         let is_key = |line: &&str| line.contains(" = ") && line.starts_with("# ");
         let keys: Vec<&str> = table.lines().filter(is_key).map(|line| &line[2..]).collect();
         let read: NodeConfig = toml::from_str(&format!("[chain]\n{}", keys.join("\n"))).unwrap();
-        let genesis = Some(Genesis([0; 32]));
-        assert_eq!(read.chain, Some(ChainConfig { genesis, ..ChainConfig::default() }));
+        // What the sample says of these is what it would be, or an example.
+        let (genesis, settle_at_least) = (Some(Genesis([0; 32])), Some(Amount::new(1)));
+        assert_eq!(read.chain, Some(ChainConfig { genesis, settle_at_least, ..ChainConfig::default() }));
         assert_eq!(keys.len(), 15);
     }
 }

@@ -203,7 +203,7 @@ impl PaidNode {
         cashier
             .tell(Input::Opened { conn, ticket: Arc::clone(&ticket), priced: Arc::clone(&priced), says })
             .await;
-        cashier.tell(Input::Peer { peer, ticket, priced }).await;
+        cashier.tell(Input::Peer { peer: peer.into(), ticket, priced }).await;
         let mut viewer = PayingViewer { cashier, conn, peer, session, tab, said, second: 0 };
         viewer.begin().await;
         viewer

@@ -1,6 +1,8 @@
 //! A node in process, a chain and clients; only the seconds that the media plane counts are told, not played.
 
 mod credit;
+mod funding;
+mod hls;
 mod keeping;
 mod page;
 pub mod world;
@@ -13,7 +15,7 @@ use pay::{Amount, Phase, Price, Refusal, Signer, Tick, Wire};
 
 use super::journal::{ChannelRow, Journal, LedgerRow, Unit};
 use super::log::Act;
-use super::{Input, Party, Unable, audit};
+use super::{ChainConfig, Input, Party, Unable, audit, worth_settling};
 use crate::config::NodeConfig;
 use crate::id::PlaybackId;
 use crate::server::Node;
@@ -105,7 +107,7 @@ async fn a_paid_stream_is_shown_to_nobody_without_its_own_token() {
     assert_eq!(socket.read().await, None, "the socket is closed");
     let http = world.node().addresses().http;
     let (status, body) = get(http, &format!("/live/{}.m3u8", other.playback_id)).await;
-    assert!(status == 402 && body.contains("paid_by_webrtc"), "{status} {body}");
+    assert!(status == 402 && body.contains("join_required"), "{status} {body}");
 }
 
 #[tokio::test]
@@ -381,6 +383,22 @@ async fn paid_for_three_seconds(world: &World) -> (Viewer, Socket) {
     (viewer, socket)
 }
 
+#[tokio::test]
+async fn what_is_worth_settling_is_what_that_costs_to_the_unit() {
+    let world = World::start().await;
+    let (viewer, socket) = paid_for_three_seconds(&world).await;
+    drop(socket);
+    world.settled(&viewer, 3 * PRICE).await;
+    let journal = world.journal().await;
+    let fee = sqlx::query_scalar("SELECT fee FROM settlements").fetch_one(journal.pool());
+    let fee: String = fee.await.unwrap();
+    let billing = world.node().app().billing();
+    let config = ChainConfig { settle_at_least: None, ..billing.paid().unwrap().config.clone() };
+    let worth = worth_settling(world.rail.as_ref(), &config, &billing.key).await.unwrap();
+    assert_eq!(worth.to_string(), fee);
+    assert!(worth > Amount::new(3 * PRICE), "this world's prices need a smaller one: {worth}");
+}
+
 async fn close(viewer: &mut Viewer, socket: &mut Socket) {
     let close = viewer.tab.close(&viewer.session).unwrap();
     socket.say(&pay::ToNode::Close(close)).await;
@@ -574,7 +592,7 @@ async fn a_peer_that_is_gone_before_it_is_told_of_is_sent_nothing_that_would_cou
     // Never let in: nobody there.
     let peer = app.sfu().answer_viewer(OFFER, config).unwrap().accepted().peer;
     // Both wait when the cashier looks.
-    paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
+    paid.cashier.tell(Input::Peer { peer: peer.into(), ticket, priced }).await;
     paid.cashier.meters.gone(peer, false);
     let mut socket = viewer.connect(&joined.pay_url.unwrap(), &token).await;
     viewer.start(&mut socket).await;

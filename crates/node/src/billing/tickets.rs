@@ -12,7 +12,7 @@ use crate::id::{PlaybackId, session_token};
 const LIFETIME_MS: u64 = 12 * 3_600_000;
 const UNUSED_MS: u64 = 120_000;
 const TICKETS_MAX: usize = 8_192;
-/// Of one account: it has fewer screens than that.
+/// Of one account: it has fewer screens than that. Its oldest one that nobody uses makes room for another.
 const TICKETS_OF_ONE: usize = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,9 +42,13 @@ struct Entry {
     made: UnixMillis,
 }
 
-/// Whoever is asked for another one has enough of them.
+/// Why there is no further ticket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TicketsFull;
+pub enum TicketsFull {
+    /// The account watches by each of its own.
+    OfAccount,
+    OfNode,
+}
 
 #[derive(Default)]
 pub struct Tickets(Mutex<Tables>);
@@ -64,11 +68,14 @@ impl Tickets {
         tables.by_token.retain(|_, entry| {
             now < entry.ticket.until && (!is_idle(entry) || now.millis_since(entry.made) < UNUSED_MS)
         });
-        let of = |entry: &&Entry| entry.ticket.account == account;
-        if tables.by_token.len() >= TICKETS_MAX
-            || tables.by_token.values().filter(of).count() >= TICKETS_OF_ONE
-        {
-            return Err(TicketsFull);
+        let own = tables.by_token.iter().filter(|(_, entry)| entry.ticket.account == account);
+        if own.clone().count() >= TICKETS_OF_ONE {
+            let oldest = own.filter(|(_, entry)| is_idle(entry)).min_by_key(|(_, entry)| entry.ticket.id);
+            let token = oldest.map(|(token, _)| token.clone()).ok_or(TicketsFull::OfAccount)?;
+            tables.by_token.remove(&token);
+        }
+        if tables.by_token.len() >= TICKETS_MAX {
+            return Err(TicketsFull::OfNode);
         }
         tables.next += 1;
         let (id, token) = (TicketId(tables.next), session_token());
@@ -114,8 +121,24 @@ mod tests {
     #[test]
     fn one_account_has_a_bounded_number() {
         let tickets = Tickets::default();
-        assert!((0..TICKETS_OF_ONE).all(|_| issue(&tickets, 1, NOW).is_ok()));
-        assert_eq!(issue(&tickets, 1, NOW), Err(TicketsFull));
+        let held: Vec<_> = (0..TICKETS_OF_ONE)
+            .map(|_| tickets.redeem(&issue(&tickets, 1, NOW).unwrap(), NOW).unwrap())
+            .collect();
+        assert_eq!(issue(&tickets, 1, NOW), Err(TicketsFull::OfAccount));
         assert!(issue(&tickets, 2, NOW).is_ok());
+        drop(held);
+    }
+
+    /// An account whose viewer dies again and again comes back as often.
+    #[test]
+    fn the_oldest_that_an_account_does_not_use_makes_room_for_its_next() {
+        let tickets = Tickets::default();
+        let other = issue(&tickets, 2, NOW).unwrap();
+        let own: Vec<_> = (0..TICKETS_OF_ONE).map(|_| issue(&tickets, 1, NOW).unwrap()).collect();
+        let held = tickets.redeem(&own[0], NOW).unwrap();
+        let next = issue(&tickets, 1, NOW).unwrap();
+        let good = |token: &String| tickets.redeem(token, NOW).is_some();
+        assert!(good(&own[0]) && !good(&own[1]) && own[2..].iter().all(good) && good(&next) && good(&other));
+        drop(held);
     }
 }

@@ -23,6 +23,7 @@ use pay::{
     AccountId, Amount, AssetId, ChannelId, Genesis, Keypair, LedgerConfig, PublicKey, Refusal, Signer,
 };
 
+use super::hls_viewers::HlsViewerId;
 use super::journal::{CreditRow, Cursor, TransferRow};
 use super::log::Act;
 use super::tickets::{ByTicket, TicketId};
@@ -31,6 +32,7 @@ pub use accounts::Unable;
 pub use by_session::PageChannel;
 pub use credits::CreditStanding;
 pub use gate::MeterNews;
+pub(super) use settling::AGAIN_URGENT_MS;
 pub use settling::{Due, DueClose, reason_text};
 
 use accounts::Account;
@@ -48,6 +50,25 @@ pub struct Party {
 /// One pay socket. Never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnId(pub u64);
+
+/// Whoever is sent seconds that are paid for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum MeteredPeer {
+    WebRtc(sfu::PeerId),
+    Hls(HlsViewerId),
+}
+
+impl From<sfu::PeerId> for MeteredPeer {
+    fn from(peer: sfu::PeerId) -> Self {
+        Self::WebRtc(peer)
+    }
+}
+
+impl From<HlsViewerId> for MeteredPeer {
+    fn from(viewer: HlsViewerId) -> Self {
+        Self::Hls(viewer)
+    }
+}
 
 /// What is to be done outside.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,21 +88,25 @@ pub enum Effect {
         why: &'static str,
     },
     Meter {
-        peer: sfu::PeerId,
+        peer: MeteredPeer,
         session: u32,
     },
     Allow {
-        peer: sfu::PeerId,
+        peer: MeteredPeer,
         session: u32,
         until: u64,
     },
     Cap {
-        peer: sfu::PeerId,
+        peer: MeteredPeer,
         cap: RenditionName,
+    },
+    /// The run is over: a player asks for what it wants, so that nothing goes by that it has not asked for.
+    Rest {
+        viewer: HlsViewerId,
     },
     /// Ends a peer in whose place another came.
     Hang {
-        peer: sfu::PeerId,
+        peer: MeteredPeer,
     },
 }
 
@@ -126,7 +151,7 @@ pub struct Till {
     pending: BTreeSet<ChannelId>,
     sessions: ByTicket<Session>,
     conns: BTreeMap<ConnId, Conn>,
-    peers: BTreeMap<sfu::PeerId, TicketId>,
+    peers: BTreeMap<MeteredPeer, TicketId>,
     examined: Vec<(Payment, Examined)>,
     staged: Vec<Staged>,
     /// Handed out to be stored.

@@ -11,8 +11,10 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
 use mux::hls::{Answer, File, ReloadRequest};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::paid_hls;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::id::PlaybackId;
@@ -27,19 +29,26 @@ const RETRY_AFTER_S: u32 = 1;
 const CACHE_FILE: &str = "public, max-age=3600, immutable";
 
 pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/live/{name}", get(master)).route("/live/{playback_id}/{file}", get(file))
+    Router::new()
+        .route("/live/{name}", get(master))
+        .route("/live/{playback_id}/{file}", get(file))
+        .route("/live/{playback_id}/{viewer}/{file}", get(paid_hls::file))
 }
 
 async fn master(
     State(app): State<Arc<App>>,
     Extension(place): Extension<Arc<Place>>,
     Path(name): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let id = name.strip_suffix(".m3u8").and_then(PlaybackId::parse).ok_or_else(Refusal::no_such_stream)?;
     let stream = live(&app, &id)?;
+    if stream.row.is_paid {
+        return Ok(paid_hls::master(&app, &stream, &place, query.as_deref().unwrap_or_default()).await);
+    }
     let folder = format!("{id}/");
     stream.ask_hls().await;
-    let whole = waiting(&stream, &place, || stream.hls.master(&folder)).await;
+    let whole = waiting(&stream, None, &place, || stream.hls.master(&folder)).await;
     // What does not come in time is left out: a picture without sound is better than nothing.
     let text = match whole {
         Ok(text) => text,
@@ -56,11 +65,17 @@ async fn file(
 ) -> Result<Response, Refusal> {
     let id = PlaybackId::parse(&playback_id).ok_or_else(Refusal::no_such_stream)?;
     let stream = live(&app, &id)?;
+    if stream.row.is_paid {
+        return Ok(paid_hls::private(Err(paid_hls::not_joined())));
+    }
     stream.presence.hls_asked();
     if name.ends_with(".m3u8") {
-        return media_playlist(&stream, &place, &name, query.as_deref().unwrap_or_default()).await;
+        let answer = media_playlist(&stream, None, &place, &name, query.as_deref().unwrap_or_default());
+        let (text, is_final) = answer.await?;
+        // What was waited for never changes for the same request; without directives the next part changes it.
+        return Ok(playlist(text, if is_final { "public, max-age=12" } else { "no-cache" }));
     }
-    let found = waiting(&stream, &place, || match stream.hls.file(&name) {
+    let found = waiting(&stream, None, &place, || match stream.hls.file(&name) {
         File::Ready(pieces) => Some(Ok(pieces)),
         File::Missing => Some(Err(no_such_file())),
         File::Wait => None,
@@ -70,33 +85,33 @@ async fn file(
         .into_response())
 }
 
-async fn media_playlist(
+/// A rendition's playlist, and whether the same request will always get the same.
+pub async fn media_playlist(
     stream: &StreamHandle,
+    also: Option<watch::Receiver<u64>>,
     place: &Place,
     name: &str,
     query: &str,
-) -> Result<Response, Refusal> {
+) -> Result<(String, bool), Refusal> {
     let bad = |reason: String| {
         Refusal::new(StatusCode::BAD_REQUEST, "bad_reload", "The playlist cannot be asked for like this.")
             .with_detail(reason)
     };
     let request = ReloadRequest::parse(query).map_err(|err| bad(err.to_string()))?;
-    let answer = waiting(stream, place, || match stream.hls.playlist(name, &request) {
+    let answer = waiting(stream, also, place, || match stream.hls.playlist(name, &request) {
         Some(Answer::Ready(text)) => Some(Ok(text)),
         Some(Answer::BadRequest(reason)) => Some(Err(bad(reason.to_string()))),
         Some(Answer::Wait) => None,
         None => Some(Err(no_such_file())),
     });
-    let text = answer.await??;
-    // What was waited for never changes for the same request; without directives the next part changes it.
-    let cache = if request.msn.is_some() { "public, max-age=12" } else { "no-cache" };
-    Ok(playlist(text, cache))
+    Ok((answer.await??, request.msn.is_some()))
 }
 
 /// Looks again after each change, until there is an answer or [`BLOCK_MAX`] has passed. Looks only once where so many
-/// wait that others would find no place.
-async fn waiting<T>(
+/// wait that others would find no place. `also`: counts changes of something else that is waited for.
+pub async fn waiting<T>(
     stream: &StreamHandle,
+    mut also: Option<watch::Receiver<u64>>,
     place: &Place,
     mut look: impl FnMut() -> Option<T>,
 ) -> Result<T, Refusal> {
@@ -105,30 +120,36 @@ async fn waiting<T>(
     let mut may_wait = None;
     loop {
         changes.mark_unchanged();
+        also.iter_mut().for_each(watch::Receiver::mark_unchanged);
         if let Some(found) = look() {
             return Ok(found);
         }
         if !*may_wait.get_or_insert_with(|| place.may_wait()) {
             return Err(too_many_wait());
         }
-        match timeout_at(deadline, changes.changed()).await {
+        let changed = async {
+            tokio::select! {
+                changed = changes.changed() => changed,
+                changed = next(&mut also) => changed,
+            }
+        };
+        match timeout_at(deadline, changed).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(not_ready()),
         }
     }
 }
 
-fn live(app: &App, id: &PlaybackId) -> Result<StreamHandle, Refusal> {
-    let running = app.running(id);
-    if running.as_ref().is_some_and(|stream| stream.row.is_paid) {
-        // Seconds of segments are not counted for anybody yet.
-        return Err(Refusal::new(
-            StatusCode::PAYMENT_REQUIRED,
-            "paid_by_webrtc",
-            "This stream is paid for by the second, and is played by WebRTC alone.",
-        )
-        .with_detail("Join it, and play it by WHEP with the viewer token."));
+/// Waits for ever where nothing else is waited for.
+async fn next(also: &mut Option<watch::Receiver<u64>>) -> Result<(), watch::error::RecvError> {
+    match also {
+        Some(changes) => changes.changed().await,
+        None => std::future::pending().await,
     }
+}
+
+pub fn live(app: &App, id: &PlaybackId) -> Result<StreamHandle, Refusal> {
+    let running = app.running(id);
     // A stream's task may run before its first broadcast; after the last one its files stay for a while.
     running.filter(|stream| stream.hls.has_begun()).ok_or_else(|| {
         Refusal::new(StatusCode::NOT_FOUND, "not_live", "The stream is not live.")
@@ -136,7 +157,7 @@ fn live(app: &App, id: &PlaybackId) -> Result<StreamHandle, Refusal> {
     })
 }
 
-fn no_such_file() -> Refusal {
+pub fn no_such_file() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "not_found", "There is no such file, or no longer.")
 }
 
@@ -154,7 +175,7 @@ fn too_many_wait() -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "node_busy", title).with_retry_after(RETRY_AFTER_S)
 }
 
-fn playlist(text: String, cache: &'static str) -> Response {
+pub fn playlist(text: String, cache: &'static str) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/vnd.apple.mpegurl"), (header::CACHE_CONTROL, cache)];
     (headers, text).into_response()
 }
@@ -193,7 +214,8 @@ mod tests {
         };
         let _others = [come(), come(), come()];
         // Of this broadcast nothing came yet.
-        let answer = master(State(app), Extension(Arc::new(come())), Path(name)).await.into_response();
+        let answer =
+            master(State(app), Extension(Arc::new(come())), Path(name), RawQuery(None)).await.into_response();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
         let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();

@@ -29,7 +29,7 @@ use super::refusal::Refusal;
 use super::rights::{creator, is_invited, person};
 use crate::app::App;
 use crate::billing::log::Act;
-use crate::billing::{Credit, Input, NoOffers, Paid, Party, Priced, Throttle, TooOften, Unable};
+use crate::billing::{Credit, Input, NoOffers, Paid, Party, Priced, Throttle, TicketsFull, TooOften, Unable};
 use crate::id::PlaybackId;
 use crate::store::StreamRow;
 
@@ -206,9 +206,14 @@ pub async fn join(
     let viewer = app.store().join(row.id, &viewer_id).await?;
     let stream = (row.playback_id.clone(), row.id);
     let now = app.billing().clock.now();
-    let token = app.billing().tickets.issue(account, stream, priced.payee, viewer, now).map_err(|_| {
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tokens", "There are too many viewers waiting.")
-            .with_detail("Try again in two minutes.")
+    let token = app.billing().tickets.issue(account, stream, priced.payee, viewer, now).map_err(|full| {
+        let (title, detail) = match full {
+            TicketsFull::OfAccount => {
+                ("This account watches on as many screens as it may.", "Close one of them.")
+            }
+            TicketsFull::OfNode => ("There are too many viewers waiting.", "Try again in two minutes."),
+        };
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tokens", title).with_detail(detail)
     })?;
     let body = Json(joined(Some(token), Some(links.pay(&row.playback_id)), infos(&priced)));
     Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())

@@ -92,7 +92,7 @@ pub async fn whep(
     let entered = sessions.enter(newcomer, stream, Role::Viewer, etag, Some(from.ip()));
     let (session, answer) = entered.map_err(refused)?;
     if let (Some((ticket, priced)), Some(paid)) = (payer, app.billing().paid()) {
-        paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
+        paid.cashier.tell(Input::Peer { peer: peer.into(), ticket, priced }).await;
         if app.sessions().by_peer(peer).is_none() {
             // It went meanwhile, and was nobody's when that was told.
             paid.cashier.meters.gone(peer, false);

@@ -188,7 +188,7 @@ impl Connection {
         let refusal = match stream {
             Some(stream) if stream.row.is_paid => Refusal::new(
                 "NetStream.Play.Failed",
-                "This stream is paid for, and is played by WebRTC alone",
+                "This stream is paid for, and is played by WebRTC and LL-HLS alone",
             ),
             Some(stream) if self.place.keep(kept_from_players(self.place.of())) => {
                 self.used_for = Use::Play(Playing::new(stream));

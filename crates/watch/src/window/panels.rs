@@ -196,10 +196,17 @@ fn quality(ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
     let shown = if wish.is_none() { format!("{known} automatic") } else { known };
     let mut chosen = *wish;
     let list = ComboBox::from_id_salt("quality").selected_text(shown.trim()).width(124.0);
+    let palette = Palette::of(ui);
+    // On what is chosen the text stands out as on a button that is down.
+    let entry = |is_chosen: bool, text: String| match is_chosen {
+        true => RichText::new(text).color(Palette::on(palette.select)),
+        false => RichText::new(text),
+    };
     let answer = list.show_ui(ui, |ui| {
-        ui.selectable_value(&mut chosen, None, "Automatic");
+        ui.selectable_value(&mut chosen, None, entry(wish.is_none(), "Automatic".to_owned()));
         for (name, height) in offered {
-            ui.selectable_value(&mut chosen, Some(*name), lines(*height));
+            let text = entry(*wish == Some(*name), lines(*height));
+            ui.selectable_value(&mut chosen, Some(*name), text);
         }
     });
     answer.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Quality"));

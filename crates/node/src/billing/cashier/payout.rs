@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use pay::{Amount, UnixMillis};
 
 use crate::billing::journal::{Intent, Journal, OpenSettlement, Outcome, SettleKind, Transaction};
-use crate::billing::till::{Due, DueClose, Till, reason_text};
+use crate::billing::till::{AGAIN_URGENT_MS, Due, DueClose, Till, reason_text};
 
 /// Vouchers in one transaction.
 const VOUCHERS_MAX: usize = 32;
@@ -59,6 +59,7 @@ pub struct Payout {
     newest: Option<u32>,
     pause_ms: u64,
     paused_until: UnixMillis,
+    urgent_paused_until: UnixMillis,
 }
 
 impl Payout {
@@ -76,6 +77,7 @@ impl Payout {
             newest: None,
             pause_ms: PAUSE_MIN_MS,
             paused_until: UnixMillis(0),
+            urgent_paused_until: UnixMillis(0),
         }
     }
 
@@ -86,7 +88,8 @@ impl Payout {
 
     /// Nothing waits for what is over.
     pub fn chain_is_back(&mut self) {
-        (self.pause_ms, self.paused_until) = (PAUSE_MIN_MS, UnixMillis(0));
+        (self.pause_ms, self.paused_until, self.urgent_paused_until) =
+            (PAUSE_MIN_MS, UnixMillis(0), UnixMillis(0));
     }
 
     /// The next transaction that ended; waits for ever where none is on its way.
@@ -100,15 +103,17 @@ impl Payout {
     /// Sends what is due, and says of what is in doubt whether the chain has it.
     pub async fn look(&mut self, till: &mut Till, journal: &Journal, now: UnixMillis) {
         self.resolve_doubts(till, journal, now).await;
-        if now < self.paused_until {
-            return;
-        }
-        if self.urgent == 0 {
+        let is_paused = now < self.paused_until;
+        if self.urgent == 0 && now >= self.urgent_paused_until {
             let mut due = till.due(VOUCHERS_MAX, now);
-            due.retain(|due| self.settles == 0 || due.settlement.reason.is_urgent());
+            let only_urgent = is_paused || self.settles > 0;
+            due.retain(|due| !only_urgent || due.settlement.reason.is_urgent());
             if !due.is_empty() {
                 self.settle(till, journal, &due, now).await;
             }
+        }
+        if is_paused {
+            return;
         }
         for close in till.closes_due(CLOSES_MAX - self.closes.min(CLOSES_MAX), now) {
             self.close(till, journal, &close, now).await;
@@ -164,6 +169,7 @@ impl Payout {
             Err(err) => {
                 tracing::warn!("what was to go on chain did not: {err}");
                 self.paused_until = now.plus(self.pause_ms);
+                self.urgent_paused_until = now.plus(self.pause_ms.min(AGAIN_URGENT_MS));
                 self.pause_ms = (self.pause_ms * 2).min(PAUSE_MAX_MS);
             }
         }

@@ -253,7 +253,15 @@ impl World {
 
 pub fn config(folder: &Path, devchain: &Devchain) -> NodeConfig {
     let endpoints = vec![devchain.url()];
-    let chain = ChainConfig { endpoints, settle_idle_s: 0, record_streams: false, ..ChainConfig::default() };
+    // Its prices are less than a fee.
+    let settle_at_least = Some(Amount::new(1));
+    let chain = ChainConfig {
+        endpoints,
+        settle_idle_s: 0,
+        settle_at_least,
+        record_streams: false,
+        ..ChainConfig::default()
+    };
     NodeConfig { chain: Some(chain), ..NodeConfig::loopback(folder.to_owned()) }
 }
 

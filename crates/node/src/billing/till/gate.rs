@@ -8,7 +8,7 @@ use pay::{Hold, Tick, UnixMillis};
 
 use super::sessions::Run;
 use super::storing::{Staged, Why};
-use super::{Effect, Till};
+use super::{Effect, MeteredPeer, Till};
 use crate::billing::catalogue::cap_of;
 use crate::billing::tickets::TicketId;
 
@@ -22,9 +22,22 @@ const DELIVERED_PERCENT: u64 = 95;
 /// What the media plane says of a metered session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MeterNews {
-    Began { timestamp: u32, line: MeteredLine },
-    Reached { second: u64, until: u64 },
-    Over { second: u64, sent: u32, withheld: u32, acknowledged: u32 },
+    /// `wall_ms`: the same as date, in milliseconds since 1970, where media have dates.
+    Began {
+        timestamp: u32,
+        line: MeteredLine,
+        wall_ms: Option<u64>,
+    },
+    Reached {
+        second: u64,
+        until: u64,
+    },
+    Over {
+        second: u64,
+        sent: u32,
+        withheld: u32,
+        acknowledged: u32,
+    },
 }
 
 /// A viewer that names many seconds unplayed gets less long before it gets none.
@@ -109,7 +122,8 @@ impl Till {
                 }
                 Err(hold) => {
                     run.hold = Some(hold);
-                    run.held_ticks = held_ticks;
+                    // Whoever pays for a second at a time, and fetches as much ahead as it may, is held all the time.
+                    run.held_ticks = if run.allowed > before { 0 } else { held_ticks };
                     break;
                 }
             }
@@ -119,12 +133,12 @@ impl Till {
         }
     }
 
-    pub fn metered(&mut self, peer: sfu::PeerId, number: u32, news: MeterNews, now: UnixMillis) {
+    pub fn metered(&mut self, peer: MeteredPeer, number: u32, news: MeterNews, now: UnixMillis) {
         let Some(ticket) = self.peers.get(&peer).copied() else { return };
         match news {
-            MeterNews::Began { timestamp, line } => {
+            MeterNews::Began { timestamp, line, wall_ms } => {
                 let Some(run) = self.run(ticket, number) else { return };
-                let begin = SessionBegin { tick: run.first, rtp_timestamp: timestamp, line };
+                let begin = SessionBegin { tick: run.first, rtp_timestamp: timestamp, line, wall_ms };
                 let conn = run.conn;
                 if self.conns.contains_key(&conn) {
                     self.effects.push(Effect::Begin { conn, begin });
@@ -208,7 +222,7 @@ impl Till {
 
     /// The peer is gone. What was allowed and never reached was not sent; what was sent may still be paid.
     /// Returns whether it was known.
-    pub fn peer_gone(&mut self, peer: sfu::PeerId, is_over: bool) -> bool {
+    pub fn peer_gone(&mut self, peer: MeteredPeer, is_over: bool) -> bool {
         let Some(ticket) = self.peers.remove(&peer) else { return false };
         let Some(session) = self.sessions.get_mut(&ticket) else { return true };
         if session.peer == Some(peer) {

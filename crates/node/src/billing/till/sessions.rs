@@ -8,7 +8,7 @@ use pay::message::{Ending, Pay, Refused, Report, Start, Started, ToNode, ToViewe
 use pay::{ChannelId, CloseTerms, Refusal, Signed, Tick, UnixMillis};
 
 use super::storing::{Staged, Why};
-use super::{ConnId, Effect, Party, Payment, Till};
+use super::{ConnId, Effect, MeteredPeer, Party, Payment, Till};
 use crate::billing::catalogue::Priced;
 use crate::billing::tickets::{Ticket, TicketId};
 
@@ -36,7 +36,7 @@ pub(super) struct Session {
     pub priced: Arc<Priced>,
     pub party: Party,
     pub conn: Option<ConnId>,
-    pub peer: Option<sfu::PeerId>,
+    pub peer: Option<MeteredPeer>,
     /// Between a start that was taken and its end.
     pub run: Option<Run>,
     /// The one before: what became of its last seconds comes late.
@@ -54,7 +54,7 @@ pub(super) struct Run {
     /// The tick of second 0.
     pub first: u64,
     /// The media plane counts it, by this peer.
-    pub peer: Option<sfu::PeerId>,
+    pub peer: Option<MeteredPeer>,
     /// Seconds below this may be sent.
     pub allowed: u64,
     /// The newest second of which media has come.
@@ -114,7 +114,7 @@ impl Till {
     }
 
     /// A viewer's peer, that gets nothing before it is paid for.
-    pub fn attach(&mut self, peer: sfu::PeerId, ticket: &Arc<Ticket>, priced: &Arc<Priced>, now: UnixMillis) {
+    pub fn attach(&mut self, peer: MeteredPeer, ticket: &Arc<Ticket>, priced: &Arc<Priced>, now: UnixMillis) {
         let session = self.session(ticket, priced);
         if let Some(old) = session.peer.replace(peer) {
             self.peers.remove(&old);
@@ -188,6 +188,9 @@ impl Till {
         if let Some(session) = self.sessions.get_mut(&ticket)
             && let Some(run) = session.run.take()
         {
+            if let Some(MeteredPeer::Hls(viewer)) = run.peer {
+                self.effects.push(Effect::Rest { viewer });
+            }
             session.last_run = Some(run);
         }
     }

@@ -11,11 +11,14 @@ use crate::billing::journal::OpenSettlement;
 /// After one that failed, the same is not tried for so long; each time twice as long, up to the last.
 const AGAIN_FIRST_MS: u64 = 2_000;
 const AGAIN_LAST_MS: u64 = 60_000;
+/// What is urgent and did not get there is never put off for longer: the payer's window goes by meanwhile.
+pub const AGAIN_URGENT_MS: u64 = 5_000;
 
 /// When what failed is tried again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Retry {
     not_before: Option<UnixMillis>,
+    urgent_not_before: Option<UnixMillis>,
     pause_ms: u64,
 }
 
@@ -24,14 +27,21 @@ impl Retry {
         self.not_before.is_none_or(|at| now >= at)
     }
 
+    fn may_urgently(&self, now: UnixMillis) -> bool {
+        self.urgent_not_before.is_none_or(|at| now >= at)
+    }
+
     fn after_a_while(&mut self, now: UnixMillis) {
         self.pause_ms = (self.pause_ms * 2).clamp(AGAIN_FIRST_MS, AGAIN_LAST_MS);
         self.not_before = Some(now.plus(self.pause_ms));
+        self.urgent_not_before = Some(now.plus(self.pause_ms.min(AGAIN_URGENT_MS)));
     }
 
+    /// Each try costs a fee, however urgent it is.
     fn after_long(&mut self, now: UnixMillis) {
         self.pause_ms = AGAIN_LAST_MS;
         self.not_before = Some(now.plus(self.pause_ms));
+        self.urgent_not_before = self.not_before;
     }
 }
 
@@ -92,7 +102,10 @@ impl Till {
             let will_close = account.ledger.close_agreed().is_some()
                 && !matches!(self.closes.get(&id), Some(CloseState::Failed(_)));
             let is_worth = open >= self.rules.settle_at_least && is_idle && !will_close;
-            let may = account.retry.may(now) && (is_urgent || is_worth);
+            let may = match is_urgent {
+                true => account.retry.may_urgently(now),
+                false => is_worth && account.retry.may(now),
+            };
             let order = (urgency(settlement.reason), closes_at(account.ledger.channel()), Reverse(open));
             may.then_some((order, Due { party: *party, settlement }))
         });

@@ -2,6 +2,7 @@ mod liar;
 
 use std::sync::Arc;
 
+use api::pay::MeteredLine;
 use chain::{BlockRef, ChannelNews};
 use pay::channel::Funds;
 use pay::ledger::{SettleReason, verify_all};
@@ -188,17 +189,17 @@ impl Bench {
         conn
     }
 
-    fn unattached(&self) -> sfu::PeerId {
+    fn unattached(&self) -> MeteredPeer {
         let config = sfu::ViewerConfig {
             stream: sfu::StreamId(1),
             max_layer: RenditionName::VeryLow,
             choice: sfu::LayerChoice::Auto,
             metered: true,
         };
-        self.sfu.handle().accept_viewer(OFFER, config).unwrap().peer
+        self.sfu.handle().accept_viewer(OFFER, config).unwrap().peer.into()
     }
 
-    fn peer(&mut self, ticket: &Arc<Ticket>) -> sfu::PeerId {
+    fn peer(&mut self, ticket: &Arc<Ticket>) -> MeteredPeer {
         let peer = self.unattached();
         self.till.attach(peer, ticket, &self.priced, self.now);
         self.settle();
@@ -216,12 +217,12 @@ impl Bench {
         self.say(conn, pay.map(ToNode::Pay));
     }
 
-    fn reach(&mut self, peer: sfu::PeerId, session: u32, second: u64, until: u64) {
+    fn reach(&mut self, peer: MeteredPeer, session: u32, second: u64, until: u64) {
         self.till.metered(peer, session, MeterNews::Reached { second, until }, self.now);
         self.settle();
     }
 
-    fn over(&mut self, peer: sfu::PeerId, session: u32, second: u64, (sent, withheld): (u32, u32)) {
+    fn over(&mut self, peer: MeteredPeer, session: u32, second: u64, (sent, withheld): (u32, u32)) {
         let news = MeterNews::Over { second, sent, withheld, acknowledged: sent };
         self.till.metered(peer, session, news, self.now);
         self.settle();
@@ -262,7 +263,7 @@ impl Bench {
     }
 
     /// How far the newest session of a peer may go.
-    fn allowed(&self, peer: sfu::PeerId) -> Option<u64> {
+    fn allowed(&self, peer: MeteredPeer) -> Option<u64> {
         self.said.iter().rev().find_map(|effect| match effect {
             Effect::Allow { peer: of, until, .. } if *of == peer => Some(*until),
             _ => None,
@@ -274,7 +275,7 @@ impl Bench {
     }
 
     /// Connects, starts, and pays the first second in advance.
-    fn watch(&mut self, viewer: &mut Viewer) -> (ConnId, sfu::PeerId, Arc<Ticket>) {
+    fn watch(&mut self, viewer: &mut Viewer) -> (ConnId, MeteredPeer, Arc<Ticket>) {
         let ticket = self.ticket(viewer);
         let (conn, peer) = (self.connect(&ticket), self.peer(&ticket));
         self.begin(viewer, conn);
@@ -769,7 +770,7 @@ fn a_counter_close_is_answered_at_once_and_a_settlement_is_not_said_twice() {
 }
 
 /// So many seconds, each paid.
-fn play(bench: &mut Bench, viewer: &mut Viewer, (conn, peer): (ConnId, sfu::PeerId), seconds: u64) {
+fn play(bench: &mut Bench, viewer: &mut Viewer, (conn, peer): (ConnId, MeteredPeer), seconds: u64) {
     for second in 0..seconds {
         bench.reach(peer, 1, second, second + 1);
         let paid = viewer.played(second);
@@ -814,6 +815,44 @@ fn a_close_is_countered_while_nobody_knows_what_became_of_the_last_settlement() 
     assert_eq!(urgent.settlement.reason, SettleReason::CounterClose);
     bench.till.settling(&urgent);
     assert_eq!(bench.till.due(9, later), [], "it is on its way");
+}
+
+#[test]
+fn however_often_a_settlement_failed_an_urgent_one_is_tried_again_soon() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, ..) = bench.watch(&mut viewer);
+    let channel = viewer.terms.id();
+    bench.say(conn, ToNode::Stop(channel));
+    let now = NOW.plus(5_000);
+    for _ in 0..6 {
+        bench.till.settling_failed(channel, now);
+    }
+    assert_eq!(bench.till.due(9, now.plus(59_999)), []);
+    let event = ChannelEvent::ClosingStarted { closes_at: now.plus(HOUR_MS) };
+    bench.till.head(&[ChannelNews { channel, event, terms: None }], now);
+    assert_eq!(bench.till.due(9, now.plus(4_999)), []);
+    assert_eq!(bench.till.due(9, now.plus(5_000)).len(), 1);
+}
+
+#[test]
+fn what_is_worth_less_than_a_fee_waits_until_its_channel_ends() {
+    let settle_at_least = Amount::new(3 * PRICE);
+    let mut bench = Bench { till: till(Rules { settle_at_least, ..rules() }), ..Bench::new() };
+    let (mut poor, mut rich) = (bench.viewer(7, 100_000), bench.viewer(8, 100_000));
+    for (viewer, seconds) in [(&mut poor, 2), (&mut rich, 3)] {
+        let (conn, peer, _ticket) = bench.watch(viewer);
+        play(&mut bench, viewer, (conn, peer), seconds);
+        bench.say(conn, ToNode::Stop(viewer.terms.id()));
+    }
+    assert!(poor.tab.spent() < settle_at_least && settle_at_least <= rich.tab.spent());
+    let payers = |bench: &Bench| -> Vec<u8> {
+        bench.till.due(9, NOW.plus(HOUR_MS)).iter().map(|due| due.party.payer.0[0]).collect()
+    };
+    assert_eq!(payers(&bench), [8]);
+    let event = ChannelEvent::ClosingStarted { closes_at: NOW.plus(2 * HOUR_MS) };
+    bench.till.head(&[ChannelNews { channel: poor.terms.id(), event, terms: None }], NOW);
+    assert_eq!(payers(&bench), [7, 8]);
 }
 
 /// The chain has settled all of it, and closed it.
@@ -989,11 +1028,10 @@ fn seconds_that_went_by_while_the_chain_was_away_are_nobodys_debt() {
 fn what_does_not_get_to_the_chain_is_tried_ever_more_rarely_and_at_once_when_the_chain_is_back() {
     let mut bench = Bench::new();
     let mut viewer = bench.viewer(7, 100_000);
-    let _watching = bench.watch(&mut viewer);
+    let (conn, ..) = bench.watch(&mut viewer);
     let channel = viewer.terms.id();
-    let event = ChannelEvent::ClosingStarted { closes_at: NOW.plus(HOUR_MS) };
-    bench.till.head(&[ChannelNews { channel, event, terms: None }], NOW);
-    let mut now = NOW;
+    bench.say(conn, ToNode::Stop(channel));
+    let mut now = NOW.plus(5_000);
     for pause_ms in [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
         let due = bench.till.due(9, now);
         bench.till.settling(&due[0]);
@@ -1146,4 +1184,60 @@ fn a_viewer_that_names_many_seconds_unplayed_gets_a_lower_layer_before_it_gets_n
         assert_eq!(caps(&bench), expected, "after second {second}");
     }
     assert_eq!(refusals(&bench.heard(conn)), []);
+}
+
+#[test]
+fn a_player_of_hls_is_metered_and_gives_way_as_a_peer_does_and_rests_when_its_viewer_stops() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let ticket = bench.ticket(&viewer);
+    let (conn, player) = (bench.connect(&ticket), HlsViewerId(1));
+    bench.till.attach(player.into(), &ticket, &bench.priced, bench.now);
+    bench.begin(&mut viewer, conn);
+    assert_eq!(bench.allowed(player.into()), Some(1));
+    assert!(bench.said.contains(&Effect::Cap { peer: player.into(), cap: RenditionName::Low }));
+    bench.till.metered(
+        player.into(),
+        1,
+        MeterNews::Began { timestamp: 9, line: MeteredLine::Video, wall_ms: Some(8) },
+        bench.now,
+    );
+    bench.settle();
+    let begin = SessionBegin { tick: 0, rtp_timestamp: 9, line: MeteredLine::Video, wall_ms: Some(8) };
+    assert!(bench.said.contains(&Effect::Begin { conn, begin }));
+    bench.reach(player.into(), 1, 0, 1);
+    assert_eq!(bench.allowed(player.into()), Some(2));
+    bench.say(conn, ToNode::Stop(viewer.terms.id()));
+    assert!(bench.said.contains(&Effect::Rest { viewer: player }));
+    // What was in hand is owed no more once the player says that it was not sent.
+    let unpaid = |bench: &Bench| bench.account(&viewer).ledger.unpaid_ticks();
+    assert_eq!(unpaid(&bench), 1);
+    bench.over(player.into(), 1, 1, (0, 0));
+    assert_eq!(unpaid(&bench), 0);
+    let peer = bench.peer(&ticket);
+    assert!(bench.said.contains(&Effect::Hang { peer: player.into() }) && peer != player.into());
+}
+
+/// Whoever fetches what it plays later is at the end of its grace most of the time.
+#[test]
+fn a_viewer_that_fetches_as_far_ahead_as_it_may_and_pays_each_second_is_not_told_that_it_is_over() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    for second in 0..12 {
+        loop {
+            let until = bench.allowed(peer).unwrap();
+            // It waits for what it may not have yet.
+            bench.reach(peer, 1, until, until);
+            if bench.allowed(peer) == Some(until) {
+                break;
+            }
+        }
+        bench.till.tick(bench.now);
+        bench.settle();
+        let pay = viewer.played(second);
+        bench.pay(conn, pay);
+        bench.take_heard(&mut viewer, conn);
+    }
+    assert_eq!(viewer.tab.spent(), Amount::new(12 * PRICE));
 }

@@ -37,7 +37,7 @@ impl Dice {
 
 /// One peer's media, as the media plane counts and gates it.
 struct Media {
-    peer: sfu::PeerId,
+    peer: MeteredPeer,
     session: u32,
     /// Seconds below this may pass.
     until: u64,
@@ -121,14 +121,14 @@ impl Liar {
                     }
                     Effect::Hang { peer } => self.hang_up(peer),
                     Effect::Drop { conn, .. } => self.bench.till.gone(conn, self.bench.now),
-                    Effect::Say { .. } | Effect::Begin { .. } | Effect::Cap { .. } => {}
+                    Effect::Say { .. } | Effect::Begin { .. } | Effect::Cap { .. } | Effect::Rest { .. } => {}
                 }
             }
             self.bench.settle();
         }
     }
 
-    fn begin(&mut self, peer: sfu::PeerId, session: u32) {
+    fn begin(&mut self, peer: MeteredPeer, session: u32) {
         self.close_seconds(peer, 0);
         if let Some(media) = self.media.iter_mut().find(|media| media.peer == peer) {
             (media.session, media.until, media.next) = (session, 0, 0);
@@ -136,7 +136,7 @@ impl Liar {
     }
 
     /// Says what became of the oldest seconds, until so many are open. Of what arrived it says what it likes.
-    fn close_seconds(&mut self, peer: sfu::PeerId, left: usize) {
+    fn close_seconds(&mut self, peer: MeteredPeer, left: usize) {
         let says_all = self.dice.happens(50);
         while let Some(media) = self.media.iter_mut().find(|media| media.peer == peer)
             && media.open.len() > left
@@ -149,7 +149,7 @@ impl Liar {
         }
     }
 
-    fn hang_up(&mut self, peer: sfu::PeerId) {
+    fn hang_up(&mut self, peer: MeteredPeer) {
         self.close_seconds(peer, 0);
         self.media.retain(|media| media.peer != peer);
         let is_over = self.dice.happens(10);
@@ -171,7 +171,7 @@ impl Liar {
         self.obey();
     }
 
-    fn second(&mut self, peer: sfu::PeerId) {
+    fn second(&mut self, peer: MeteredPeer) {
         let Some(media) = self.media.iter_mut().find(|media| media.peer == peer) else { return };
         if media.session == 0 || (media.next == 0 && media.until == 0) {
             return;

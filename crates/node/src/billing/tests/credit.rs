@@ -3,7 +3,7 @@
 use api::ClientError;
 use devchain::{Config, Devchain};
 use pay::message::{Pay, ToNode, ToViewer};
-use pay::{AccountId, Amount, Refusal, Signer, Tick, UnixMillis};
+use pay::{AccountId, Amount, Refusal, Signer, Tick, UnixMillis, Unplayed};
 
 use super::code;
 use super::world::{BOB, CHARLIE, DAVE, DEAR, EVE, Socket, Viewer, World, credit_config, person, prices};
@@ -72,6 +72,11 @@ async fn a_viewer_is_served_its_window_and_what_it_transferred_and_a_restart_cha
     // What was reserved when the node was killed counts as sent until it is named.
     let report = viewer.tab.report().unwrap();
     socket.say(&ToNode::Report(report)).await;
+    // Nothing is sent before the report was heard, and what this is answered with comes after that.
+    let voucher = viewer.tab.last_voucher().copied().unwrap();
+    let again = Pay { voucher, unplayed: Unplayed::default(), in_advance: false };
+    socket.say(&ToNode::Pay(again)).await;
+    assert_eq!(socket.read().await.as_ref().and_then(refusal), Some(Refusal::Replayed));
     for second in 0..3 {
         world.reach(peer, 1, second);
         viewer.play(&mut socket, next + second).await;

@@ -67,6 +67,7 @@ describe("a deposit's call", () => {
     ["a tip", payloadOf(open, { tip: `0x${"00".repeat(15)}01` }), "tip"],
     ["another format", payloadOf(open, { version: 5 }), "format"],
     ["no end", payloadOf(open, { era: "0x00" }), "good for too long"],
+    ["no end, in two bytes", payloadOf(open, { era: "0x0000" }), "good for too long"],
     ["a late end", payloadOf(open, { era: "0x0b00" }), "good for too long"],
     ["what no wallet knows", payloadOf(open, { signedExtensions: [...EXTENSIONS.slice(0, 8), "PayTwice"] }), "wallets know"],
     ["no bytes", payloadOf(open, { nonce: "zero" }), "cannot be read"],

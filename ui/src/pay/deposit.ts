@@ -55,11 +55,11 @@ export function checked(given: SignerPayload, deposit: Deposit, genesis: Hex): S
   };
 }
 
-/** For how many blocks a mortal era is: the four low bits are its binary logarithm, less one. */
+/** For how many blocks a mortal era is: the four low bits are its binary logarithm, less one. None is for ever. */
 function blocksOf(era: Uint8Array): number {
   const [low, high] = era;
   if (era.length !== 2 || low === undefined || high === undefined) return Infinity;
-  return 2 << (low & 0xf);
+  return (low & 0xf) === 0 ? Infinity : 2 << (low & 0xf);
 }
 
 function bytesOf(text: unknown): Bytes {

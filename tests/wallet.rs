@@ -206,6 +206,10 @@ fn what_is_refused_says_what_to_do() {
     assert!(said.contains("tickcast wallet list"), "{said}");
     let said = home.refused(&["new", "Other", "--words-fd", "5"], "short", "");
     assert!(said.contains("at least 8"), "{said}");
+    let said = home.refused(&["new", "Alice", "--words-fd", "5"], PASSPHRASE, "");
+    assert!(said.contains("Alice"), "{said}");
+    // Nobody was given words of an account that there is not.
+    assert!(std::fs::read(home.file("words")).expect("the file").is_empty());
     let said = home.refused(&["import", "words", "Alice", "--secret-fd", "4"], PASSPHRASE, ALICE);
     assert!(said.contains("already"), "{said}");
     let said = home.refused(&["derive", "Alice", "//a///secret", "Other"], PASSPHRASE, "");

@@ -57,17 +57,17 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             .context("the system does not let this process keep its memory to itself")?;
     }
     let runtime = tokio::runtime::Runtime::new().context("the async runtime could not be started")?;
-    let mut session = runtime.block_on(Session::open(options, &address, runtime.handle()))?;
-    let paying = session.paying.take();
     #[cfg(feature = "windows")]
-    let (ended, payment) = if options.headless {
-        runtime.block_on(session.play(paying))
+    let watched = if options.headless {
+        runtime.block_on(headless(options, &address, runtime.handle())).map(Some)
     } else {
-        screen::play(&mut session, paying, &options.look, &runtime)?
+        screen::watch(options, &address, &runtime)
     };
     #[cfg(not(feature = "windows"))]
-    let (ended, payment) = runtime.block_on(session.play(paying));
-    let last = runtime.block_on(session.player.close());
+    let watched = runtime.block_on(headless(options, &address, runtime.handle())).map(Some);
+    let Some((session, (ended, payment))) = watched? else { return Ok(()) };
+    let player = Arc::into_inner(session.player).context("the player is held still")?;
+    let last = runtime.block_on(player.close());
     let payment = payment?;
     let (ending, seen) = ended.with_context(|| match &payment {
         Some(payment) => format!("watching failed ({})", payment.words),
@@ -84,32 +84,51 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
 }
 
+async fn headless<'a>(
+    options: &Options,
+    address: &'a StreamAddress,
+    runtime: &Handle,
+) -> anyhow::Result<(Session<'a>, Played)> {
+    let mut stop = StopSignals::new()?;
+    let (client, stream) = find(address).await?;
+    let payer = tokio::select! {
+        payer = options.payer(address, &client, &stream) => payer?,
+        () = stop.wait() => bail!("it was told to stop before anything was watched"),
+    };
+    let (mut session, paying) = Session::start(options, address, (client, stream), payer, runtime)?;
+    let played = session.play(stop.wait(), paying).await;
+    Ok((session, played))
+}
+
+async fn find(address: &StreamAddress) -> anyhow::Result<(Client, StreamInfo)> {
+    let client = Client::new(&address.node)?;
+    let stream = client.stream(&address.playback_id).await?;
+    Ok((client, stream))
+}
+
 /// A player that plays, and what it needs until it is over.
 struct Session<'a> {
     address: &'a StreamAddress,
     limit: Option<Duration>,
     client: Client,
-    title: String,
-    player: Player,
+    /// A window shows it too.
+    player: Arc<Player>,
     quality: Quality,
-    paying: Option<Paying>,
     /// Where a person listens.
     sound: Option<Sound>,
-    stop: StopSignals,
 }
 
 /// How playing ended, and what was paid by then.
 type Played = (anyhow::Result<(Ending, Duration)>, anyhow::Result<Option<PaymentReport>>);
 
 impl<'a> Session<'a> {
-    async fn open(options: &Options, address: &'a StreamAddress, runtime: &Handle) -> anyhow::Result<Self> {
-        let mut stop = StopSignals::new()?;
-        let client = Client::new(&address.node)?;
-        let stream = client.stream(&address.playback_id).await?;
-        let payer = tokio::select! {
-            payer = options.payer(address, &client, &stream) => payer?,
-            () = stop.wait() => bail!("it was told to stop before anything was watched"),
-        };
+    fn start(
+        options: &Options,
+        address: &'a StreamAddress,
+        (client, stream): (Client, StreamInfo),
+        payer: Option<Payer>,
+        runtime: &Handle,
+    ) -> anyhow::Result<(Self, Option<Paying>)> {
         let sound = match options.headless {
             true => None,
             false => Some(Sound::start(None).context("the sound's thread could not be started")?),
@@ -128,30 +147,40 @@ impl<'a> Session<'a> {
             Some(paying) => Player::start_paying(config, signalling, runtime, paying.handle()),
             None => Player::start(config, signalling, runtime),
         };
-        let player = player.context("the player")?;
-        let (title, limit) = (stream.title, options.seconds);
-        Ok(Self { address, limit, client, title, player, quality, paying, sound, stop })
+        let player = Arc::new(player.context("the player")?);
+        Ok((Self { address, limit: options.seconds, client, player, quality, sound }, paying))
     }
 
     /// Until there is a reason to end; then the paying ends, before the playing does.
-    async fn play(&mut self, paying: Option<Paying>) -> Played {
-        let Self { address, limit, client, player, quality, stop, .. } = self;
+    async fn play(&mut self, stop: impl Future<Output = ()>, paying: Option<Paying>) -> Played {
+        let Self { address, limit, client, player, quality, .. } = self;
         let playing = Playing { player, quality, client, playback_id: &address.playback_id, limit: *limit };
-        play(&playing, stop.wait(), paying).await
+        let spent = paying.as_ref().map(|paying| (paying.handle(), paying.spending()));
+        let ended = playing.until_over(stop, spent).await;
+        let payment = match paying {
+            Some(paying) => paying.end().await.map(Some),
+            None => Ok(None),
+        };
+        (ended, payment)
     }
 }
 
-async fn play(playing: &Playing<'_>, stop: impl Future<Output = ()>, paying: Option<Paying>) -> Played {
-    let spent = paying.as_ref().map(|paying| (paying.handle(), paying.spending()));
-    let ended = playing.until_over(stop, spent).await;
-    let payment = match paying {
-        Some(paying) => paying.end().await.map(Some),
-        None => Ok(None),
-    };
-    (ended, payment)
-}
-
 impl Options {
+    /// Whether there is something to pay; then the stream is live.
+    fn is_paid(&self, stream: &StreamInfo) -> anyhow::Result<bool> {
+        if stream.offers.is_empty() {
+            return Ok(false);
+        }
+        if self.free {
+            bail!("the stream is not free: it is paid by the second");
+        }
+        // Before anybody is asked to sign.
+        if stream.status != StreamStatus::Live {
+            bail!("the stream is not live: there is nothing to pay for now");
+        }
+        Ok(true)
+    }
+
     /// Whoever pays, where there is something to pay.
     async fn payer(
         &self,
@@ -159,19 +188,12 @@ impl Options {
         client: &Client,
         stream: &StreamInfo,
     ) -> anyhow::Result<Option<Payer>> {
-        match (stream.offers.is_empty(), &self.paying.wallet) {
-            (true, _) => Ok(None),
-            // Before anybody is asked to sign.
-            (false, Some(_)) if stream.status != StreamStatus::Live => {
-                bail!("the stream is not live: there is nothing to pay for now")
-            }
-            (false, Some(_)) => self.paying.prepare(address, client, stream).await.map(Some),
-            (false, None) if self.free => bail!("the stream is not free: it is paid by the second"),
-            (false, None) => {
-                bail!(
-                    "the stream is paid by the second: name the account that pays with --wallet, and a --cap"
-                )
-            }
+        if !self.is_paid(stream)? {
+            return Ok(None);
         }
+        if self.paying.wallet.is_none() || self.paying.cap.is_none() {
+            bail!("the stream is paid by the second: name the account that pays with --wallet, and a --cap");
+        }
+        self.paying.prepare(address, client, stream).await.map(Some)
     }
 }

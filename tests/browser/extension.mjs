@@ -103,6 +103,7 @@ await press("Get the rest of the deposit back");
 await page.getByText("The channel is closed").waitFor();
 await shoot("wallet-closed");
 console.log(JSON.stringify({
-  link, scanned, said, askedByLiar, enabled: wallet.enabled, signed: wallet.signed, prepared: prepared.at(-1), left, stopped,
+  link, scanned, said, askedByLiar, enabled: wallet.enabled, signed: wallet.signed, shown: wallet.shown,
+  prepared: prepared.at(-1), left, stopped,
 }));
 await browser.close();

@@ -9,11 +9,12 @@ const { Keyring } = require("@polkadot/keyring");
 const { TypeRegistry } = require("@polkadot/types");
 const { cryptoWaitReady } = require("@polkadot/util-crypto");
 
-/** Puts it into `page`, before that is loaded. The person behind it says no to the `refusals` named first. */
-export async function mockExtension(page, { id, uri, refusals }) {
+/** Puts it into `page`, before that is loaded. The person behind it says no to the `refusals` named first, and signs once what
+    `hold` gives is there. */
+export async function mockExtension(page, { id, uri, refusals, hold = async () => {} }) {
   await cryptoWaitReady();
   const pair = new Keyring({ type: "sr25519" }).addFromUri(uri);
-  const asked = { enabled: [], signed: [] };
+  const asked = { enabled: [], signed: [], shown: [] };
   const refused = (what) => {
     const at = refusals.indexOf(what);
     if (at >= 0) refusals.splice(at, 1);
@@ -23,9 +24,12 @@ export async function mockExtension(page, { id, uri, refusals }) {
     asked.enabled.push(origin);
     if (refused("enable")) throw new Error(`The source ${origin} has not been authorized yet`);
   });
-  await page.exposeFunction("mockExtensionSign", ({ address, ...payload }) => {
+  await page.exposeFunction("mockExtensionSign", async ({ address, ...payload }) => {
     if (address !== pair.address) throw new Error("Unable to find keypair");
     asked.signed.push(payload);
+    // What the person compares with it.
+    asked.shown.push(await page.evaluate(() => document.querySelector("[data-method]")?.dataset.method));
+    await hold();
     if (refused("sign")) throw new Error("Cancelled");
     const registry = new TypeRegistry();
     registry.setSignedExtensions(payload.signedExtensions);
@@ -37,7 +41,12 @@ export async function mockExtension(page, { id, uri, refusals }) {
       await window.mockExtensionEnable(origin);
       return {
         accounts: { get: async () => accounts, subscribe: () => () => {} },
-        signer: { signPayload: async (payload) => ({ id: 1, ...await window.mockExtensionSign(payload) }) },
+        signer: { signPayload: async (payload) => {
+          const signed = { id: 1, ...await window.mockExtensionSign(payload) };
+          // After whoever waits for it.
+          setTimeout(() => { window.mockExtensionHasSigned = (window.mockExtensionHasSigned ?? 0) + 1; });
+          return signed;
+        } },
       };
     };
     window.injectedWeb3 = { ...window.injectedWeb3, [id]: { version: "0.62.3", enable } };

@@ -62,13 +62,28 @@ impl Home {
         LoggedChild::spawn("the viewer's window", command.arg("--close")).expect("a viewer")
     }
 
+    /// A window that asks for all that it has to know.
+    pub fn asked_on(&self, display: &Xvfb, speaker: &AudioServer, playback_id: &str) -> LoggedChild {
+        let mut command = Command::new(&self.program);
+        command
+            .current_dir(&self.folder)
+            .args(["--log", "debug", "watch", "--theme", "dark", "--json", "--close"]);
+        command.args(["--wallet-folder", "wallet", "--chain", &self.chain]).arg(self.address(playback_id));
+        command.envs(display.environment()).envs(speaker.environment());
+        LoggedChild::spawn("the viewer's window", &mut command).expect("a viewer")
+    }
+
     fn command(&self, playback_id: &str) -> Command {
         let mut command = Command::new("sh");
         command.current_dir(&self.folder);
         command.args(["-c", "exec \"$0\" \"$@\" 3<passphrase", &self.program, "--log", "info", "watch"]);
-        command.arg(format!("{}/watch/{playback_id}", self.node));
+        command.arg(self.address(playback_id));
         command.args(["--json", "--wallet", "viewer", "--wallet-folder", "wallet", "--yes"]);
         command.args(["--passphrase-fd", "3", "--cap", &self.cap, "--chain", &self.chain]);
         command
+    }
+
+    fn address(&self, playback_id: &str) -> String {
+        format!("{}/watch/{playback_id}", self.node)
     }
 }

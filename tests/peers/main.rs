@@ -4,6 +4,14 @@
 
 #[cfg(all(feature = "engine", feature = "node"))]
 mod any_chain;
+#[cfg(all(
+    feature = "devchain",
+    feature = "engine",
+    feature = "node",
+    feature = "wallet",
+    feature = "windows"
+))]
+mod asking_window;
 mod broadcasts;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod chain_faults;

@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What the wallet has signed for, in seconds.
-fn seconds(wallet: &Wallet) -> u128 {
+pub fn seconds(wallet: &Wallet) -> u128 {
     let channels = wallet.channels().expect("the wallet's channels");
     let spent =
         |known: &wallet::ChannelRecord| wallet.spent(known.terms.id()).expect("the wallet knows").units();

@@ -44,7 +44,7 @@ impl Market {
     }
 
     /// A second costs so much, and the node is paid as it is set.
-    async fn open_with(price: u128, set: impl FnOnce(&mut ChainConfig)) -> Self {
+    pub async fn open_with(price: u128, set: impl FnOnce(&mut ChainConfig)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let chain = AnyChain::start(devchain::Config::default()).await;
         let rail = EscrowRail::connect(Settings::new([chain.url()])).await.expect("the chain answers");
@@ -63,6 +63,10 @@ impl Market {
     }
 
     pub async fn create(&self) -> CreatedStream {
+        self.create_for(vec![tier(3, 720, self.price)]).await
+    }
+
+    async fn create_for(&self, prices: Vec<PriceTier>) -> CreatedStream {
         let info = self.client.pay_info().await.expect("the node's terms");
         let rail = info.rail.expect("the node has a chain");
         let creator = self.client.login(self.creator.as_ref()).await.expect("a login");
@@ -81,14 +85,7 @@ impl Market {
             .submit(fees, Arc::clone(&self.creator) as _)
             .await
             .expect("the node gets something for fees");
-        let price = PriceTier {
-            tier: 3,
-            price: Price::new(Amount::new(self.price)).expect("a price"),
-            grace_ticks: 5,
-            max_lines: 720,
-            max_kbps: 8_000,
-        };
-        let request = CreateStream { title: "Paid".into(), prices: vec![price], ..CreateStream::default() };
+        let request = CreateStream { title: "Paid".into(), prices, ..CreateStream::default() };
         self.client.create_stream_as(&creator, &request).await.expect("a stream")
     }
 
@@ -152,7 +149,11 @@ impl Market {
 
     /// What a viewer is told that is turned away before it signs anything.
     fn is_refused(&self, stream: &CreatedStream) -> String {
-        let mut viewer = self.viewer(stream, "4", &[]);
+        self.is_refused_with(stream, &[])
+    }
+
+    fn is_refused_with(&self, stream: &CreatedStream, rest: &[&str]) -> String {
+        let mut viewer = self.viewer(stream, "4", rest);
         let status = viewer.wait(LIMIT).expect("the viewer ends by itself");
         assert!(!status.success(), "{}", viewer.output().join("\n"));
         viewer.errors()
@@ -161,6 +162,11 @@ impl Market {
     async fn phase(&self, channel: ChannelId) -> Phase {
         self.rail.channel(channel).await.expect("the chain answers").expect("the channel").finalized
     }
+}
+
+fn tier(tier: u8, max_lines: u16, price: u128) -> PriceTier {
+    let price = Price::new(Amount::new(price)).expect("a price");
+    PriceTier { tier, price, grace_ticks: 5, max_lines, max_kbps: 8_000 }
 }
 
 fn units(value: &Value) -> u128 {
@@ -229,6 +235,37 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         assert!(audit.is_clean(), "{:?}", audit.findings);
         assert_eq!((audit.accepted.units(), audit.settled.units()), (all * PRICE, all * PRICE));
         chain.stop().await;
+    });
+}
+
+#[test]
+fn a_viewer_of_the_low_tier_pays_its_price_and_is_sent_no_higher_layer() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = Market::open().await;
+        let stream = market.create_for(vec![tier(0, 180, PRICE), tier(3, 720, 3 * PRICE)]).await;
+        let mut engine = engine(market.folder.path(), &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        market.wallet();
+        let chain = market.chain.url();
+        // Nobody is made to pay more a second than was said.
+        let dear = ["--tier", "high", "--chain", &chain, "--max-price", "0.02"];
+        let refused = tokio::task::block_in_place(|| market.is_refused_with(&stream, &dear));
+        assert!(refused.contains("more than --max-price allows"), "{refused}");
+        let rest: [&[&str]; 2] = [&["--tier", "very_low"], &["--tier", "high", "--max-price", "0.03"]];
+        let [low, best] = rest.map(|rest| tokio::task::block_in_place(|| market.watch(&stream, "8", rest)));
+        let bought = |seen: &Value| (seen["player"]["rendition"].clone(), units(&seen["payment"]["price"]));
+        // The line carries both renditions: who pays for the better one gets it. A player calls them by their lines.
+        assert_eq!(bought(&best), ("low".into(), 3 * PRICE), "{best:#}");
+        assert_eq!(bought(&low), ("very_low".into(), PRICE), "{low:#}");
+        assert_eq!(
+            units(&low["payment"]["paid"]),
+            count(&low["payment"]["seconds_played"]) * PRICE,
+            "{low:#}"
+        );
+        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+        market.node.stop().await;
+        market.chain.stop().await;
     });
 }
 

@@ -65,6 +65,7 @@ fn a_page_pays_from_a_deposit_that_the_browsers_wallet_signed_and_the_rest_comes
         let (terms, prepared) = prepared(&page);
         let payload = serde_json::to_value(&prepared.payload).expect("it is JSON");
         assert_eq!(page["signed"][1], payload);
+        assert_eq!(page["shown"][1], payload["method"], "what the page shows for comparing");
         assert_eq!((terms.payer, terms.payee), (payer(), market.creator.public().account()));
         assert_eq!(number(&page, "left"), DEPOSIT);
 
@@ -81,6 +82,69 @@ fn a_page_pays_from_a_deposit_that_the_browsers_wallet_signed_and_the_rest_comes
         let audit =
             node::audit(&folder.path().join("node"), Some(rail as Arc<dyn Rail>)).await.expect("an audit");
         assert!(audit.is_clean(), "{:?}", audit.findings);
+        chain.stop().await;
+    });
+}
+
+/// Long enough for the page to see it, and for no test to wait for long.
+const WINDOW_S: u64 = 10;
+
+#[test]
+fn a_deposit_of_which_nothing_was_spent_comes_back_by_two_more_signatures_of_the_browsers_wallet() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = Market::open_with(PRICE, |paid| paid.dispute_window_s = WINDOW_S).await;
+        let stream = market.create().await;
+        let folder = market.folder.path().to_owned();
+        let mut engine = engine(&folder, &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        let before = market.rail.balance(payer()).await.expect("the chain answers");
+
+        let page = tokio::task::block_in_place(|| {
+            let arguments = [stream.watch_url.as_ref(), folder.as_os_str()];
+            let mut script = Script::start(root(), "take_back.mjs", arguments).expect("a script");
+            let page = script.wait_for("asked").and_then(|_| {
+                assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+                script.result()
+            });
+            let names = ["ready", "away", "wait", "finish", "back", "digits", "late"];
+            keep_pictures(&folder, "take", &names);
+            page.unwrap_or_else(|err| panic!("{}\n{err}", engine.log()))
+        });
+        println!("{page:#}");
+
+        // Three calls of that channel's, each as the page showed it; and one that was signed when the broadcast was over,
+        // which went nowhere.
+        assert_eq!(page["sent"], 3);
+        assert!(page["late"].as_str().is_some_and(|words| words.contains("broadcast has ended")), "{page}");
+        let asked = page["prepared"].as_array().expect("a list");
+        let prepared: Vec<FundingPrepared> = asked
+            .iter()
+            .map(|one| serde_json::from_value(one["answer"].clone()).expect("an answer"))
+            .collect();
+        let requests: Vec<FundingRequest> = asked
+            .iter()
+            .map(|one| serde_json::from_value(one["request"].clone()).expect("a request"))
+            .collect();
+        let FundingRequest::Open { terms, .. } = requests[0].clone() else { panic!("{requests:?}") };
+        let channel = terms.0.id();
+        let back = [FundingRequest::StartClose { channel }, FundingRequest::Close { channel }];
+        assert_eq!(requests[1..3], back);
+        let payloads: Vec<_> = prepared.iter().map(|one| serde_json::to_value(&one.payload)).collect();
+        let payloads: Vec<Value> = payloads.into_iter().map(|one| one.expect("it is JSON")).collect();
+        assert_eq!(page["signed"], Value::from(payloads.clone()));
+        let methods: Vec<Value> = payloads.iter().map(|payload| payload["method"].clone()).collect();
+        assert_eq!(page["shown"], Value::from(methods));
+        assert_eq!(page["away"], channel.to_string());
+
+        // All that the account has lost are the fees that it was told.
+        assert_eq!(closed(&market, channel).await, Amount::ZERO);
+        let after = market.rail.balance(payer()).await.expect("the chain answers");
+        let fees: u128 = prepared[..3].iter().map(|one| one.fee.units()).sum();
+        assert_eq!(before.units() - after.units(), fees);
+
+        let Market { node, chain, .. } = market;
+        node.stop().await;
         chain.stop().await;
     });
 }

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, type FundingRequest, type FundingState, type PayInfo, type SignerPayload } from "../src/lib/api";
 import { accountAt, addressOf } from "../src/pay/address";
 import { fromHex, toHex, type Hex } from "../src/pay/bytes";
-import { argumentsOf, checked, EXTENSIONS, type Deposit } from "../src/pay/deposit";
+import { argumentsOf, checked, encoded, EXTENSIONS, indexOf, type EscrowCall } from "../src/pay/deposit";
 import { connect, wallets, type Account, type Connected } from "../src/pay/extension";
 import { linkOf } from "../src/pay/link";
 import { channel as channelForm, whole, type ChannelTerms, type Offer } from "../src/pay/signed";
@@ -25,13 +25,16 @@ const terms: ChannelTerms = {
   genesis: GENESIS, asset: "native", payer: PAYER, payee: PAYEE, node: `0x01${"66".repeat(32)}`, session: `0x00${"44".repeat(32)}`,
   nonce: 1_800_000_000_123, dispute_window_ms: 60_000,
 };
-const open: Deposit = { call: "open", terms, deposit: 300_000_000n, expiresAt: 1_800_086_460_123 };
-const topUp: Deposit = { call: "top_up", channel: CHANNEL, by: 300_000_000n };
+const open: EscrowCall = { call: "open", terms, deposit: 300_000_000n, expiresAt: 1_800_086_460_123 };
+const topUp: EscrowCall = { call: "top_up", channel: CHANNEL, by: 300_000_000n };
+const startClose: EscrowCall = { call: "start_close", channel: CHANNEL };
+const close: EscrowCall = { call: "close", channel: CHANNEL };
+const CALLS = { open: "00", top_up: "01", start_close: "04", close: "05" };
 
 /** As a node makes it that numbers the pallet 10, and its calls as the pallet does. */
-const payloadOf = (deposit: Deposit, rest: Partial<SignerPayload> = {}): SignerPayload => ({
+const payloadOf = (by: EscrowCall, rest: Partial<SignerPayload> = {}): SignerPayload => ({
   blockHash: `0x${"22".repeat(32)}`, blockNumber: "0x00000005", era: "0x5500", genesisHash: GENESIS,
-  method: `0x0a${deposit.call === "open" ? "00" : "01"}${toHex(argumentsOf(deposit)).slice(2)}`, nonce: "0x0000000000000000",
+  method: `0x0a${CALLS[by.call]}${encoded(by).slice(2)}`, nonce: "0x0000000000000000",
   signedExtensions: EXTENSIONS.slice(0, 8), specVersion: "0x00000001", tip: `0x${"00".repeat(16)}`, transactionVersion: "0x00000001",
   version: 4, ...rest,
 });
@@ -45,24 +48,37 @@ describe("a deposit's call", () => {
         300_000_000n, open.expiresAt,
       ];
       const made = registry.createType(types, values).toHex();
-      expect(toHex(argumentsOf({ ...open, terms: { ...terms, asset } }))).toBe(made);
+      expect(encoded({ ...open, terms: { ...terms, asset } })).toBe(made);
     }
-    expect(toHex(argumentsOf(topUp))).toBe(registry.createType("([u8; 32], u128)", [CHANNEL, 300_000_000n]).toHex());
+    expect(encoded(topUp)).toBe(registry.createType("([u8; 32], u128)", [CHANNEL, 300_000_000n]).toHex());
+    for (const back of [startClose, close]) expect(encoded(back)).toBe(registry.createType("[u8; 32]", CHANNEL).toHex());
   });
 
   it("is given to a wallet as the node made it where it is the one that was asked for", () => {
-    for (const deposit of [open, topUp]) {
-      expect(checked(payloadOf(deposit), deposit, GENESIS)).toEqual(payloadOf(deposit));
+    for (const by of [open, topUp, startClose, close]) {
+      expect(checked(payloadOf(by), by, GENESIS)).toEqual(payloadOf(by));
     }
   });
 
+  it("is shown argument for argument, as a wallet shows it that does not know the chain", () => {
+    const { method } = payloadOf(topUp);
+    expect(indexOf(method)).toBe("0x0a01");
+    expect(argumentsOf(topUp)).toEqual([{ name: "channel", digits: CHANNEL }, { name: "by", digits: `0x00a3e111${"00".repeat(12)}` }]);
+    expect(method).toBe(indexOf(method) + argumentsOf(topUp).map(({ digits }) => digits.slice(2)).join(""));
+  });
+
+  it("of taking back is for that channel alone", () => {
+    const other = payloadOf({ ...startClose, channel: GENESIS } as EscrowCall);
+    expect(() => checked(other, startClose, GENESIS)).toThrow("something else");
+  });
+
   const lies: [string, SignerPayload, string][] = [
-    ["a higher deposit", payloadOf({ ...open, deposit: 300_000_001n }), "another deposit"],
-    ["another payee", payloadOf({ ...open, terms: { ...terms, payee: PAYER } }), "another deposit"],
-    ["another session key", payloadOf({ ...open, terms: { ...terms, session: terms.node } }), "another deposit"],
-    ["a later end", payloadOf({ ...open, expiresAt: open.expiresAt + 1 }), "another deposit"],
-    ["another call", payloadOf(topUp), "another deposit"],
-    ["something after it", payloadOf(open, { method: `${payloadOf(open).method}00` }), "another deposit"],
+    ["a higher deposit", payloadOf({ ...open, deposit: 300_000_001n }), "something else"],
+    ["another payee", payloadOf({ ...open, terms: { ...terms, payee: PAYER } }), "something else"],
+    ["another session key", payloadOf({ ...open, terms: { ...terms, session: terms.node } }), "something else"],
+    ["a later end", payloadOf({ ...open, expiresAt: open.expiresAt + 1 }), "something else"],
+    ["another call", payloadOf(topUp), "something else"],
+    ["something after it", payloadOf(open, { method: `${payloadOf(open).method}00` }), "something else"],
     ["another chain", payloadOf(open, { genesisHash: `0x${"12".repeat(32)}` }), "another chain"],
     ["a tip", payloadOf(open, { tip: `0x${"00".repeat(15)}01` }), "tip"],
     ["another format", payloadOf(open, { version: 5 }), "format"],
@@ -163,8 +179,10 @@ describe("a deposit by a wallet", () => {
   const offer = {
     genesis: GENESIS, asset: "native", payee: `0x01${PAYEE.slice(2)}`, price: 1_000_000n,
   } as Offer;
-  const need: Need = { info, offer, session: terms.session, token: "token", deposit: 300_000_000n, channel: null };
-  const more: Need = { ...need, channel: { id: CHANNEL, terms } };
+  const need: Need = { info, offer, session: terms.session, token: "token", want: { call: "open", deposit: 300_000_000n } };
+  const channel = { id: CHANNEL, terms };
+  const more: Need = { ...need, want: { call: "top_up", deposit: 300_000_000n, channel } };
+  const back: Need = { ...need, want: { call: "start_close", channel } };
   const account: Account = { address: addressOf(PAYER), account: PAYER, name: "Mine" };
   const wallet = { id: "one", name: "One" };
 
@@ -194,8 +212,9 @@ describe("a deposit by a wallet", () => {
   });
 
   /** What the node reads in the request. */
-  function asked(request: FundingRequest): Deposit {
+  function asked(request: FundingRequest): EscrowCall {
     if (request.call === "top_up") return { call: "top_up", channel: request.channel, by: BigInt(request.by) };
+    if (request.call !== "open") return request;
     const of = whole(fromHex(request.terms), channelForm.read);
     return { call: "open", terms: of, deposit: BigInt(request.deposit), expiresAt: request.expires_at };
   }
@@ -220,7 +239,7 @@ describe("a deposit by a wallet", () => {
     let give: (signature: Hex) => void = () => {};
     sign = (_, payload) => { shown = payload; return new Promise((resolve) => { give = resolve; }); };
     const funding = await chosen();
-    expect(await at(funding, "asking")).toMatchObject({ fee: 12n });
+    expect(await at(funding, "asking")).toMatchObject({ made: { fee: 12n, digits: { index: "0x0a00" } } });
     expect(shown).toMatchObject({ genesisHash: GENESIS });
     expect(sent).toEqual([]);
     give(signature);
@@ -233,22 +252,23 @@ describe("a deposit by a wallet", () => {
   it("adds to a channel from the account that opened it, and no other", async () => {
     states = [{ state: "sent" }];
     await at(await chosen(more), "sent", more);
-    const other: Need = { ...need, channel: { id: CHANNEL, terms: { ...terms, payer: PAYEE } } };
+    const foreign = { id: CHANNEL, terms: { ...terms, payer: PAYEE } };
+    const other: Need = { ...need, want: { call: "top_up", deposit: 300_000_000n, channel: foreign } };
     const funding = new Funding(() => {}, doors);
     (await at(funding, "idle", other)).begin(wallet);
     expect((await at(funding, "idle", other)).why).toContain(`does not show the account that opened this channel, ${addressOf(PAYEE)}`);
   });
 
   it("is not signed where the node makes another one of it", async () => {
-    const lies: ((deposit: Deposit) => Deposit)[] = [
-      (deposit) => ({ ...deposit, deposit: 300_000_001n } as Deposit),
-      (deposit) => ({ ...deposit, terms: { ...terms, payee: `0x${"99".repeat(32)}` } } as Deposit),
+    const lies: ((by: EscrowCall) => EscrowCall)[] = [
+      (by) => ({ ...by, deposit: 300_000_001n } as EscrowCall),
+      (by) => ({ ...by, terms: { ...terms, payee: `0x${"99".repeat(32)}` } } as EscrowCall),
     ];
     for (const lie of lies) {
       doors.prepare = async (request) => ({ payload: payloadOf(lie(asked(request))), fee: "12" });
       sign = () => { throw new Error("it was asked to sign"); };
       const funding = await chosen();
-      expect((await at(funding, "idle")).why).toContain("another deposit than the page asked for. Do not trust it: nothing was signed");
+      expect((await at(funding, "idle")).why).toContain("something else than the page asked for. Do not trust it: nothing was signed");
       expect(sent).toEqual([]);
     }
   });
@@ -258,6 +278,87 @@ describe("a deposit by a wallet", () => {
     const funding = await chosen();
     info.dispute_window_ms = 60_000;
     expect((await at(funding, "idle")).why).toContain("lock the deposit for too long");
+  });
+
+  it("is taken back by the account that paid it, without a question which", async () => {
+    states = [{ state: "sent" }];
+    const requests: FundingRequest[] = [];
+    const { prepare } = doors;
+    doors.prepare = async (request, token) => { requests.push(request); return await prepare(request, token); };
+    const other = { ...account, account: `0x${"88".repeat(32)}` };
+    doors.connect = async () => ({ wallet, accounts: [other, account], sign: (by, payload) => {
+      expect(by).toBe(account);
+      return sign(by, payload);
+    } });
+    for (const call of ["start_close", "close"] as const) {
+      const funding = new Funding(() => {}, doors);
+      const by: Need = { ...need, want: { call, channel } };
+      (await at(funding, "idle", by)).begin(wallet);
+      await at(funding, "sent", by);
+      expect(funding.isSent).toBe(true);
+    }
+    expect(requests).toEqual([{ call: "start_close", channel: CHANNEL }, { call: "close", channel: CHANNEL }]);
+    doors.connect = async () => ({ wallet, accounts: [other], sign });
+    const funding = new Funding(() => {}, doors);
+    (await at(funding, "idle", back)).begin(wallet);
+    expect((await at(funding, "idle", back)).why).toContain("Only that one gets the rest back");
+  });
+
+  it("that nobody wants any more is not sent when it is signed after that, and the person is told", async () => {
+    let give: (signature: Hex) => void = () => {};
+    sign = () => new Promise((resolve) => { give = resolve; });
+    const funding = await chosen();
+    await at(funding, "asking");
+    const told = funding.abandon("The broadcast has ended.");
+    expect(told).toBe("The broadcast has ended. What your wallet signs now is not sent: refuse it there.");
+    give(signature);
+    expect(await at(funding, "idle")).toMatchObject({ why: told });
+    expect(sent).toEqual([]);
+    expect(new Funding(() => {}, doors).abandon("The broadcast has ended.")).toBeNull();
+  });
+
+  it("that was sent is not asked about any more once nobody wants it, and is found by whoever asks anew", async () => {
+    states = [{ state: "sent" }];
+    let asked = 0;
+    const { state } = doors;
+    doors.state = async (token) => { asked += 1; return await state(token); };
+    const funding = await chosen();
+    await at(funding, "sent");
+    expect(funding.abandon("The broadcast has ended.")).toBeNull();
+    turns.shift()?.();
+    await settled();
+    expect(asked).toBe(1);
+    void funding.resume(need);
+    await at(funding, "sent");
+  });
+
+  it("that is final is not asked about any more, and ends in words where the node does not see it", async () => {
+    states = [{ state: "sent" }, { state: "final" }];
+    const funding = await chosen();
+    await at(funding, "sent");
+    turns.shift()?.();
+    await at(funding, "sent");
+    states = [new Error("it was asked once more")];
+    turns.shift()?.();
+    expect((await at(funding, "idle")).why).toContain("The chain has it, and the node does not say so. Load this page anew");
+    // Where the node does see it, nobody is told anything.
+    states = [{ state: "final" }];
+    const seen = await chosen();
+    await at(seen, "sent");
+    seen.done();
+    turns.splice(0).forEach((turn) => turn());
+    expect(await at(seen, "idle")).toMatchObject({ why: null });
+  });
+
+  it("of which nobody knows what became is told to a page that was loaded anew", async () => {
+    states = [{ state: "failed", code: "unknown", words: "The chain did not say." }];
+    const funding = new Funding(() => {}, doors);
+    await funding.resume(need);
+    expect(await at(funding, "idle")).toMatchObject({ why: "The chain did not say." });
+    states = [{ state: "failed", code: "refused", words: "It was not done." }];
+    const refused = new Funding(() => {}, doors);
+    await refused.resume(need);
+    expect(await at(refused, "idle")).toMatchObject({ why: null });
   });
 
   it("of a person who went back is not sent, whatever the wallet does later", async () => {
@@ -280,9 +381,9 @@ describe("a deposit by a wallet", () => {
     states = [{ state: "failed", code: "refused", words: "The deposit was not made." }];
     expect(await why()).toBe("The deposit was not made.");
     states = [{ state: "none" }];
-    expect(await why()).toContain("does not know what became of the deposit");
+    expect(await why()).toContain("does not know what became of the transaction");
     states = [new ApiError(401, "login_required", "Log in first.")];
-    expect(await why()).toContain("does not know what became of the deposit");
+    expect(await why()).toContain("does not know what became of the transaction");
   });
 
   it("is not asked for where the wallet shows no account that can pay", async () => {

@@ -215,8 +215,8 @@ pub struct JoinRequest {
     pub channel: Option<ChannelId>,
 }
 
-/// Of `GET /api/pay/channels`: a channel of the session key that the login is of, which pays or is about to be closed. A
-/// page that has only such a key learns by it what a wallet opened for it.
+/// Of `GET /api/pay/channels`: a channel of the session key that the login is of, until it is closed. A page that has only
+/// such a key learns by it what a wallet opened for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionChannel {
     pub terms: WireHex<ChannelTerms>,
@@ -224,8 +224,25 @@ pub struct SessionChannel {
     /// Signed for, and stored.
     pub spent: Amount,
     pub expires_at: UnixMillis,
+    pub standing: ChannelStanding,
+    /// From then on its payer alone may take the rest: the end of the dispute window, or the expiry.
+    pub closes_at: UnixMillis,
+    /// By the clock by which the node judges, which is never behind the chain's.
+    pub may_close: bool,
+}
+
+/// What a channel is to the page that has its session key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelStanding {
+    /// It pays.
+    Open,
     /// Both sides agreed to close it: nothing more is paid from it.
-    pub is_closing: bool,
+    Agreed,
+    /// Its payer closes it alone: nothing more is paid from it.
+    Closing,
+    /// So near to its expiry, or beyond it, that nothing more is paid from it.
+    Ending,
 }
 
 /// Where to watch. Only a paid stream has a token and a pay socket.

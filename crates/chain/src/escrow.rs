@@ -78,6 +78,10 @@ impl Rail for EscrowRail {
         Box::pin(self.shared.balance(account))
     }
 
+    fn fee_balance(&self, account: AccountId) -> Answer<'_, Amount> {
+        Box::pin(self.shared.fee_balance(account))
+    }
+
     fn fee(&self, call: Call, signer: AccountId) -> Answer<'_, Amount> {
         Box::pin(async move {
             self.check(&call)?;

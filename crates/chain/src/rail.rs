@@ -152,6 +152,11 @@ pub trait Rail: Send + Sync {
     /// Free to spend.
     fn balance(&self, account: AccountId) -> Answer<'_, Amount>;
 
+    /// The same of the chain's own unit, which fees are paid in. Only the rail of the escrow tells it.
+    fn fee_balance(&self, _account: AccountId) -> Answer<'_, Amount> {
+        Box::pin(async { Err(RailError::Unsupported("what an account has for fees is not told")) })
+    }
+
     /// What the transaction would cost.
     fn fee(&self, call: Call, signer: AccountId) -> Answer<'_, Amount>;
 

@@ -138,6 +138,16 @@ impl Shared {
         .await
     }
 
+    /// The same in the chain's own unit.
+    pub async fn fee_balance(&self, account: AccountId) -> Result<Amount, RailError> {
+        self.ask(|link| async move {
+            let at = link.at(link.best().await?).await?;
+            let least = Amount::new(native_least(&at)?);
+            native_balance(&at, account, least).await.map(Amount::new)
+        })
+        .await
+    }
+
     pub async fn fee(&self, call: &Call, signer: AccountId) -> Result<Amount, RailError> {
         self.ask(|link| async move {
             let transaction = submission::unsigned(&link, self.info.asset, call, signer).await?;
@@ -207,9 +217,7 @@ async fn describe(link: &Link, at: &Client, kind: RailKind, asset: AssetId) -> R
             };
             let symbol = first("tokenSymbol").and_then(|symbol| symbol.as_str().map(str::to_owned));
             let decimals = first("tokenDecimals").and_then(|decimals| u8::try_from(decimals.as_u64()?).ok());
-            let least = subxt::dynamic::constant::<u128>("Balances", "ExistentialDeposit");
-            let least = at.constants().entry(least).map_err(Fault::other)?;
-            (symbol.unwrap_or_else(|| "UNIT".into()), decimals.unwrap_or(0), least)
+            (symbol.unwrap_or_else(|| "UNIT".into()), decimals.unwrap_or(0), native_least(at)?)
         }
         AssetId::Asset(id) => {
             let details = entry::<_, AssetDetails>(at, "Assets", "Asset", (id,)).await?;
@@ -253,6 +261,12 @@ struct AccountData {
     free: u128,
     reserved: u128,
     frozen: u128,
+}
+
+/// Accounts hold as much of the chain's own unit at least.
+fn native_least(at: &Client) -> Result<u128, Fault> {
+    let least = subxt::dynamic::constant::<u128>("Balances", "ExistentialDeposit");
+    at.constants().entry(least).map_err(Fault::other)
 }
 
 async fn native_balance(at: &Client, account: AccountId, least: Amount) -> Result<u128, Fault> {

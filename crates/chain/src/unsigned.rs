@@ -46,6 +46,11 @@ impl Unsigned {
         self.account
     }
 
+    /// For how many blocks it is good, of which some are made already.
+    pub fn lives_blocks(&self) -> u32 {
+        self.prepared.dies - self.prepared.born.number
+    }
+
     pub fn shown(&self) -> &SignerFields {
         &self.shown
     }

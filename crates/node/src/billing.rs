@@ -31,7 +31,8 @@ use std::time::Duration;
 
 use chain::{Call, Rail, RailError, Settings};
 use pay::{
-    AccountId, Amount, AssetId, ChannelId, Keypair, OfferHash, Signature, Signed, Signer, Tick, Voucher,
+    AccountId, Amount, AssetId, ChannelId, Keypair, OfferHash, PublicKey, Signature, Signed, Signer, Tick,
+    Voucher,
 };
 use sfu::SfuHandle;
 use thiserror::Error;
@@ -45,9 +46,9 @@ pub use catalogue::{Catalogue, NoOffers, Priced};
 pub use chain_config::ChainConfig;
 pub use clock::PayClock;
 pub use credit::Credit;
-pub use fundings::{Fundings, NotFunded};
+pub use fundings::{Fate, Fundings, NotFunded};
 pub use hls_meter::Withheld;
-pub use hls_viewers::{Answered, Asking, HlsViewer, Sending, ViewersFull};
+pub use hls_viewers::{Answered, Asking, Entered, HlsViewer, Sending, ViewersFull};
 pub use hot_key::HotKeyError;
 pub use logins::{Logins, Person};
 pub use throttle::{Throttle, TooOften};
@@ -71,6 +72,8 @@ const LOGINS_A_MINUTE: u32 = 60;
 const JOINS_A_MINUTE: u32 = 240;
 /// Deposits that wallets are to sign, and their signatures, of one remote network: for each the chain is asked.
 const FUNDINGS_A_MINUTE: u32 = 30;
+/// Those of one session key, wherever it asks from: a proxy's clients come from one address.
+const FUNDINGS_OF_A_KEY_A_MINUTE: u32 = 20;
 /// Delegations, paid streams and prices of one account, and of one remote network: each is recorded on chain, for a fee.
 const CHANGES_A_MINUTE: u32 = 20;
 const CHANGES_OF_A_NETWORK_A_MINUTE: u32 = 60;
@@ -109,6 +112,7 @@ pub struct Billing {
     pub login_throttle: Throttle,
     pub join_throttle: Throttle,
     pub funding_throttle: Throttle,
+    pub page_throttle: Throttle<PublicKey>,
     pub fundings: Fundings,
     pub creator_throttle: Throttle<AccountId>,
     pub change_throttle: Throttle,
@@ -141,6 +145,7 @@ impl Billing {
             login_throttle: Throttle::new(LOGINS_A_MINUTE),
             join_throttle: Throttle::new(JOINS_A_MINUTE),
             funding_throttle: Throttle::new(FUNDINGS_A_MINUTE),
+            page_throttle: Throttle::of_keys(FUNDINGS_OF_A_KEY_A_MINUTE),
             fundings: Fundings::default(),
             creator_throttle: Throttle::new(CHANGES_A_MINUTE),
             change_throttle: Throttle::new(CHANGES_OF_A_NETWORK_A_MINUTE),

@@ -254,6 +254,13 @@ impl Ledger {
         self.session.as_ref().map(|session| &session.offer)
     }
 
+    /// The second that was paid in advance, while nothing later is paid, and its tier: no better one is sent for it.
+    pub fn paid_ahead(&self) -> Option<(Tick, u8)> {
+        let last = self.books.last.as_ref().map(|last| &last.body).filter(|_| self.books.is_ahead)?;
+        let by = self.books.offers.iter().find(|offer| offer.hash() == last.offer);
+        Some((last.tick, by.map_or(0, |offer| offer.offer().quality.tier)))
+    }
+
     /// The same record as [`Uncommitted::record`], for a node that ends in order: seconds that were reserved and not
     /// sent are given back. Nothing may be sent after it.
     pub fn final_record(mut self) -> Option<Vec<u8>> {
@@ -281,7 +288,11 @@ impl Ledger {
         }
         let offer = *book.in_force(offer, now)?;
         self.must_fit(&offer)?;
-        self.edit(|books| books.remember_offer(&offer));
+        let begun = self.begun;
+        self.edit(|books| {
+            books.remember_offer(&offer);
+            books.send_by(offer.offer().quality.tier, begun);
+        });
         self.session = Some(Session { offer, content: offer.offer().content, first: self.begun });
         let Books { last, receipt, .. } = self.books;
         Ok(Started { channel: self.channel.id(), last, receipt, next: Tick(self.begun) })
@@ -364,6 +375,13 @@ impl Ledger {
     ) -> Result<Uncommitted, Refusal> {
         let pay = verified.into_pay();
         let (offer, paid) = self.terms_of(&pay, book, now)?;
+        let (begun, tick) = (self.begun, pay.voucher.body.tick);
+        if let Some(session) = self.session.as_ref().filter(|session| tick.0 >= session.first) {
+            let (before, after) = (session.offer.offer().quality.tier, offer.offer().quality.tier);
+            // What may be sent and was not yet may be of the better tier.
+            let from = if after > before { begun.min(tick.0 + 1) } else { begun };
+            self.edit(|books| books.send_by(after, from));
+        }
         let mut next = self.books.clone();
         let step =
             Step { voucher: pay.voucher, unplayed: &pay.unplayed, offer, paid, is_ahead: pay.in_advance };

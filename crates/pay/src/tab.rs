@@ -252,6 +252,12 @@ impl Tab {
         if self.signed.is_none() {
             return self.prepay(started.next, signer, now).map(Some);
         }
+        // A lower tier pays nothing that was sent by a higher one.
+        if self.changes_tier() && self.owed > 0 && self.unacknowledged().is_none() {
+            let pay = self.sign_by(&self.offer.clone(), self.owed, self.newest_played, signer, now)?;
+            self.owed = 0;
+            return Ok(Some(pay));
+        }
         // As in `due`: what the old offer pays must be stored before a new one counts.
         let is_changing = self.next_offer.is_some() && self.unacknowledged().is_some();
         let is_next = Some(started.next) > self.highest_signed && self.signed == known;
@@ -397,13 +403,31 @@ impl Tab {
         signer: &dyn Signer,
         now: UnixMillis,
     ) -> Result<Pay, TabError> {
+        let offer = self.next_offer.unwrap_or(self.offer);
+        let pay = self.sign_by(&offer, ticks, tick, signer, now)?;
+        (self.offer, self.next_offer) = (offer, None);
+        Ok(pay)
+    }
+
+    fn changes_tier(&self) -> bool {
+        let tier = |offer: &VerifiedOffer| offer.offer().quality.tier;
+        self.next_offer.is_some_and(|next| tier(&next) != tier(&self.offer))
+    }
+
+    fn sign_by(
+        &mut self,
+        offer: &VerifiedOffer,
+        ticks: u64,
+        tick: Tick,
+        signer: &dyn Signer,
+        now: UnixMillis,
+    ) -> Result<Pay, TabError> {
         if signer.public() != self.terms.session {
             return Err(TabError::WrongSigner);
         }
         if self.waiting().count() as u64 >= Self::MAX_UNACKNOWLEDGED {
             return Err(TabError::Unacknowledged);
         }
-        let offer = self.next_offer.unwrap_or(self.offer);
         if now >= offer.offer().until.plus(PAYABLE_AFTER_MS) {
             return Err(TabError::OfferExpired);
         }
@@ -417,7 +441,6 @@ impl Tab {
             cumulative,
         };
         let voucher = Signed::sign(body, signer).map_err(|_| TabError::SignRefused)?;
-        (self.offer, self.next_offer) = (offer, None);
         self.signed = Some(voucher);
         self.highest_signed = self.highest_signed.max(Some(tick));
         self.totals.signed += ticks;

@@ -266,7 +266,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_stored_by_the_first_version_is_read() {
+fn what_was_stored_by_earlier_versions_is_read() {
     let world = World::default();
     let mut tab = world.tab();
     let begin = Started { channel: world.terms.id(), last: None, receipt: None, next: Tick(0) };
@@ -281,18 +281,27 @@ fn what_was_stored_by_the_first_version_is_read() {
     let again = Tab::from_bytes(&record).unwrap();
     assert_eq!((again.spent(), again.unacknowledged()), (tab.spent(), tab.unacknowledged()));
 
-    let mut ledger = world.watching();
-    for tick in 0..3 {
-        assert_eq!(world.send(&mut ledger), Ok(Tick(tick)));
-    }
-    // Without what the account has paid and was forgiven on all channels, and whether a tick is ahead.
+    let watched = || {
+        let mut ledger = world.watching();
+        for tick in 0..3 {
+            assert_eq!(world.send(&mut ledger), Ok(Tick(tick)));
+        }
+        ledger
+    };
+    // Without the one tier that was sent.
+    let mut record = watched().final_record().unwrap();
+    record.truncate(record.len() - 10);
+    record[0] = 2;
+    let again = Ledger::restore(config(), world.channel(), &record).unwrap();
+    assert_eq!((again.accepted(), again.unpaid_ticks()), (Amount::new(PRICE), 2));
+    // Without that, what the account has paid and was forgiven on all channels, and whether a tick is ahead.
     let old = |ledger: Ledger| {
         let mut record = ledger.final_record().unwrap();
-        record.truncate(record.len() - 17);
+        record.truncate(record.len() - 27);
         record[0] = 1;
         Ledger::restore(config(), world.channel(), &record).unwrap()
     };
-    let mut ledger = old(ledger);
+    let mut ledger = old(watched());
     assert_eq!((ledger.accepted(), ledger.unpaid_ticks()), (Amount::new(PRICE), 2));
     world.start(&mut ledger);
     // The prepaid one did not play.

@@ -561,6 +561,97 @@ fn a_new_price_counts_once_a_voucher_names_it_and_never_before() {
     assert_eq!(refusal(&world, &mut ledger, back), Refusal::OfferExpired);
 }
 
+/// One of the best tier, which costs three times as much; the world's own is of tier 1.
+fn best(world: &mut World) -> VerifiedOffer {
+    world.offer_with(|offer| {
+        offer.price = Price::new(Amount::new(3 * PRICE)).unwrap();
+        offer.quality.tier = 3;
+    })
+}
+
+/// Ticks 9 to 13 were sent by the best tier, and none of them is paid.
+fn sent_by(best: &VerifiedOffer, world: &World) -> Ledger {
+    let mut ledger = at_tick_3(world);
+    world.accept(&mut ledger, world.pay(8, 9 * PRICE)).unwrap();
+    ledger.start(&best.hash(), &world.book, NOW).unwrap();
+    assert_eq!(world.send_all(&mut ledger), Hold::GraceSpent);
+    ledger
+}
+
+#[test]
+fn the_best_tier_is_not_had_for_the_price_of_a_lower_one() {
+    let mut world = World::default();
+    let best = best(&mut world);
+    let record = sent_by(&best, &world).final_record().unwrap();
+    let restored = Ledger::restore(config(), world.channel(), &record).unwrap();
+    for mut ledger in [sent_by(&best, &world), restored] {
+        // Whatever is begun afterwards, and however often.
+        for tier in [1, 0, 2, 1, 2, 0, 1] {
+            let other = world.offer_with(|offer| offer.quality.tier = tier);
+            ledger.start(&other.hash(), &world.book, NOW).unwrap();
+            let low = Voucher { offer: other.hash(), ..world.voucher(13, 14 * PRICE) };
+            assert_eq!(refusal(&world, &mut ledger, low), Refusal::ForeignOffer, "tier {tier}");
+        }
+        ledger.start(&best.hash(), &world.book, NOW).unwrap();
+        let paid = Voucher { offer: best.hash(), ..world.voucher(13, (9 + 5 * 3) * PRICE) };
+        world.accept(&mut ledger, world.signed(paid)).unwrap();
+        // What is sent from now on may be of the lower one again.
+        world.start(&mut ledger);
+        assert_eq!(world.send(&mut ledger), Ok(Tick(14)));
+        world.accept(&mut ledger, world.pay(14, (9 + 5 * 3 + 1) * PRICE)).unwrap();
+    }
+}
+
+#[test]
+fn what_was_allowed_when_the_better_tier_was_named_is_paid_by_that() {
+    let mut world = World::default();
+    let best = best(&mut world);
+    // Five seconds are unpaid, of which a player may not have fetched the newest.
+    let mut ledger = at_tick_3(&world);
+    let up = Voucher { offer: best.hash(), ..world.voucher(4, (4 + 3) * PRICE) };
+    world.accept(&mut ledger, world.signed(up)).unwrap();
+    world.start(&mut ledger);
+    assert_eq!(refusal(&world, &mut ledger, world.voucher(8, (7 + 4) * PRICE)), Refusal::ForeignOffer);
+    let paid = Voucher { offer: best.hash(), ..world.voucher(8, (7 + 4 * 3) * PRICE) };
+    world.accept(&mut ledger, world.signed(paid)).unwrap();
+}
+
+#[test]
+fn seconds_of_the_best_tier_that_did_not_play_are_named_by_whoever_goes_down() {
+    let mut world = World::default();
+    let best = best(&mut world);
+    let mut ledger = at_tick_3(&world);
+    world.accept(&mut ledger, world.pay(8, 9 * PRICE)).unwrap();
+    ledger.start(&best.hash(), &world.book, NOW).unwrap();
+    assert_eq!((world.send(&mut ledger), world.send(&mut ledger)), (Ok(Tick(9)), Ok(Tick(10))));
+    world.start(&mut ledger);
+    assert_eq!(world.send(&mut ledger), Ok(Tick(11)));
+    let low = world.signed(world.voucher(11, 10 * PRICE));
+    let half = Pay { unplayed: unplayed(&[(9, 1)]), ..world.signed(world.voucher(11, 11 * PRICE)) };
+    assert_eq!(world.accept(&mut ledger, half).unwrap_err(), Refusal::ForeignOffer);
+    world.accept(&mut ledger, Pay { unplayed: unplayed(&[(9, 2)]), ..low }).unwrap();
+}
+
+#[test]
+fn a_second_that_was_paid_in_advance_is_sent_by_the_tier_that_paid_it() {
+    let mut world = World::default();
+    let best = best(&mut world);
+    let mut ledger = world.watching();
+    assert_eq!(ledger.paid_ahead(), Some((Tick(0), 1)));
+    ledger.start(&best.hash(), &world.book, NOW).unwrap();
+    assert_eq!(ledger.paid_ahead(), Some((Tick(0), 1)));
+    // Where its offer was forgotten over others it counts for the lowest.
+    for tier in [0, 2, 4] {
+        let other = world.offer_with(|offer| offer.quality.tier = tier);
+        ledger.start(&other.hash(), &world.book, NOW).unwrap();
+    }
+    assert_eq!(ledger.paid_ahead(), Some((Tick(0), 0)));
+    world.start(&mut ledger);
+    assert_eq!((world.send(&mut ledger), world.send(&mut ledger)), (Ok(Tick(0)), Ok(Tick(1))));
+    world.accept(&mut ledger, world.pay(1, 2 * PRICE)).unwrap();
+    assert_eq!(ledger.paid_ahead(), None);
+}
+
 #[test]
 fn a_withdrawn_offer_sends_nothing_more_and_what_was_sent_is_still_paid() {
     let mut world = World::default();

@@ -323,6 +323,35 @@ fn a_new_offer_counts_only_once_it_was_consented_to_and_what_was_signed_is_store
 }
 
 #[test]
+fn what_played_by_another_tier_is_paid_by_its_own_offer_first() {
+    let mut world = World::default();
+    let mut tab = watching(&world);
+    play(&mut tab, &world, 0).unwrap();
+    // The cap is reached, and raised once nobody watches any more.
+    tab.set_limit(Amount::new(PRICE));
+    assert_eq!(play(&mut tab, &world, 1), Err(TabError::CapReached));
+    tab.set_limit(Amount::new(DEPOSIT));
+    let low = world.offer_with(|offer| {
+        offer.price = Price::new(Amount::new(PRICE / 2)).unwrap();
+        offer.quality.tier = 0;
+    });
+    tab.offered(low).unwrap();
+    tab.consent(&low.hash()).unwrap();
+    assert_eq!(tab.start().unwrap().offer, low.hash());
+    let last = tab.last_voucher().copied();
+    let started = Started { channel: world.terms.id(), last, receipt: None, next: Tick(2) };
+    let old = tab.started(&started, &world.session, NOW).unwrap();
+    assert_eq!(old.as_ref().unwrap().voucher.body.offer, world.offer.hash());
+    assert_eq!(body(old.clone()), (1, 2 * PRICE));
+    // Nothing by the new one before that is stored.
+    assert_eq!(play(&mut tab, &world, 2), Ok(None));
+    acknowledge(&mut tab, &old.unwrap());
+    let new = tab.due(&world.session, NOW).unwrap();
+    assert_eq!(new.as_ref().unwrap().voucher.body.offer, low.hash());
+    assert_eq!(body(new), (2, 2 * PRICE + PRICE / 2));
+}
+
+#[test]
 fn an_offer_that_is_over_is_not_paid_by() {
     let world = World::default();
     let mut tab = watching(&world);

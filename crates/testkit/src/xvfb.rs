@@ -134,6 +134,12 @@ impl Xvfb {
         self.ask("xdotool", &words).map(drop)
     }
 
+    /// Types a text in a window.
+    pub fn types(&self, window: &str, text: &str) -> Result<(), SetupError> {
+        self.ask("xdotool", &["windowfocus", "--sync", window])?;
+        self.ask("xdotool", &["type", "--delay", "60", text]).map(drop)
+    }
+
     /// Runs a program on this display and takes its output.
     fn ask(&self, program: &str, words: &[&str]) -> Result<Vec<u8>, SetupError> {
         let failed = |source| SetupError::Program { program: program.to_owned(), source };

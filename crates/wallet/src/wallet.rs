@@ -224,6 +224,12 @@ impl Wallet {
         Ok(Account { name: name.clone(), account, ownership, created: keystore.created() })
     }
 
+    /// Whether [`Wallet::add`] would take it: to be asked before a person writes anything down.
+    pub fn may_add(&self, name: &Name, key: &SecretKey, passphrase: &SecretText) -> Result<(), WalletError> {
+        Self::strong(passphrase)?;
+        self.must_be_new(name, &key.public().account())
+    }
+
     /// Takes a key in, encrypted under the passphrase.
     pub fn add(
         &self,
@@ -232,8 +238,7 @@ impl Wallet {
         passphrase: &SecretText,
         now: UnixMillis,
     ) -> Result<Account, WalletError> {
-        Self::strong(passphrase)?;
-        self.must_be_new(name, &key.public().account())?;
+        self.may_add(name, key, passphrase)?;
         self.keep(name, &Keystore::seal(key, passphrase, name.as_str(), now)?)
     }
 

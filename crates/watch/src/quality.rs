@@ -1,10 +1,14 @@
 //! Which rendition a person wants: told to the node of each connection anew, since one begins with the node's own choice.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use api::{RenditionInfo, Resource};
+use api::{ClientError, RenditionInfo, Resource};
 use media::RenditionName;
 use tokio::sync::Notify;
+
+/// Until a wish that was not heard is told again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Clones are the same wish.
 #[derive(Clone, Default)]
@@ -29,6 +33,30 @@ struct State {
     /// Taller ones are not paid for.
     lines_max: Option<u32>,
     refused: Option<String>,
+}
+
+/// What became of a wish that was not taken.
+enum Untaken {
+    /// The stream, or its node, has no such choice.
+    Refused,
+    /// The connection is over.
+    Gone,
+    /// The node did not hear it, or could not follow it just now.
+    Unheard,
+}
+
+impl Untaken {
+    fn of(err: &ClientError) -> Self {
+        match err {
+            ClientError::Refused(problem) => match problem.status {
+                404 | 410 => Self::Gone,
+                408 | 429 | 500.. => Self::Unheard,
+                _ => Self::Refused,
+            },
+            ClientError::Unreachable(_) => Self::Unheard,
+            _ => Self::Refused,
+        }
+    }
 }
 
 /// What a window shows of it.
@@ -97,13 +125,26 @@ impl Quality {
                 continue;
             };
             let answer = session.choose_layer(wish.map_or("auto", RenditionName::as_str)).await;
-            let mut state = self.state();
-            if let Err(err) = answer
-                && state.turn == turn
-            {
-                state.refused = Some(err.to_string());
-                state.wish = None;
+            let Err(err) = answer else { continue };
+            match Untaken::of(&err) {
+                Untaken::Refused => self.if_newest(turn, |state| {
+                    state.refused = Some(err.to_string());
+                    state.wish = None;
+                }),
+                // The next connection hears it.
+                Untaken::Gone => {}
+                Untaken::Unheard => {
+                    tokio::time::sleep(AGAIN).await;
+                    self.if_newest(turn, |state| state.untold = Some(session));
+                }
             }
+        }
+    }
+
+    fn if_newest(&self, turn: u64, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        if state.turn == turn {
+            change(&mut state);
         }
     }
 

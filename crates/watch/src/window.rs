@@ -1,10 +1,12 @@
-//! The viewer's window: shows what a player presents, lets it be heard, and says what it costs.
+//! The viewer's window: asks what is to be known before the first paid second, shows what a player presents, lets it be
+//! heard, and says what it costs.
 
 mod panels;
+mod sheet;
 mod view;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use codec::Scaler;
@@ -24,6 +26,8 @@ use crate::player::{DrawingTime, Player, PresentedPicture};
 use crate::quality::Quality;
 use crate::sound::Sound;
 use panels::{Panels, Shown};
+use sheet::Sheet;
+pub use sheet::{Agreement, Choice, Draft, Question, Reply, Terms};
 use view::{Order, Phase, View, cost, figures};
 
 /// In points.
@@ -64,6 +68,12 @@ pub struct WindowHandle(Arc<Door>);
 
 #[derive(Default)]
 struct Door {
+    title: Mutex<String>,
+    /// What the window is to become; the newest.
+    next: Mutex<Option<Next>>,
+    /// To what was asked; the newest.
+    reply: Mutex<Option<Reply>>,
+    replied: Notify,
     /// Why nothing plays any more.
     over: Mutex<Option<String>>,
     is_closing: AtomicBool,
@@ -71,10 +81,47 @@ struct Door {
     context: OnceLock<Context>,
 }
 
+enum Next {
+    Saying(String),
+    Asking(Question),
+    Playing(Box<Show>),
+}
+
 impl WindowHandle {
+    pub fn name(&self, title: &str) {
+        *whole(&self.0.title) = title.to_owned();
+        self.wake();
+    }
+
+    /// Says what is done just now.
+    pub fn say(&self, words: &str) {
+        self.become_next(Next::Saying(words.to_owned()));
+    }
+
+    /// Asks; what was asked before is not asked any more.
+    pub fn ask(&self, question: Question) {
+        self.become_next(Next::Asking(question));
+    }
+
+    /// What a person answers. One that nobody has heard is forgotten for a newer one.
+    pub async fn reply(&self) -> Reply {
+        loop {
+            if let Some(reply) = whole(&self.0.reply).take() {
+                return reply;
+            }
+            self.0.replied.notified().await;
+        }
+    }
+
+    pub fn play(&self, show: Show) {
+        self.become_next(Next::Playing(Box::new(show)));
+    }
+
     /// Says why nothing plays any more; the window stays, for that to be read.
-    pub fn over(&self, words: String) {
-        *self.0.over.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+    pub fn over(&self, words: &str) {
+        let mut letters = words.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        *whole(&self.0.over) = Some(first.chain(letters).collect());
         self.wake();
     }
 
@@ -89,7 +136,17 @@ impl WindowHandle {
     }
 
     fn why_over(&self) -> Option<String> {
-        self.0.over.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        whole(&self.0.over).clone()
+    }
+
+    fn answer(&self, reply: Reply) {
+        *whole(&self.0.reply) = Some(reply);
+        self.0.replied.notify_one();
+    }
+
+    fn become_next(&self, next: Next) {
+        *whole(&self.0.next) = Some(next);
+        self.wake();
     }
 
     fn wake(&self) {
@@ -99,22 +156,25 @@ impl WindowHandle {
     }
 }
 
+/// Each is whole between any two operations, also when a holder panicked.
+fn whole<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What is paid from, and how amounts are said.
 pub struct Paid {
     pub handle: PayHandle,
     /// The channel's seconds and total when it began.
     pub before: (u64, Amount),
-    pub words: Box<dyn Fn(Amount) -> String>,
+    pub words: Box<dyn Fn(Amount) -> String + Send>,
 }
 
-/// What the window is about.
-pub struct Show<'a> {
-    pub title: String,
-    pub player: &'a Player,
+/// What plays in the window.
+pub struct Show {
+    pub player: Arc<Player>,
     pub sound: Sound,
     pub quality: Quality,
     pub paid: Option<Paid>,
-    pub handle: WindowHandle,
 }
 
 /// How the window looks at first.
@@ -132,30 +192,44 @@ pub struct Options {
 ///
 /// # Errors
 /// Where the system has no place for windows.
-pub fn run(show: Show<'_>, options: Options) -> Result<(), WindowError> {
+pub fn run(handle: &WindowHandle, options: Options) -> Result<(), WindowError> {
     let zoom = options.zoom.unwrap_or(1.0);
     let zoomed = |[width, height]: [f32; 2]| [width * zoom, height * zoom];
     let native = NativeOptions {
         viewport: ViewportBuilder::default()
-            .with_title(format!("{} – Tickcast", show.title))
+            .with_title("Tickcast")
             .with_app_id("tickcast-watch")
             .with_inner_size(zoomed(options.size.unwrap_or(FIRST)))
             .with_min_inner_size(zoomed(LEAST)),
         ..NativeOptions::default()
     };
-    let handle = show.handle.clone();
+    let shown = handle.clone();
     let ran = eframe::run_native(
         "tickcast-watch",
         native,
-        Box::new(move |creation| Ok(Box::new(Window::new(creation, show, options)?))),
+        Box::new(move |creation| Ok(Box::new(Window::new(creation, shown, options)))),
     );
     // Whoever plays waits for it, also where it never opened.
     handle.0.left.notify_one();
     Ok(ran?)
 }
 
-struct Window<'a> {
-    show: Show<'a>,
+struct Window {
+    handle: WindowHandle,
+    title: String,
+    sheet: Sheet,
+    stage: Stage,
+}
+
+enum Stage {
+    Saying(String),
+    Asking(Question),
+    Playing(Box<Playing>),
+}
+
+struct Playing {
+    show: Show,
+    handle: WindowHandle,
     panels: Panels,
     /// What is not asked anew each time.
     view: View,
@@ -168,12 +242,8 @@ struct Window<'a> {
     _converter: Worker,
 }
 
-impl<'a> Window<'a> {
-    fn new(
-        creation: &CreationContext<'_>,
-        show: Show<'a>,
-        options: Options,
-    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+impl Window {
+    fn new(creation: &CreationContext<'_>, handle: WindowHandle, options: Options) -> Self {
         let context = &creation.egui_ctx;
         widgets::install(context);
         if let Some(theme) = options.theme {
@@ -183,13 +253,56 @@ impl<'a> Window<'a> {
             context.set_zoom_factor(zoom);
         }
         // It is new: there is one window to a handle.
-        let _ = show.handle.0.context.set(context.clone());
+        let _ = handle.0.context.set(context.clone());
+        Self {
+            handle,
+            title: String::new(),
+            sheet: Sheet::default(),
+            stage: Stage::Saying("Opening".to_owned()),
+        }
+    }
+
+    /// What whoever plays has said since.
+    fn hear(&mut self, context: &Context) {
+        let title = whole(&self.handle.0.title).clone();
+        if self.title != title {
+            context.send_viewport_cmd(ViewportCommand::Title(format!("{title} – Tickcast")));
+            self.title = title;
+        }
+        let Some(next) = whole(&self.handle.0.next).take() else { return };
+        self.stage = match next {
+            Next::Saying(words) => Stage::Saying(words),
+            Next::Asking(question) => {
+                if !matches!(self.stage, Stage::Asking(_)) {
+                    self.sheet.begin();
+                }
+                Stage::Asking(question)
+            }
+            Next::Playing(show) => match Playing::new(*show, &self.title, self.handle.clone(), context) {
+                Ok(playing) => Stage::Playing(Box::new(playing)),
+                Err(err) => {
+                    self.handle.over(&format!("the picture cannot be shown: {err}"));
+                    Stage::Saying(String::new())
+                }
+            },
+        };
+    }
+}
+
+impl Playing {
+    fn new(
+        show: Show,
+        title: &str,
+        handle: WindowHandle,
+        context: &Context,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let images = Slot::new();
         let converter = convert(show.player.pictures(), images.clone(), context.clone())?;
-        let view = View { title: show.title.clone(), ..View::default() };
+        let view = View { title: title.to_owned(), ..View::default() };
         let (panels, orders, drawing) = (Panels::default(), Vec::new(), show.player.drawing());
         Ok(Self {
             show,
+            handle,
             panels,
             view,
             texture: None,
@@ -202,10 +315,10 @@ impl<'a> Window<'a> {
     }
 
     fn renew(&mut self) {
-        let Show { player, sound, quality, paid, handle, .. } = &self.show;
+        let Show { player, sound, quality, paid } = &self.show;
         let seen = player.snapshot();
         let view = &mut self.view;
-        view.phase = match handle.why_over() {
+        view.phase = match self.handle.why_over() {
             Some(words) => Phase::Over { words },
             None => Phase::of(&seen, player.is_paused()),
         };
@@ -264,17 +377,8 @@ impl<'a> Window<'a> {
     }
 }
 
-impl eframe::App for Window<'_> {
-    fn logic(&mut self, context: &Context, frame: &mut eframe::Frame) {
-        if self.show.handle.0.is_closing.load(Ordering::Relaxed) {
-            context.send_viewport_cmd(ViewportCommand::Close);
-        }
-        self.renew();
-        self.take_picture(context, frame.info().cpu_usage);
-        context.request_repaint_after(RENEWED);
-    }
-
-    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+impl Playing {
+    fn show(&mut self, ui: &mut egui::Ui) {
         let shown = self.texture.as_ref().map(|texture| {
             let [width, height] = texture.size();
             Shown { texture: texture.id(), size: vec2(width as f32, height as f32) }
@@ -282,6 +386,41 @@ impl eframe::App for Window<'_> {
         self.panels.show(ui, &self.view, shown, &mut self.orders);
         for order in std::mem::take(&mut self.orders) {
             self.follow(order, ui.ctx());
+        }
+    }
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, context: &Context, frame: &mut eframe::Frame) {
+        if self.handle.0.is_closing.load(Ordering::Relaxed) {
+            context.send_viewport_cmd(ViewportCommand::Close);
+        }
+        self.hear(context);
+        if let Stage::Playing(playing) = &mut self.stage {
+            playing.renew();
+            playing.take_picture(context, frame.info().cpu_usage);
+            context.request_repaint_after(RENEWED);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        match (&mut self.stage, self.handle.why_over()) {
+            (Stage::Playing(playing), _) => playing.show(ui),
+            (_, Some(why)) => panels::only_words(ui, "Nothing plays", Some(&why)),
+            (Stage::Saying(words), None) => panels::only_words(ui, words, None),
+            (Stage::Asking(question), None) => {
+                panels::only_words(ui, "", None);
+                match self.sheet.show(ui, &self.title, question) {
+                    None => {}
+                    Some(Reply::Declined) => ui.ctx().send_viewport_cmd(ViewportCommand::Close),
+                    Some(reply) => {
+                        if !matches!(reply, Reply::Chosen(_)) {
+                            self.stage = Stage::Saying("One moment".to_owned());
+                        }
+                        self.handle.answer(reply);
+                    }
+                }
+            }
         }
     }
 }

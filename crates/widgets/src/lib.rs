@@ -7,6 +7,7 @@ pub mod meter;
 pub mod number;
 pub mod picture;
 pub mod scroll;
+pub mod secret;
 pub mod text;
 pub mod theme;
 

@@ -160,6 +160,7 @@ pub(super) fn new(shell: &Shell, new: &New) -> anyhow::Result<()> {
     let words = Words::generate(count)?.text()?;
     let key = key(&words, &new.kind)?;
     let passphrase = shell.ask.new_passphrase()?;
+    shell.wallet.may_add(&name, &key, &passphrase)?;
     // First the words, then the account: one that nobody can restore is never paid to.
     show_words(&words, new.words_fd)?;
     let account = shell.wallet.add(&name, &key, &passphrase, now())?;

@@ -31,6 +31,12 @@ fn asked(descriptor: Option<u32>) -> anyhow::Result<Asked> {
 }
 
 impl Ask {
+    /// Nothing is asked at a terminal.
+    #[cfg(feature = "windows")]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.yes && self.passphrase_fd.is_some()
+    }
+
     pub(crate) fn passphrase(&self) -> anyhow::Result<SecretText> {
         Ok(asked(self.passphrase_fd)?.secret(PASSPHRASE, HOW_PASSPHRASE)?)
     }
@@ -61,24 +67,9 @@ impl Ask {
         Ok(terminal.confirm("Sign this?")?)
     }
 
-    /// A chain that a node names and this wallet has never met: every amount is read as its endpoint says.
+    /// A chain that a node names and this wallet has never met.
     pub(crate) fn trust(&self, info: &RailInfo, unit: &Unit) -> anyhow::Result<()> {
-        let one = unit.parse("1").unwrap_or(Amount::MAX);
-        let approval = Approval {
-            title: "The node is paid on a chain that this wallet does not know".to_owned(),
-            lines: vec![
-                ("chain", info.chain.chars().filter(|c| !c.is_control()).take(40).collect()),
-                ("genesis", info.genesis.to_string()),
-                ("unit", format!("1 {} is {one} of its smallest units", unit.symbol())),
-                (
-                    "meaning",
-                    "who names a wrong unit could take many times what you mean to pay: compare it with what the chain \
-                     itself publishes"
-                        .to_owned(),
-                ),
-            ],
-            warnings: Vec::new(),
-        };
+        let approval = stranger(info, unit);
         let _ = write!(std::io::stderr(), "{approval}");
         if self.yes {
             bail!(
@@ -94,6 +85,26 @@ impl Ask {
             return Ok(());
         }
         Ok(Terminal::open("your consent", "with --yes")?.confirm(question)?)
+    }
+}
+
+/// What is to be compared before a chain is taken for what its endpoint says: every amount is read by that.
+pub(crate) fn stranger(info: &RailInfo, unit: &Unit) -> Approval {
+    let one = unit.parse("1").unwrap_or(Amount::MAX);
+    Approval {
+        title: "The node is paid on a chain that this wallet does not know".to_owned(),
+        lines: vec![
+            ("chain", info.chain.chars().filter(|c| !c.is_control()).take(40).collect()),
+            ("genesis", info.genesis.to_string()),
+            ("unit", format!("1 {} is {one} of its smallest units", unit.symbol())),
+            (
+                "meaning",
+                "who names a wrong unit could take many times what you mean to pay: compare it with what the chain \
+                 itself publishes"
+                    .to_owned(),
+            ),
+        ],
+        warnings: Vec::new(),
     }
 }
 

@@ -53,14 +53,27 @@ pub(crate) enum NamedBy {
     Node,
 }
 
-/// The unit in which this wallet reads amounts on a chain. An endpoint could claim any number of decimals, and an amount
-/// that is typed in would mean a hundred times as much: so what it said the first time holds for ever, and where the
-/// endpoint is the node's, the first time is asked for.
-pub(crate) fn unit_of(wallet: &Wallet, ask: &Ask, info: &RailInfo, by: NamedBy) -> anyhow::Result<Unit> {
+/// The unit in which this wallet reads amounts on a chain.
+pub(crate) enum ChainUnit {
+    Known(Unit),
+    /// As the chain's endpoint says, and nobody has compared it.
+    Said(Unit),
+}
+
+/// An endpoint could claim any number of decimals, and an amount that is typed in would mean a hundred times as much: so what
+/// it said the first time holds for ever.
+pub(crate) fn chain_unit(wallet: &Wallet, info: &RailInfo) -> anyhow::Result<ChainUnit> {
     let said = Unit::new(&info.symbol, info.decimals);
-    if let Some(known) = wallet.book()?.unit(info.genesis, info.asset, &said)? {
-        return Ok(known);
-    }
+    let known = wallet.book()?.unit(info.genesis, info.asset, &said)?;
+    Ok(known.map_or(ChainUnit::Said(said), ChainUnit::Known))
+}
+
+/// Where the endpoint is the node's, the first time is asked for.
+pub(crate) fn unit_of(wallet: &Wallet, ask: &Ask, info: &RailInfo, by: NamedBy) -> anyhow::Result<Unit> {
+    let said = match chain_unit(wallet, info)? {
+        ChainUnit::Known(known) => return Ok(known),
+        ChainUnit::Said(said) => said,
+    };
     if by == NamedBy::Node {
         ask.trust(info, &said)?;
     }
@@ -111,7 +124,7 @@ impl Chain {
             bail!("\"{}\" is only watched: its key is elsewhere", account.name.as_str());
         }
         let fee = self.rail.fee(call.clone(), account.account).await.context("the fee is not known")?;
-        self.must_afford(account, act.amount().unwrap_or(Amount::ZERO), fee, &unit).await?;
+        must_afford(&*self.rail, account, act.amount().unwrap_or(Amount::ZERO), fee, &unit).await?;
         let book = shell.wallet.book()?;
         let context =
             approval::Context { unit: &unit, book: &book, chain: &self.info().chain, fee: Some(fee) };
@@ -143,27 +156,28 @@ impl Chain {
         shell.wallet.note(&noted)?;
         Ok(ended?)
     }
+}
 
-    async fn must_afford(
-        &self,
-        account: &Account,
-        amount: Amount,
-        fee: Amount,
-        unit: &Unit,
-    ) -> anyhow::Result<()> {
-        let balance = self.rail.balance(account.account).await.context("the balance is not known")?;
-        // An asset's fee is paid in the chain's own money, of which this says nothing.
-        let fee = if self.info().asset == AssetId::Native { fee } else { Amount::ZERO };
-        let needed = amount.checked_add(fee).context("the amount is larger than any balance")?;
-        if needed > balance {
-            bail!(
-                "\"{}\" has {}, and this needs {} with its fee: send less, or fund {}",
-                account.name.as_str(),
-                unit.exactly(balance),
-                unit.exactly(needed),
-                account.address()
-            );
-        }
-        Ok(())
+/// Before anything is asked or signed.
+pub(crate) async fn must_afford(
+    rail: &dyn Rail,
+    account: &Account,
+    amount: Amount,
+    fee: Amount,
+    unit: &Unit,
+) -> anyhow::Result<()> {
+    let balance = rail.balance(account.account).await.context("the balance is not known")?;
+    // An asset's fee is paid in the chain's own money, of which this says nothing.
+    let fee = if rail.info().asset == AssetId::Native { fee } else { Amount::ZERO };
+    let needed = amount.checked_add(fee).context("the amount is larger than any balance")?;
+    if needed > balance {
+        bail!(
+            "\"{}\" has {}, and this needs {} with its fee: send less, or fund {}",
+            account.name.as_str(),
+            unit.exactly(balance),
+            unit.exactly(needed),
+            account.address()
+        );
     }
+    Ok(())
 }

@@ -6,19 +6,24 @@ mod credit;
 mod offer;
 mod rejoin;
 
+#[cfg(feature = "windows")]
+pub(super) use offer::tier_of;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::wallet::approval::Context as Words;
-use ::wallet::{Act, Approved, ChannelStatus, Folder, KeyHandle, NewChannel, Session, Unit, Wallet};
+use ::wallet::approval::{Approval, Context as Words};
+use ::wallet::{
+    Account, Act, Approved, ChannelStatus, Folder, KeyHandle, NewChannel, SecretText, Session, Unit, Wallet,
+};
 use ::watch::{Admission, Admissions, Consent, PayHandle, PaySession, PaySocket, PayStatus, TabStore};
 use anyhow::{Context, bail};
-use api::pay::{JoinRequest, PayInfo};
+use api::pay::{JoinRequest, OfferInfo, PayInfo};
 use api::{Client, StreamInfo};
 use chain::{Rail, Settings};
 use pay::login::Host;
-use pay::{Amount, AssetId, ChannelId, Genesis, Phase, Tab, VerifiedOffer, Wire};
+use pay::{Amount, ChannelId, Phase, RailInfo, Tab, VerifiedOffer, Wire};
 use tokio::runtime::Handle;
 
 use channel::Step;
@@ -29,7 +34,7 @@ use super::address::StreamAddress;
 use super::progress::Spending;
 use super::report::{PaymentReport, SignedClose};
 use crate::wallet::ask::Ask;
-use crate::wallet::chain_link::{NamedBy, unit_of};
+use crate::wallet::chain_link::{NamedBy, must_afford, unit_of};
 use crate::wallet::now;
 
 /// A channel that was just opened may be unknown to the node for a block or two.
@@ -42,41 +47,64 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(60);
 #[derive(clap::Args, Debug)]
 pub(super) struct PayingOptions {
     /// The account that pays, by name or address.
-    #[arg(long, value_name = "ACCOUNT", requires = "cap", conflicts_with = "free")]
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "free")]
     pub wallet: Option<String>,
     /// What watching may cost at most; a channel that is opened for it holds so much.
-    #[arg(long, value_name = "AMOUNT", requires = "wallet")]
+    #[arg(long, value_name = "AMOUNT")]
     pub cap: Option<String>,
-    /// Takes dearer offers that come while watching, up to this price a second.
-    #[arg(long, value_name = "AMOUNT", requires = "wallet")]
+    /// Pays so much a second at most: nothing is watched that costs more, and a price that rises to this is taken.
+    #[arg(long, value_name = "AMOUNT")]
     max_price: Option<String>,
-    /// The quality to pay for, 0 being the lowest; the best by default.
-    #[arg(long, value_name = "N", requires = "wallet")]
-    tier: Option<u8>,
+    /// The quality to pay for, of those that the stream offers: very_low, low, medium, high or ultra. The best by default.
+    #[arg(long, value_name = "QUALITY", value_parser = offer::tier)]
+    pub tier: Option<u8>,
     /// Closes the channel afterwards, and gets the rest of the deposit back.
-    #[arg(long, requires = "wallet")]
-    close: bool,
+    #[arg(long)]
+    pub close: bool,
     /// The wallet's folder, where it is not the person's own.
-    #[arg(long, value_name = "FOLDER", requires = "wallet")]
+    #[arg(long, value_name = "FOLDER")]
     wallet_folder: Option<std::path::PathBuf>,
     /// The chain's address, where it is not to be the one that the node names.
-    #[arg(long, value_name = "URL", requires = "wallet")]
+    #[arg(long, value_name = "URL")]
     chain: Vec<String>,
     #[command(flatten)]
     ask: Ask,
 }
 
-/// What was agreed on, as far as it goes without an account.
-struct Bargain {
-    rail: Arc<dyn Rail>,
-    genesis: Genesis,
-    asset: AssetId,
-    /// What it calls itself.
-    chain: String,
-    unit: Unit,
-    cap: Amount,
-    max_price: Option<Amount>,
+/// Where a stream is paid: its node and chain answer, and nobody was asked anything.
+pub(super) struct Checkout<'a> {
+    address: &'a StreamAddress,
+    client: &'a Client,
+    offers: Vec<OfferInfo>,
+    info: PayInfo,
+    pub wallet: Wallet,
+    pub rail: Arc<dyn Rail>,
+    pub named_by: NamedBy,
+}
+
+/// What a person wants, in the chain's unit.
+pub(super) struct Wish {
+    pub account: Account,
+    pub unit: Unit,
+    pub cap: Amount,
+    pub max_price: Option<Amount>,
+    pub tier: Option<u8>,
+    /// The channel is closed at the end.
+    pub is_closing: bool,
+}
+
+/// What a wish takes: all that is to be signed for it.
+pub(super) struct Plan {
+    wish: Wish,
     offer: VerifiedOffer,
+    step: Step,
+    credit: Option<Credit>,
+    host: Host,
+    login: Act,
+    watch: Act,
+    pub approvals: Vec<Approval>,
+    /// The chain takes it for what is sent there now.
+    pub fee: Option<Amount>,
 }
 
 /// Ready to pay: nothing is connected yet.
@@ -111,91 +139,144 @@ pub(super) struct Paying {
 }
 
 impl PayingOptions {
-    /// Which offer is taken, and where it is paid.
-    async fn bargain(
-        &self,
-        wallet: &Wallet,
-        info: &PayInfo,
-        address: &StreamAddress,
-        stream: &StreamInfo,
-    ) -> anyhow::Result<Bargain> {
-        let described = info.rail.as_ref().context("the node names no chain to pay on")?;
-        let endpoints = if self.chain.is_empty() { info.endpoints.clone() } else { self.chain.clone() };
-        if is_credit(info) && self.close {
-            bail!("the node is paid by transfers: nothing is locked, so there is no channel to close");
-        }
-        let settings =
-            Settings { genesis: Some(described.genesis), asset: described.asset, ..Settings::new(endpoints) };
-        let rail = chain::connect(described.kind, settings)
-            .await
-            .context("the chain that it is paid on cannot be used")?;
-        let about = rail.info();
-        let by = if self.chain.is_empty() { NamedBy::Node } else { NamedBy::Person };
-        let unit = unit_of(wallet, &self.ask, about, by)?;
-        let parse = |text: &str| unit.parse(text).with_context(|| format!("\"{text}\""));
-        let cap = parse(self.cap.as_deref().unwrap_or_default())?;
-        let max_price = self.max_price.as_deref().map(parse).transpose()?;
-        let wanted = offer::Wanted {
-            playback_id: &address.playback_id,
-            genesis: about.genesis,
-            asset: about.asset,
-            tier: self.tier,
-        };
-        let offer = offer::choose(&stream.offers, &wanted, now())?;
-        let price = offer.offer().price;
-        if price.per_tick() > cap {
-            bail!("a second costs {}, which is more than the cap", unit.exactly(price.per_tick()));
-        }
-        let (genesis, asset, chain) = (about.genesis, about.asset, about.chain.clone());
-        Ok(Bargain { rail, genesis, asset, chain, unit, cap, max_price, offer })
-    }
-
-    /// Everything up to the first second: the offer, the channel, the login, and a person's consent to all of it.
+    /// Asks at the terminal.
     pub async fn prepare(
         &self,
         address: &StreamAddress,
         client: &Client,
         stream: &StreamInfo,
     ) -> anyhow::Result<Payer> {
+        let checkout = self.checkout(address, client, stream).await?;
+        let Checkout { wallet, rail, .. } = &checkout;
+        let unit = unit_of(wallet, &self.ask, rail.info(), checkout.named_by)?;
+        let account = wallet.account(self.wallet.as_deref().unwrap_or_default())?;
+        let cap = parsed(&unit, self.cap.as_deref().unwrap_or_default())?;
+        let wish = self.wish(account, unit, cap)?;
+        let plan = checkout.plan(wish).await?;
+        plan.approvals.iter().try_for_each(|approval| self.ask.approve(approval))?;
+        let key = plan.unlock(&checkout.wallet, &self.ask.passphrase()?)?;
+        checkout.carry_out(plan, key).await
+    }
+
+    /// Nobody has to be asked: everything was named.
+    #[cfg(feature = "windows")]
+    pub fn is_complete(&self) -> bool {
+        self.wallet.is_some() && self.cap.is_some() && self.ask.is_silent()
+    }
+
+    /// What was named goes with the rest.
+    pub fn wish(&self, account: Account, unit: Unit, cap: Amount) -> anyhow::Result<Wish> {
+        let max_price = self.max_price.as_deref().map(|text| parsed(&unit, text)).transpose()?;
+        Ok(Wish { account, unit, cap, max_price, tier: self.tier, is_closing: self.close })
+    }
+
+    /// Finds the node's terms, its chain and the wallet.
+    pub async fn checkout<'a>(
+        &self,
+        address: &'a StreamAddress,
+        client: &'a Client,
+        stream: &StreamInfo,
+    ) -> anyhow::Result<Checkout<'a>> {
         let info = client.pay_info().await?;
         let wallet = Wallet::open(self.wallet_folder.clone().map_or_else(Folder::default_path, Ok)?)?;
-        let Bargain { rail, genesis, asset, chain, unit, cap, max_price, offer } =
-            self.bargain(&wallet, &info, address, stream).await?;
-        let price = offer.offer().price;
+        let described = info.rail.as_ref().context("the node names no chain to pay on")?;
+        let endpoints = if self.chain.is_empty() { info.endpoints.clone() } else { self.chain.clone() };
+        let settings =
+            Settings { genesis: Some(described.genesis), asset: described.asset, ..Settings::new(endpoints) };
+        let rail = chain::connect(described.kind, settings)
+            .await
+            .context("the chain that it is paid on cannot be used")?;
+        let named_by = if self.chain.is_empty() { NamedBy::Node } else { NamedBy::Person };
+        let offers = stream.offers.clone();
+        Ok(Checkout { address, client, offers, info, wallet, rail, named_by })
+    }
+}
 
-        let account = wallet.account(self.wallet.as_deref().unwrap_or_default())?;
+fn parsed(unit: &Unit, text: &str) -> anyhow::Result<Amount> {
+    unit.parse(text).with_context(|| format!("\"{text}\""))
+}
+
+impl Checkout<'_> {
+    /// Of each tier one that can be taken, the best tier first.
+    #[cfg(feature = "windows")]
+    pub fn offers(&self) -> anyhow::Result<Vec<VerifiedOffer>> {
+        offer::takeable(&self.offers, &self.wanted(None), now())
+    }
+
+    /// Offers do not hold for ever, and a person may think for long.
+    #[cfg(feature = "windows")]
+    pub async fn renew(&mut self) -> anyhow::Result<()> {
+        self.offers = self.client.stream(&self.address.playback_id).await?.offers;
+        Ok(())
+    }
+
+    /// Nothing is locked there.
+    pub fn is_credit(&self) -> bool {
+        self.info.rail.as_ref().is_some_and(|rail| rail.kind == pay::RailKind::Transfer)
+    }
+
+    fn wanted(&self, tier: Option<u8>) -> offer::Wanted<'_> {
+        let RailInfo { genesis, asset, .. } = *self.rail.info();
+        offer::Wanted { playback_id: &self.address.playback_id, genesis, asset, tier }
+    }
+
+    /// The offer, the channel, the login, and what a person is to consent to.
+    pub async fn plan(&self, wish: Wish) -> anyhow::Result<Plan> {
+        let Self { info, wallet, rail, .. } = self;
+        let Wish { account, unit, cap, .. } = &wish;
+        let about = rail.info();
+        if self.is_credit() && wish.is_closing {
+            bail!("the node is paid by transfers: nothing is locked, so there is no channel to close");
+        }
+        let offer = offer::choose(&self.offers, &self.wanted(wish.tier), now())?;
+        let price = offer.offer().price;
+        if price.per_tick() > *cap {
+            bail!("a second costs {}, which is more than the cap", unit.exactly(price.per_tick()));
+        }
+        if wish.max_price.is_some_and(|most| price.per_tick() > most) {
+            bail!("a second costs {}, which is more than --max-price allows", unit.exactly(price.per_tick()));
+        }
         let public = account.public().context("the account's key is not here: it is only watched")?;
         let new = NewChannel {
-            genesis,
-            asset,
+            genesis: about.genesis,
+            asset: about.asset,
             payer: account.account,
             payee: offer.offer().payee.account(),
             node: offer.node(),
-            dispute_window_ms: if is_credit(&info) { 0 } else { info.dispute_window_ms },
-            node_url: address.node.clone(),
+            dispute_window_ms: if self.is_credit() { 0 } else { info.dispute_window_ms },
+            node_url: self.address.node.clone(),
         };
-        let (step, credit) = if is_credit(&info) {
+        let (step, credit) = if self.is_credit() {
             let credit = Credit::of(rail.as_ref(), info.credit, &new).await?;
-            (Step::Nothing(credit::record(&wallet, &new)?), Some(credit))
+            (Step::Nothing(credit::record(wallet, &new)?), Some(credit))
         } else {
-            (channel::find(&wallet, rail.as_ref(), &new, cap, price).await?, None)
+            (channel::find(wallet, rail.as_ref(), &new, *cap, price).await?, None)
         };
-
         // As it was asked, not as the node calls itself.
-        let host = Host::new(&client.host()?)?;
+        let host = Host::new(&self.client.host()?)?;
         let login = Act::Login { host: host.clone() };
-        let watch = Act::Watch { terms: step.record().terms, price, at_most: cap };
+        let watch = Act::Watch { terms: step.record().terms, price, at_most: *cap };
         let fee = match step.call() {
             Some(call) => Some(rail.fee(call, public.account()).await?),
-            None => credit.map(|credit| credit.fee),
+            None => credit.as_ref().map(|credit| credit.fee),
         };
+        if let Some((amount, fee)) = step.act().and_then(|act| act.amount()).zip(fee) {
+            must_afford(rail.as_ref(), account, amount, fee, unit).await?;
+        }
         let book = wallet.book()?;
-        let words = Words { unit: &unit, book: &book, chain: &chain, fee };
-        let acts: Vec<_> =
-            [Some(login.clone()), step.act(), Some(watch.clone())].into_iter().flatten().collect();
-        acts.iter().try_for_each(|act| self.ask.approve(&act.approval(&words)))?;
-        let key: KeyHandle = wallet.unlock(&account, &self.ask.passphrase()?)?.into();
+        let words = Words { unit, book: &book, chain: &about.chain, fee };
+        let acts = [Some(login.clone()), step.act(), Some(watch.clone())];
+        let approvals = acts.iter().flatten().map(|act| act.approval(&words)).collect();
+        Ok(Plan { wish, offer, step, credit, host, login, watch, approvals, fee })
+    }
 
+    /// Everything up to the first second, with the account's unlocked key.
+    pub async fn carry_out(&self, plan: Plan, key: KeyHandle) -> anyhow::Result<Payer> {
+        let (wallet, rail) = (self.wallet.clone(), Arc::clone(&self.rail));
+        let Self { address, client, .. } = self;
+        let Plan { wish, offer, step, credit, host, login, watch, .. } = plan;
+        let Wish { account, unit, cap, max_price, is_closing, .. } = wish;
+        let price = offer.offer().price;
         let record = channel::take(step, &wallet, rail.as_ref(), &account, &key, &unit).await?;
         let logged_in = client.login(&Approved::new(key.clone(), login)).await?;
         let id = record.terms.id();
@@ -216,9 +297,10 @@ impl PayingOptions {
             }
         };
         let request = JoinRequest { viewer_id: account.account.to_string(), channel: Some(id) };
-        let seat = Seat { client: client.clone(), playback_id: address.playback_id.clone(), request };
+        let seat = Seat { client: Client::clone(client), playback_id: address.playback_id.clone(), request };
         let admission = Admission::of(&seat.take(&logged_in).await?)
             .context("the node asks for payment and names no place for it")?;
+        let RailInfo { genesis, asset, .. } = *rail.info();
         let terms = Terms { genesis, asset, tier: offer.offer().quality.tier };
         let rejoining = Arc::new(Return::new(seat, identity, terms, host));
 
@@ -233,14 +315,45 @@ impl PayingOptions {
         let before = pay.status();
         let store = Arc::new(WalletTab(Mutex::new(session)));
         let admissions = Admissions::renewed_by(admission, Arc::clone(&rejoining) as _);
-        let account = Payment { unit, wallet, rail, channel: id, before, is_closing: self.close, rejoining };
+        let account = Payment { unit, wallet, rail, channel: id, before, is_closing, rejoining };
         Ok(Payer { admissions, account, store, session: pay, purse })
     }
 }
 
-/// Nothing is locked there.
-fn is_credit(info: &PayInfo) -> bool {
-    info.rail.as_ref().is_some_and(|rail| rail.kind == pay::RailKind::Transfer)
+impl Plan {
+    /// What happens to the money.
+    #[cfg(feature = "windows")]
+    pub fn in_words(&self) -> String {
+        let unit = &self.wish.unit;
+        let fee = self.fee.map(|fee| unit.shortly(fee)).unwrap_or_default();
+        let left = if self.wish.is_closing {
+            "What is left comes back when you stop."
+        } else {
+            "What is left stays for the next time, and comes back when the channel is closed."
+        };
+        match (&self.step, &self.credit) {
+            (_, Some(_)) => {
+                format!(
+                    "Nothing is locked: while you watch, transfers pay what played. Each costs about {fee}."
+                )
+            }
+            (Step::Open { deposit, .. }, None) => {
+                format!("Locks {}; the chain takes about {fee}. {left}", unit.shortly(*deposit))
+            }
+            (Step::TopUp { by, .. }, None) => format!(
+                "Adds {} to the channel that is open; the chain takes about {fee}. {left}",
+                unit.shortly(*by)
+            ),
+            (Step::Nothing(_), None) => {
+                format!("A channel is open that holds enough: nothing more is locked. {left}")
+            }
+        }
+    }
+
+    /// Only with the passphrase of the account that pays.
+    pub fn unlock(&self, wallet: &Wallet, passphrase: &SecretText) -> anyhow::Result<KeyHandle> {
+        Ok(wallet.unlock(&self.wish.account, passphrase)?.into())
+    }
 }
 
 impl Payer {

@@ -1,53 +1,112 @@
 //! Watching in a window.
 
-use ::watch::window::{self, Paid, Show, WindowHandle};
-use anyhow::Context;
-use tokio::runtime::Runtime;
+mod consent;
 
-use super::paying::Paying;
-use super::playing::{Ending, Playing};
-use super::{Played, Session, play as play_on};
-use crate::look::Look;
+use std::sync::Arc;
+
+use ::watch::window::{self, Paid, Show, WindowHandle};
+use tokio::runtime::{Handle, Runtime};
+
+use super::address::StreamAddress;
+use super::paying::{Payer, Paying};
+use super::playing::Ending;
+use super::{Options, Played, Session, find};
+use crate::stop::StopSignals;
+use api::{Client, StreamInfo};
 
 /// The window has the process's first thread, as windows must; what plays has one of its own. What was watched is paid as
-/// soon as it is over, though the window may still be read.
-pub(super) fn play(
-    session: &mut Session<'_>,
-    paying: Option<Paying>,
-    look: &Look,
+/// soon as it is over, though the window may still be read. `None` where it was closed before anything was watched.
+pub(super) fn watch<'a>(
+    options: &Options,
+    address: &'a StreamAddress,
     runtime: &Runtime,
-) -> anyhow::Result<Played> {
-    let Session { address, limit, client, title, player, quality, sound, stop, .. } = session;
-    let sound = sound.clone().context("a window is heard")?;
+) -> anyhow::Result<Option<(Session<'a>, Played)>> {
     let handle = WindowHandle::default();
-    let paid = paying.as_ref().map(|paying| {
-        let spending = paying.spending();
-        let words = move |amount| spending.unit.shortly(amount);
-        Paid { handle: paying.handle(), before: (spending.seconds, spending.before), words: Box::new(words) }
-    });
-    let show =
-        Show { title: title.clone(), player, sound, quality: quality.clone(), paid, handle: handle.clone() };
-    let options = window::Options { theme: look.theme(), zoom: look.scale, size: look.size() };
-    let playing = Playing { player, quality, client, playback_id: &address.playback_id, limit: *limit };
+    let look = &options.look;
+    let looks = window::Options { theme: look.theme(), zoom: look.scale, size: look.size() };
     std::thread::scope(|scope| {
-        let played = scope.spawn(|| {
-            let stopped = async {
+        let watched = scope.spawn(|| {
+            runtime.block_on(async {
+                let mut stop = StopSignals::new()?;
+                let watched = in_window(options, address, &handle, runtime.handle(), &mut stop).await;
+                match &watched {
+                    Ok(None | Some((_, (Ok((Ending::Stopped | Ending::Elapsed, _)), _)))) => {
+                        handle.close();
+                        return watched;
+                    }
+                    Ok(Some((_, (Ok((ending, _)), _)))) => handle.over(&ending.in_words()),
+                    Ok(Some((_, (Err(err), _)))) | Err(err) => handle.over(&crate::in_words(err)),
+                }
+                // It may be read until somebody closes it, or ends the program.
                 tokio::select! {
-                    () = stop.wait() => {}
+                    () = stop.wait() => handle.close(),
                     () = handle.left() => {}
                 }
-            };
-            let played = runtime.block_on(play_on(&playing, stopped, paying));
-            match &played.0 {
-                Ok((Ending::Stopped | Ending::Elapsed, _)) => handle.close(),
-                Ok((ending, _)) => handle.over(ending.in_words()),
-                Err(err) => handle.over(crate::in_words(err)),
-            }
-            played
+                watched
+            })
         });
-        let shown = window::run(show, options);
-        let played = played.join().map_err(|_| anyhow::anyhow!("the player's part of the program failed"))?;
+        let shown = window::run(&handle, looks);
+        let watched =
+            watched.join().map_err(|_| anyhow::anyhow!("the player's part of the program failed"))?;
         shown?;
-        Ok(played)
+        watched
     })
+}
+
+async fn in_window<'a>(
+    options: &Options,
+    address: &'a StreamAddress,
+    handle: &WindowHandle,
+    runtime: &Handle,
+    stop: &mut StopSignals,
+) -> anyhow::Result<Option<(Session<'a>, Played)>> {
+    let opened = tokio::select! {
+        opened = open(options, address, handle) => opened?,
+        () = stop.wait() => return Ok(None),
+        () = handle.left() => return Ok(None),
+    };
+    let (client, stream, payer) = opened;
+    let (mut session, paying) = Session::start(options, address, (client, stream), payer, runtime)?;
+    let Session { player, quality, sound, .. } = &session;
+    if let Some(sound) = sound.clone() {
+        let (player, quality, paid) = (Arc::clone(player), quality.clone(), paying.as_ref().map(paid));
+        handle.play(Show { player, sound, quality, paid });
+    }
+    let stopped = async {
+        tokio::select! {
+            () = stop.wait() => {}
+            () = handle.left() => {}
+        }
+    };
+    let played = session.play(stopped, paying).await;
+    Ok(Some((session, played)))
+}
+
+async fn open(
+    options: &Options,
+    address: &StreamAddress,
+    handle: &WindowHandle,
+) -> anyhow::Result<(Client, StreamInfo, Option<Payer>)> {
+    handle.say("Reaching the stream");
+    let (client, stream) = find(address).await?;
+    handle.name(&stream.title);
+    let payer = if !options.is_paid(&stream)? {
+        None
+    } else if options.paying.is_complete() {
+        handle.say("Making the payment ready");
+        Some(options.paying.prepare(address, &client, &stream).await?)
+    } else {
+        handle.say("Reaching the chain");
+        let checkout = options.paying.checkout(address, &client, &stream).await?;
+        Some(consent::payer(&options.paying, checkout, handle).await?)
+    };
+    handle.say("Connecting");
+    Ok((client, stream, payer))
+}
+
+fn paid(paying: &Paying) -> Paid {
+    let spending = paying.spending();
+    let before = (spending.seconds, spending.before);
+    let words = move |amount| spending.unit.shortly(amount);
+    Paid { handle: paying.handle(), before, words: Box::new(words) }
 }

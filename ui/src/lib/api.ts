@@ -112,10 +112,15 @@ export async function logIn(challenge: string, signature: string): Promise<strin
   return (await post("/api/login", { challenge, signature }, null) as { token: string }).token;
 }
 
-/** `is_closing`: both sides agreed to close it, and nothing more is paid from it. */
-export interface ChannelInfo { terms: string; deposit: string; spent: string; expires_at: number; is_closing: boolean }
+/** It pays; both sides agreed to close it; its payer closes it alone; it is at its expiry. */
+export type Standing = "open" | "agreed" | "closing" | "ending";
 
-/** The open channels of the key that logged in. */
+/** `closes_at`: from then on its payer alone may take the rest; `may_close`: by the node's clock, which is the chain's. */
+export interface ChannelInfo {
+  terms: string; deposit: string; spent: string; expires_at: number; standing: Standing; closes_at: number; may_close: boolean;
+}
+
+/** The channels of the key that logged in, until they are closed. */
 export async function channelsOf(token: string): Promise<ChannelInfo[]> {
   return await read(await ask("/api/pay/channels", { headers: bearer(token), cache: "no-store" })) as ChannelInfo[];
 }
@@ -128,7 +133,8 @@ export async function joinPaid(playbackId: string, viewerId: string, channel: st
 
 export type FundingRequest =
   | { call: "open"; terms: string; deposit: string; expires_at: number }
-  | { call: "top_up"; channel: string; by: string };
+  | { call: "top_up"; channel: string; by: string }
+  | { call: "start_close" | "close"; channel: string };
 
 /** A transaction as browser wallets take it, but for the address of whoever signs. */
 export interface SignerPayload {
@@ -148,12 +154,12 @@ export interface SignerPayload {
 /** `fee`: in the chain's own unit. */
 export interface FundingPrepared { payload: SignerPayload; fee: string }
 
-/** `none`: the node knows of no deposit. */
+/** `none`: the node knows of nothing that a wallet was to sign. */
 export type FundingState = { state: "none" | "prepared" | "sent" | "final" } | { state: "failed"; code: string; words: string };
 
 const FUNDING = "/api/pay/funding";
 
-/** Has the node make the transaction of a deposit, for a browser wallet to sign. */
+/** Has the node make the transaction of a deposit, or of taking it back, for a browser wallet to sign. */
 export async function prepareFunding(request: FundingRequest, token: string): Promise<FundingPrepared> {
   return await post(FUNDING, request, token) as FundingPrepared;
 }

@@ -29,11 +29,14 @@ export async function playHls(
   // Seconds are not paid faster than they pass.
   const maxLiveSyncPlaybackRate = paidBy ? 1 : 1.1;
   const hls = new Hls({ lowLatencyMode: true, backBufferLength: 30, maxLiveSyncPlaybackRate });
-  // What is not seen is not paid, and so not fetched. Whoever comes back begins anew.
+  let isPlaying = false;
+  // What is not seen is not paid, and so not fetched. Whoever comes back begins anew, or goes on joining.
   const hide = () => {
-    if (!paidBy || !document.hidden) return;
-    hls.stopLoad();
-    video.pause();
+    if (!paidBy) return;
+    if (document.hidden) {
+      hls.stopLoad();
+      video.pause();
+    } else if (!isPlaying) hls.startLoad();
   };
   document.addEventListener("visibilitychange", hide);
   const end = () => {
@@ -47,6 +50,7 @@ export async function playHls(
     end();
     throw error;
   }
+  isPlaying = true;
   hls.on(Hls.Events.ERROR, (_event, data: ErrorData) => {
     if (data.fatal) failed(said("The picture stopped coming by HLS.", data));
   });
@@ -154,13 +158,22 @@ function firstPicture(
   hls: Hls, url: string, video: HTMLVideoElement, limitMs: number, paused: (() => void) | null = null,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new PlayerFailed("No picture came by HLS.")), limitMs);
-    hls.once(Hls.Events.ERROR, (_event, data: ErrorData) => {
-      if (!data.fatal) return;
+    const over = () => {
       clearTimeout(timer);
+      hls.off(Hls.Events.ERROR, onError);
+    };
+    // Those that are not fatal may come before one that is.
+    const onError = (_event: unknown, data: ErrorData) => {
+      if (!data.fatal) return;
+      over();
       reject(new PlayerFailed(said("The stream could not be loaded by HLS.", data)));
-    });
-    video.requestVideoFrameCallback(() => { clearTimeout(timer); resolve(); });
+    };
+    const timer = setTimeout(() => {
+      over();
+      reject(new PlayerFailed("No picture came by HLS."));
+    }, limitMs);
+    hls.on(Hls.Events.ERROR, onError);
+    video.requestVideoFrameCallback(() => { over(); resolve(); });
     hls.loadSource(url);
     hls.attachMedia(video);
     if (paused) paused();

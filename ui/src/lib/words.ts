@@ -7,6 +7,11 @@ export function duration(seconds: number): string {
   return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
 
+/** A point in time, of milliseconds since 1970, where the reader is. */
+export function moment(ms: number): string {
+  return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
 /** "0.18 s behind", or null where nothing was measured. */
 export function behind(delayMs: number | null): string | null {
   if (delayMs === null || !Number.isFinite(delayMs)) return null;

@@ -1,15 +1,20 @@
-// A deposit as the escrow's call, and what a page makes sure of before a wallet is asked to sign it. The payload is made by
-// the node, which is the payee's: whatever the page can know of it, it compares with its own.
+// A deposit, and what comes back of it, as the escrow's calls; and what a page makes sure of before a wallet is asked to sign
+// one. The payload is made by the node, which is the payee's: whatever the page can know of it, it compares with its own.
 import type { SignerPayload } from "../lib/api";
 import { fromHex, toHex, Writer, WireError, type Bytes, type Hex } from "./bytes";
 import type { ChannelTerms } from "./signed";
 
-export type Deposit =
+export type EscrowCall =
   | { call: "open"; terms: ChannelTerms; deposit: bigint; expiresAt: number }
-  | { call: "top_up"; channel: Hex; by: bigint };
+  | { call: "top_up"; channel: Hex; by: bigint }
+  /** The payer closes alone, and after the dispute window takes the rest. */
+  | { call: "start_close" | "close"; channel: Hex };
 
-/** The payload is not the deposit that was asked for. */
-export class NotTheDeposit extends Error {}
+/** An argument as the wallet shows it that does not know the chain: digits. */
+export interface Argument { name: string; digits: Hex }
+
+/** The payload is not the call that was asked for. */
+export class NotTheCall extends Error {}
 
 /** The only format that every wallet knows. */
 const FORMAT = 4;
@@ -25,23 +30,39 @@ export const EXTENSIONS: readonly string[] = [
   "ChargeTransactionPayment", "ChargeAssetTxPayment", "CheckMetadataHash", "WeightReclaim",
 ];
 
-/** What follows pallet and call, in the order of the escrow's arguments. */
-export function argumentsOf(deposit: Deposit): Bytes {
-  const out = new Writer();
-  if (deposit.call === "top_up") return out.hex(deposit.channel, 32).u128(deposit.by).bytes();
-  const { asset, payee, node, session, nonce, dispute_window_ms: windowMs } = deposit.terms;
-  out.option(asset === "native" ? null : asset.asset, (id) => out.u32(id));
-  return out.hex(payee, 32).hex(node, 33).hex(session, 33).u64(nonce).u64(windowMs).u128(deposit.deposit)
-    .u64(deposit.expiresAt).bytes();
+/** In the order of the escrow's call. */
+export function argumentsOf(by: EscrowCall): Argument[] {
+  const one = (name: string, write: (out: Writer) => Writer) => ({ name, digits: toHex(write(new Writer()).bytes()) });
+  if (by.call !== "open") {
+    const channel = one("channel", (out) => out.hex(by.channel, 32));
+    return by.call === "top_up" ? [channel, one("by", (out) => out.u128(by.by))] : [channel];
+  }
+  const { asset, payee, node, session, nonce, dispute_window_ms: windowMs } = by.terms;
+  return [
+    one("asset", (out) => out.option(asset === "native" ? null : asset.asset, (id) => out.u32(id))),
+    one("payee", (out) => out.hex(payee, 32)),
+    one("node", (out) => out.hex(node, 33)),
+    one("session", (out) => out.hex(session, 33)),
+    one("nonce", (out) => out.u64(nonce)),
+    one("dispute_window_ms", (out) => out.u64(windowMs)),
+    one("deposit", (out) => out.u128(by.deposit)),
+    one("expires_at", (out) => out.u64(by.expiresAt)),
+  ];
 }
 
-/** The payload with nothing in it that was not looked at; throws where it is not for this deposit alone. */
-export function checked(given: SignerPayload, deposit: Deposit, genesis: Hex): SignerPayload {
+/** All of them, as they follow pallet and call. */
+export const encoded = (by: EscrowCall): Hex => `0x${argumentsOf(by).map(({ digits }) => digits.slice(2)).join("")}`;
+
+/** What stands before them in a call's digits: the numbers of pallet and call. */
+export const indexOf = (method: Hex): Hex => method.slice(0, 2 + 2 * INDEX_BYTES);
+
+/** The payload with nothing in it that was not looked at; throws where it is not this call alone. */
+export function checked(given: SignerPayload, by: EscrowCall, genesis: Hex): SignerPayload {
   const {
     blockHash, blockNumber, era, genesisHash, method, nonce, signedExtensions, specVersion, tip, transactionVersion, version,
   } = given;
   const call = bytesOf(method);
-  must(toHex(call.slice(INDEX_BYTES)) === toHex(argumentsOf(deposit)), "is for another deposit than the page asked for");
+  must(toHex(call.slice(INDEX_BYTES)) === encoded(by), "does something else than the page asked for");
   must(genesisHash === genesis, "is for another chain");
   must(version === FORMAT, "has a format that is not known here");
   must(/^0x0+$/.test(tip), "has a tip");
@@ -66,11 +87,11 @@ function bytesOf(text: unknown): Bytes {
   try {
     return fromHex(String(text));
   } catch (error) {
-    if (error instanceof WireError) throw new NotTheDeposit("The node's transaction cannot be read.");
+    if (error instanceof WireError) throw new NotTheCall("The node's transaction cannot be read.");
     throw error;
   }
 }
 
 function must(isSo: boolean, words: string): asserts isSo {
-  if (!isSo) throw new NotTheDeposit(`The node's transaction ${words}. Do not trust it: nothing was signed.`);
+  if (!isSo) throw new NotTheCall(`The node's transaction ${words}. Do not trust it: nothing was signed.`);
 }

@@ -115,6 +115,12 @@ export class Tab {
     this.#passOver(started.next);
     this.#state = "watching";
     if (!this.#signed) return await this.#prepay(started.next, nowMs);
+    // A lower tier pays nothing that was sent by a higher one.
+    if (this.#changesTier() && this.#owed > 0 && this.unacknowledged() === null) {
+      const pay = await this.#signBy(this.#offer, this.#owed, this.#newestPlayed, nowMs);
+      this.#owed = 0;
+      return pay;
+    }
     // As in `due`: what the old offer pays must be stored before a new one counts.
     const isChanging = this.#nextOffer !== null && this.unacknowledged() !== null;
     const isNext = started.next > this.#highestSigned && this.#signed === known;
@@ -270,8 +276,18 @@ export class Tab {
   }
 
   async #sign(ticks: number, tick: number, nowMs: number): Promise<Pay> {
-    if (this.#recent.filter((total) => total.tick > this.#acknowledged).length >= UNACKNOWLEDGED_MAX) throw unanswered();
     const offer = this.offer;
+    const pay = await this.#signBy(offer, ticks, tick, nowMs);
+    [this.#offer, this.#nextOffer] = [offer, null];
+    return pay;
+  }
+
+  #changesTier(): boolean {
+    return this.#nextOffer !== null && this.#nextOffer.quality.tier !== this.#offer.quality.tier;
+  }
+
+  async #signBy(offer: Offer, ticks: number, tick: number, nowMs: number): Promise<Pay> {
+    if (this.#recent.filter((total) => total.tick > this.#acknowledged).length >= UNACKNOWLEDGED_MAX) throw unanswered();
     if (nowMs >= offer.until + PAYABLE_AFTER_MS) throw new TabFault("The offer is over: nothing is paid by it.");
     const cumulative = this.spent + offer.price * BigInt(ticks);
     if (cumulative > this.limit) throw new TabFault("The next second would cost more than the deposit has left.");
@@ -279,7 +295,6 @@ export class Tab {
       genesis: this.terms.genesis, channel: this.channel, offer: hashOf(offerForm, offer), tick, cumulative,
     };
     const signature = await this.key.sign(toSign(voucherForm, body));
-    [this.#offer, this.#nextOffer] = [offer, null];
     this.#signed = { body, signature };
     this.#highestSigned = Math.max(this.#highestSigned, tick);
     this.totals.signed += ticks;

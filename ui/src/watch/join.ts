@@ -9,17 +9,19 @@ import { playWebRtc } from "../lib/webrtc";
 import { byDate, byRtp, PictureWatch } from "./pictures";
 import { Purse, type Admission, type PayView } from "./purse";
 import type { Lost, Ways } from "./session";
+import type { Held } from "./taking";
 
 const NO_WEBRTC = "WebRTC does not get through here. Trying HLS";
 
 export function waysTo(
   playbackId: string, transport: "auto" | "hls", video: HTMLVideoElement, paying: (view: PayView | null) => void,
+  holds: (held: Held | null) => void,
 ): Ways {
   let clock: ClockOffset | null = null;
   let mayWebRtc = transport !== "hls" && "RTCPeerConnection" in window;
   /** Begins anew once the page is seen again: of a player that fetches nothing while it is not. */
   let onSeen: (() => void) | null = null;
-  const purse = new Purse(playbackId, paying);
+  const purse = new Purse(playbackId, paying, holds);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && onSeen) onSeen();
     else purse.seen(!document.hidden);

@@ -10,15 +10,17 @@ import { shortly, type Unit } from "../pay/amount";
 import { fromHex, type Hex } from "../pay/bytes";
 import { hasSessionKey, noKeyBecause, sessionKey, verify } from "../pay/key";
 import type { Leaving } from "../pay/leaving";
-import { closeCommandOf, commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
+import { commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
 import { PaySession, type PayStatus } from "../pay/session";
 import {
-  accountOf, channel as channelForm, hashOf, login as loginForm, offer as offerForm, readPublished, toSign, whole,
-  type ChannelTerms, type Offer,
+  accountOf, channel as channelForm, hashOf, login as loginForm, offer as offerForm, readPublished, toSign, whole, type Offer,
 } from "../pay/signed";
 import { keepConnected } from "../pay/socket";
 import { fits, Tab, type SessionKey } from "../pay/tab";
 import { Funding, type FundingView, type Need } from "./funding";
+import {
+  closedAlone, ended, heldOf, leftOf, mostLeft, open, startedAlone, stepOf, type Channel, type Held, type Taking,
+} from "./taking";
 
 /** What a person is shown, and may press. */
 export type PayView =
@@ -27,21 +29,23 @@ export type PayView =
   /** A wallet is to open a channel, or to top one up. */
   | {
     at: "fund"; cost: Cost; deposit: bigint; link: string; command: string; isTopUp: boolean; funding: FundingView;
-    why: Leaving | null; last: PayStatus | null; closeCommand: string | null;
+    why: Leaving | null; last: PayStatus | null; taking: Taking | null;
   }
   /** It can be paid; one button begins. `back` gets the rest of the deposit back; of a channel that never paid anything
-      only its payer closes it, with `closeCommand`. */
+      only its payer closes it, by `taking`. */
   | {
     at: "ready"; cost: Cost; left: bigint; why: Leaving | null; last: PayStatus | null; begin: () => void;
-    back: (() => void) | null; closeCommand: string;
+    back: (() => void) | null; taking: Taking | null;
   }
-  /** Nothing plays, and something of a deposit is left here, or came back a moment ago. `closeCommand` where `back`
-      cannot be had, or failed. */
+  /** Nothing plays, and something of a deposit is left here, or came back a moment ago. `taking` where `back` cannot be
+      had, or failed. */
   | {
-    at: "over"; cost: Cost; left: bigint; words: string | null; back: (() => void) | null; closeCommand: string | null;
+    at: "over"; cost: Cost; left: bigint; words: string | null; back: (() => void) | null; taking: Taking | null;
   }
-  /** The rest of the deposit is on its way back. `closeCommand` where that takes long. */
-  | { at: "closing"; cost: Cost; words: string; closeCommand: string | null }
+  /** The rest of the deposit is on its way back. `taking` where that takes long. */
+  | { at: "closing"; cost: Cost; words: string; taking: Taking | null }
+  /** Its payer closes the channel alone: until that is finished this page pays for nothing. */
+  | { at: "taking"; cost: Cost; taking: Taking }
   | { at: "paying"; cost: Cost; status: PayStatus; stop: () => void; consent: () => void };
 
 /** What a second costs, and whom. `hasOwnFee`: the chain's fees are in the same unit. */
@@ -63,7 +67,6 @@ const CLOSES_WITHIN_MS = 60_000;
 /** A price that ends so soon is not begun with: the node has a later one by then. */
 const RENEWED_MS = 10_000;
 
-interface Channel { id: Hex; terms: ChannelTerms; deposit: bigint; spent: bigint; isClosing: boolean }
 /** What was agreed on, once it is; the chain has it when the node does not name the channel any more. */
 interface Closing { channel: Hex; sinceMs: number; agreed: { paid: bigint; back: bigint } | null }
 interface Bargain { info: PayInfo; cost: Cost; offer: Offer }
@@ -85,16 +88,28 @@ export class Purse {
   /** It was interrupted while it was paid: what a second may cost, and until when, to go on without asking again. */
   #goesOn: { price: bigint; untilMs: number } | null = null;
   /** What a browser wallet is asked for, and shows the sheet that it is asked from. */
-  readonly #funding = new Funding(() => this.#showFunding());
-  #showFunding: () => void = () => {};
+  readonly #funding = new Funding(() => this.#show());
+  /** The same for what is taken back: what becomes of it is looked for at once. */
+  readonly #taking = new Funding(() => { this.#show(); this.#wake(); });
+  /** The channel that may be taken back without the node, as it was seen last. */
+  #seen: Channel | null = null;
+  #held: Held | null = null;
+  #info: PayInfo | null = null;
+  /** What a wallet signs is not sent any more, in words. */
+  #abandoned: string | null = null;
+  #show: () => void = () => {};
   /** The last session is settled: until then its tab is in use. */
   #settled: Promise<void> = Promise.resolve();
 
-  constructor(readonly playbackId: string, readonly changed: (view: PayView | null) => void) {}
+  /** `holds` is told what helps without the node, as long as something of a deposit is left. */
+  constructor(
+    readonly playbackId: string, readonly changed: (view: PayView | null) => void, readonly holds: (held: Held | null) => void,
+  ) {}
 
   /** Waits until a person wants to pay, and can. `ended` is told when nothing is paid any more. */
   async admit(stream: StreamInfo, ended: () => void): Promise<Admission> {
     this.#dismissKeeper();
+    this.#abandoned = null;
     try {
       const bargain = await this.#bargain(stream);
       if ("hint" in bargain) {
@@ -103,11 +118,13 @@ export class Purse {
       }
       const counter = await this.#counter(bargain);
       for (;;) {
-        const channel = await this.#funded(counter).finally(() => { this.#showFunding = () => {}; });
+        const channel = await this.#funded(counter).finally(() => { this.#show = () => {}; });
         const admitted = await this.#join(counter, channel, ended);
         if (admitted) return admitted;
       }
     } catch (error) {
+      const said = error instanceof PlayerFailed || error instanceof ApiError;
+      this.#abandoned = this.#funding.abandon(said ? error.message : "This page could not go on.");
       this.changed(null);
       const isForgotten = error instanceof ApiError && error.code === "login_required";
       throw isForgotten ? new PlayerFailed("The node was started anew.") : error;
@@ -156,31 +173,43 @@ export class Purse {
     const bargain = await this.#bargain(await streamInfo(this.playbackId));
     if ("hint" in bargain || !await hasSessionKey(bargain.offer.payee)) return;
     const counter = await this.#counter(bargain);
-    const { cost, offer, info } = counter;
+    const { cost, offer } = counter;
     while (!keeper.isDismissed) {
       const channels = await this.#channels(counter);
       this.#noteClosing(channels, cost);
       if (keeper.isDismissed) return;
-      const channel = mostLeft(channels);
-      const left = channel ? channel.deposit - channel.spent : 0n;
+      const channel = mostLeft(open(channels));
+      const left = channel ? leftOf(channel) : 0n;
+      const alone = startedAlone(channels);
       if (this.#closing) {
-        this.changed(closingView(this.#closing, counter));
-      } else if ((channel && left > 0n) || this.#returned?.isDone) {
+        this.#shows(() => this.#closingView(counter, channels));
+      } else if (alone) {
+        this.#shows(() => ({ at: "taking", cost, taking: this.#takingOf(counter, alone) }));
+      } else {
         // For less than a second's price no session is opened.
         const back = channel && channel.spent > 0n && left >= offer.price ? () => void this.#back(counter, channel) : null;
-        const needsWallet = channel && left > 0n && (!back || this.#returned);
-        const closeCommand = needsWallet ? closeCommandOf(channel.id, info.endpoints) : null;
-        this.changed({ at: "over", cost, left, words: this.#returned?.words ?? null, back, closeCommand });
-      } else {
-        this.changed(null);
+        const byWallet = ended(channels) ?? (left > 0n && (!back || this.#returned) ? channel : null);
+        const words = [this.#abandoned, this.#returned?.words].filter(Boolean).join(" ") || null;
+        const isShown = left > 0n || byWallet || this.#returned?.isDone || this.#abandoned;
+        this.#shows(() => {
+          const taking = byWallet && this.#takingOf(counter, byWallet);
+          return isShown ? { at: "over", cost, left, words, back, taking } : null;
+        });
       }
-      await this.#pause(this.#closing ? ASK_MS : IDLE_MS);
+      await this.#pause(this.#closing || this.#taking.isSent ? ASK_MS : IDLE_MS);
     }
+  }
+
+  /** From now on, whenever something of it changes. */
+  #shows(view: () => PayView | null): void {
+    this.#show = () => this.changed(view());
+    this.#show();
   }
 
   #dismissKeeper(): void {
     if (this.#keeper) this.#keeper.isDismissed = true;
     this.#keeper = null;
+    this.#show = () => {};
     this.#wake();
   }
 
@@ -224,33 +253,36 @@ export class Purse {
     for (let turn = 1; ; turn += 1) {
       const channels = await this.#channels(counter);
       this.#noteClosing(channels, cost);
-      const channel = mostLeft(channels);
+      const channel = mostLeft(open(channels));
+      const alone = startedAlone(channels);
       const why = this.#returned ? { words: this.#returned.words, remedy: "none" as const } : this.#why;
-      this.#showFunding = () => {};
+      this.#show = () => {};
       if (this.#closing) {
         isWanted = false;
-        this.changed(closingView(this.#closing, counter));
-      } else if (channel && channel.deposit - channel.spent >= offer.price) {
+        this.#shows(() => this.#closingView(counter, channels));
+      } else if (alone) {
+        isWanted = false;
+        this.#shows(() => ({ at: "taking", cost, taking: this.#takingOf(counter, alone) }));
+      } else if (channel && leftOf(channel) >= offer.price) {
         const goesOn = this.#goesOn;
         this.#goesOn = null;
         this.#funding.done();
         const mayGoOn = goesOn && offer.price <= goesOn.price && performance.now() < goesOn.untilMs;
         if (isWanted || mayGoOn) return channel;
-        this.changed({
-          at: "ready", cost, left: channel.deposit - channel.spent, why, last: this.#last, begin,
-          back: channel.spent > 0n ? () => void this.#back(counter, channel) : null,
-          closeCommand: closeCommandOf(channel.id, counter.info.endpoints),
-        });
+        const back = channel.spent > 0n ? () => void this.#back(counter, channel) : null;
+        const byWallet = ended(channels) ?? (!back || this.#returned ? channel : null);
+        this.#shows(() => ({
+          at: "ready", cost, left: leftOf(channel), why, last: this.#last, begin, back,
+          taking: byWallet && this.#takingOf(counter, byWallet),
+        }));
       } else {
         isWanted = false;
-        const rest = channel && channel.deposit > channel.spent ? channel : null;
-        const closeCommand = rest && closeCommandOf(rest.id, counter.info.endpoints);
+        const byWallet = ended(channels) ?? (channel && leftOf(channel) > 0n ? channel : null);
         const [request, need] = [this.#request(counter, channel), needOf(counter, channel)];
-        this.#showFunding = () => {
-          const funding = this.#funding.view(need);
-          this.changed({ at: "fund", cost, ...request, funding, why, last: this.#last, closeCommand });
-        };
-        this.#showFunding();
+        this.#shows(() => ({
+          at: "fund", cost, ...request, funding: this.#funding.view(need), why, last: this.#last,
+          taking: byWallet && this.#takingOf(counter, byWallet),
+        }));
         void this.#funding.resume(need);
       }
       await this.#pause(ASK_MS);
@@ -262,17 +294,59 @@ export class Purse {
   /** A channel that is closed is not named by the node any more; one that is to be may have been agreed on before the
       page was loaded. */
   #noteClosing(channels: Channel[], { unit }: Cost): void {
-    const begun = channels.find(({ isClosing }) => isClosing);
+    const begun = channels.find(({ standing }) => standing === "agreed");
     if (begun && !this.#closing) {
-      const agreed = { paid: begun.spent, back: begun.deposit - begun.spent };
-      this.#closing = { channel: begun.id, sinceMs: performance.now(), agreed };
+      this.#closing = { channel: begun.id, sinceMs: performance.now(), agreed: { paid: begun.spent, back: leftOf(begun) } };
     }
+    this.#noteSeen(channels, unit);
+    this.#noteHeld(channels);
     const agreed = this.#closing?.agreed;
     if (!agreed || channels.some(({ id }) => id === this.#closing?.channel)) return;
     const [paid, back] = [shortly(agreed.paid, unit), shortly(agreed.back, unit)];
     const words = `The channel is closed: ${paid} was paid, and ${back} came back to your wallet.`;
     this.#returned = { words, isDone: true };
     [this.#closing, this.#last, this.#tab] = [null, null, null];
+  }
+
+  /** The payer's own close has begun, or is done. */
+  #noteSeen(channels: Channel[], unit: Unit): void {
+    const before = this.#seen;
+    this.#seen = startedAlone(channels) ?? ended(channels) ?? mostLeft(open(channels));
+    if (!before) return;
+    const now = channels.find(({ id }) => id === before.id);
+    // What was asked for has come about, or is not to be asked any more.
+    if (!now || stepOf(now) !== stepOf(before)) {
+      const isDone = !now && !this.#closing && leftOf(before) > 0n && (before.standing === "closing" || this.#taking.isSent);
+      this.#taking.done();
+      if (isDone) this.#returned = { words: closedAlone(before, unit), isDone: true };
+    }
+  }
+
+  /** What the node does not name any more is forgotten only where it is known why. */
+  #noteHeld(channels: Channel[]): void {
+    const held = channels.filter((one) => leftOf(one) > 0n).find(({ id }) => id === this.#seen?.id || id === this.#closing?.channel);
+    if (!held && !channels.some(({ id }) => id === this.#held?.channel) && !this.#returned?.isDone) return;
+    this.#held = held && this.#info ? heldOf(held, this.#info) : null;
+    this.holds(this.#held);
+  }
+
+  /** How the payer's wallet takes what is left in a channel. */
+  #takingOf({ info, offer, key, token }: Counter, channel: Channel): Taking {
+    const step = stepOf(channel);
+    const want = { call: step === "start" ? "start_close" as const : "close" as const, channel };
+    return {
+      held: heldOf(channel, info), left: leftOf(channel), step, closesAt: channel.closesAt, windowMs: channel.terms.dispute_window_ms,
+      view: this.#taking.view({ info, offer, session: key.public, token, want }),
+    };
+  }
+
+  #closingView(counter: Counter, channels: Channel[]): PayView | null {
+    if (!this.#closing) return null;
+    const { channel: id, sinceMs, agreed } = this.#closing;
+    const channel = channels.find((one) => one.id === id);
+    const isLate = performance.now() - sinceMs >= CLOSES_WITHIN_MS || channel?.standing === "closing";
+    const words = agreed ? "Both sides have signed. Waiting for the chain." : "Asking the node to sign.";
+    return { at: "closing", cost: counter.cost, words, taking: isLate && channel ? this.#takingOf(counter, channel) : null };
   }
 
   #request({ offer, key }: Counter, channel: Channel | null) {
@@ -286,10 +360,12 @@ export class Purse {
 
   /** Those that were opened for this page. */
   async #channels({ info, offer, key, token }: Counter): Promise<Channel[]> {
-    const known = (await channelsOf(token)).map(({ terms: hex, is_closing: isClosing, ...amounts }) => {
-      const terms = whole(fromHex(hex), channelForm.read);
-      const [deposit, spent] = [BigInt(amounts.deposit), BigInt(amounts.spent)];
-      return { id: hashOf(channelForm, terms), terms, deposit, spent, isClosing };
+    this.#info = info;
+    const known = (await channelsOf(token)).map((told) => {
+      const terms = whole(fromHex(told.terms), channelForm.read);
+      const [deposit, spent] = [BigInt(told.deposit), BigInt(told.spent)];
+      const { standing, closes_at: closesAt, may_close: mayClose } = told;
+      return { id: hashOf(channelForm, terms), terms, deposit, spent, standing, closesAt, mayClose };
     });
     return known.filter(({ terms }) => (
       fits(terms, offer) && terms.session === key.public && terms.node === info.node_key
@@ -397,20 +473,10 @@ export class Purse {
 }
 
 /** As the link has it, for a wallet in this browser. */
-const needOf = ({ info, offer, key, token }: Counter, channel: Channel | null): Need => ({
-  info, offer, session: key.public, token, deposit: offer.price * DEPOSIT_SECONDS, channel,
-});
-
-/** Of several channels the one that pays the longest. */
-function mostLeft(channels: Channel[]): Channel | null {
-  const left = ({ deposit, spent }: Channel) => deposit - spent;
-  return channels.reduce<Channel | null>((best, one) => (best && left(best) >= left(one) ? best : one), null);
-}
-
-function closingView({ channel, sinceMs, agreed }: Closing, { cost, info }: Counter): PayView {
-  const isLate = performance.now() - sinceMs >= CLOSES_WITHIN_MS;
-  const words = agreed ? "Both sides have signed. Waiting for the chain." : "Asking the node to sign.";
-  return { at: "closing", cost, words, closeCommand: isLate ? closeCommandOf(channel, info.endpoints) : null };
+function needOf({ info, offer, key, token }: Counter, channel: Channel | null): Need {
+  const deposit = offer.price * DEPOSIT_SECONDS;
+  const want = channel ? { call: "top_up" as const, deposit, channel } : { call: "open" as const, deposit };
+  return { info, offer, session: key.public, token, want };
 }
 
 function socketUrl(payUrl: string): string {

@@ -1,5 +1,5 @@
-//! Deposits that a browser wallet signs. A page with a session key has the node make the transaction, has the wallet sign
-//! it, and has the node send it.
+//! Deposits that a browser wallet signs, and what it takes back of them. A page with a session key has the node make the
+//! transaction, has the wallet sign it, and has the node send it.
 
 use pay::{Amount, ChannelId, ChannelTerms, Signature, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,10 @@ pub enum FundingRequest {
     Open { terms: WireHex<ChannelTerms>, deposit: Amount, expires_at: UnixMillis },
     /// More for a channel of that key's, from its payer.
     TopUp { channel: ChannelId, by: Amount },
+    /// The payer of a channel of that key's closes it alone: its dispute window begins.
+    StartClose { channel: ChannelId },
+    /// After that window, or after the expiry: the payer takes the rest.
+    Close { channel: ChannelId },
 }
 
 /// Its answer: what the payer's wallet is to sign, and what the chain takes for it. For each session key the newest waits, for
@@ -56,7 +60,7 @@ pub struct FundingSignature {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum FundingState {
-    /// The node knows of no deposit for that key: there was none, or it was started anew since.
+    /// The node knows of nothing for that key: there was nothing, or it was started anew since.
     None,
     /// Nobody has signed it yet.
     Prepared,
@@ -76,7 +80,11 @@ mod tests {
     fn a_request_names_its_call_and_nothing_that_is_not_known() {
         let text = format!(r#"{{"call":"top_up","channel":"0x{}","by":"300"}}"#, "0a".repeat(32));
         let request: FundingRequest = serde_json::from_str(&text).unwrap();
-        assert_eq!(request, FundingRequest::TopUp { channel: ChannelId([10; 32]), by: Amount::new(300) });
+        let channel = ChannelId([10; 32]);
+        assert_eq!(request, FundingRequest::TopUp { channel, by: Amount::new(300) });
+        let closes = format!(r#"{{"call":"start_close","channel":"0x{}"}}"#, "0a".repeat(32));
+        let request: FundingRequest = serde_json::from_str(&closes).unwrap();
+        assert_eq!(request, FundingRequest::StartClose { channel });
         assert!(serde_json::from_str::<FundingRequest>(&text.replace("top_up", "transfer")).is_err());
         assert!(serde_json::from_str::<FundingRequest>(&text.replace("\"by\"", "\"tip\":1,\"by\"")).is_err());
     }

@@ -27,6 +27,9 @@ const PIECE_US: i64 = SECOND_US / PIECES as i64;
 /// What became of a second is said once one that lies so much later was sent: its last files may be on their way, and sound
 /// is asked for ahead of pictures.
 const LAG: u64 = 2;
+/// A second is sent so often at most, in all renditions together: a player fetches some again as its quality changes, and
+/// what is fetched for others is theirs to pay for.
+const COPIES: u32 = 4;
 /// Seconds that were sent and are remembered: more than files are kept for.
 const REMEMBERED: usize = 128;
 
@@ -63,6 +66,10 @@ struct Second {
     has: u128,
     /// Files of it that are on their way.
     sending: u32,
+    /// What was paid for when the first of it was sent.
+    cap: Option<RenditionName>,
+    /// Pieces of pictures that were handed out, whatever became of them, and of sound.
+    handed: [u32; 2],
     is_over: bool,
 }
 
@@ -82,6 +89,8 @@ pub enum Withheld {
     AboveTier,
     /// From before the beginning, or passed over.
     Passed,
+    /// As often as a second is sent.
+    TooOften,
     /// The viewer is none any more.
     Over,
 }
@@ -107,6 +116,11 @@ fn span_of(file: &Extent) -> (i64, i64) {
 impl HlsMeter {
     pub fn cap(&self) -> Option<RenditionName> {
         self.cap
+    }
+
+    /// Nothing was asked for that could be sent.
+    pub fn is_untouched(&self) -> bool {
+        self.run.as_ref().is_none_or(|run| run.begin.is_none())
     }
 
     pub fn set_cap(&mut self, cap: RenditionName) {
@@ -188,14 +202,29 @@ impl HlsMeter {
         if (first..=last).any(|number| run.is_passed(number)) {
             return Verdict::Refused(Withheld::Passed);
         }
+        if let TrackName::Video(name) = file.track
+            && run.sent_within(first, last).any(|second| second.cap < Some(name))
+        {
+            return Verdict::Refused(Withheld::AboveTier);
+        }
+        let of = |number: u64| pieces(number, start - begin, end - begin);
+        let kind = usize::from(!matches!(file.track, TrackName::Video(_)));
+        let is_worn =
+            |second: &Second| second.handed[kind] + of(second.number).count_ones() > COPIES * PIECES;
+        if run.sent_within(first, last).any(is_worn) {
+            return Verdict::Refused(Withheld::TooOften);
+        }
         let skips = first > run.next;
         if skips && (!leads || earliest < start) {
             return Verdict::Wait;
         }
         if last < run.until {
-            run.claim(first, last, &mut self.news);
-            let has = |number: u64| if leads { pieces(number, start - begin, end - begin) } else { 0 };
-            let holds = (first..=last).map(|number| (number, has(number))).collect();
+            run.claim(first, last, self.cap, &mut self.news);
+            for second in run.seconds.iter_mut().filter(|second| (first..=last).contains(&second.number)) {
+                second.sending += 1;
+                second.handed[kind] += of(second.number).count_ones();
+            }
+            let holds = (first..=last).map(|number| (number, if leads { of(number) } else { 0 })).collect();
             return Verdict::Send(Passage { run: run.number, holds });
         }
         if leads {
@@ -251,6 +280,10 @@ impl Run {
         }
     }
 
+    fn sent_within(&self, first: u64, last: u64) -> impl Iterator<Item = &Second> {
+        self.seconds.iter().filter(move |second| (first..=last).contains(&second.number))
+    }
+
     fn is_sent(&self, number: u64) -> bool {
         self.seconds.iter().any(|second| second.number == number)
     }
@@ -263,15 +296,19 @@ impl Run {
     }
 
     /// These seconds are sent from now on, and those before them that were not are passed.
-    fn claim(&mut self, first: u64, last: u64, news: &mut Vec<(u32, MeterNews)>) {
+    fn claim(&mut self, first: u64, last: u64, cap: Option<RenditionName>, news: &mut Vec<(u32, MeterNews)>) {
         self.pass(self.next, first, news);
         for number in self.next.max(first)..=last {
-            self.seconds.push_back(Second { number, has: 0, sending: 0, is_over: false });
+            self.seconds.push_back(Second {
+                number,
+                has: 0,
+                sending: 0,
+                cap,
+                handed: [0; 2],
+                is_over: false,
+            });
         }
         self.next = self.next.max(last + 1);
-        for second in self.seconds.iter_mut().filter(|second| (first..=last).contains(&second.number)) {
-            second.sending += 1;
-        }
         self.reach(last, news);
         self.close_due(news);
         while self.seconds.len() > REMEMBERED {

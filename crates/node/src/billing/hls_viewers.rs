@@ -24,6 +24,12 @@ const IDLE: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct HlsViewerId(pub(super) u64);
 
+/// A player, and whether nobody was told of it before.
+pub struct Entered {
+    pub viewer: Arc<HlsViewer>,
+    pub is_new: bool,
+}
+
 /// The node has as many as it takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ViewersFull;
@@ -67,13 +73,21 @@ impl HlsViewers {
         Self { tables: Mutex::default(), meters, next: AtomicU64::new(1) }
     }
 
-    /// A further player; one of the same ticket before it is over.
-    pub fn enter(&self, ticket: &Arc<Ticket>, stream: &StreamHandle) -> Result<Arc<HlsViewer>, ViewersFull> {
-        let id = HlsViewerId(self.next.fetch_add(1, Ordering::Relaxed));
-        let before = self.tables().by_ticket.get(&ticket.id).copied();
+    /// A further player; one of the same ticket before it is over. Where that was sent nothing yet it is the same one still:
+    /// a playlist may be asked for twice.
+    pub fn enter(&self, ticket: &Arc<Ticket>, stream: &StreamHandle) -> Result<Entered, ViewersFull> {
+        let before = {
+            let tables = self.tables();
+            tables.by_ticket.get(&ticket.id).and_then(|id| tables.viewers.get(id)).cloned()
+        };
         if let Some(before) = before {
-            self.close(before);
+            if before.broadcast == stream.hls.number() && before.is_untouched() {
+                before.note_asked();
+                return Ok(Entered { viewer: before, is_new: false });
+            }
+            self.close(before.id);
         }
+        let id = HlsViewerId(self.next.fetch_add(1, Ordering::Relaxed));
         let state = State { meter: HlsMeter::default(), asked: Instant::now(), is_over: false };
         let viewer = Arc::new(HlsViewer {
             id,
@@ -97,7 +111,7 @@ impl HlsViewers {
         if let Some(other) = other {
             self.close(other);
         }
-        Ok(viewer)
+        Ok(Entered { viewer, is_new: true })
     }
 
     /// The player of an address; it is there for a while longer.
@@ -172,6 +186,11 @@ impl HlsViewer {
 
     pub fn is_over(&self) -> bool {
         self.state().is_over
+    }
+
+    fn is_untouched(&self) -> bool {
+        let state = self.state();
+        !state.is_over && state.meter.is_untouched()
     }
 
     /// What it watches.

@@ -9,12 +9,21 @@ use std::time::{Duration, Instant};
 use crate::places::network;
 
 const WINDOW: Duration = Duration::from_secs(60);
-/// Networks or accounts that are counted at once. Where there are more, newcomers are refused until the window is over.
+/// Networks, accounts or keys that are counted at once.
 const COUNTED_MAX: usize = 8_192;
 
 pub struct Throttle<Who = IpAddr> {
     per_window: u32,
+    beyond: Beyond,
     counted: Mutex<HashMap<Who, Asked>>,
+}
+
+/// What becomes of newcomers where as many are counted as can be, until a window is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Beyond {
+    Refused,
+    /// Anybody makes keys, and must not lock others out by them: something else holds back all of them together.
+    NotCounted,
 }
 
 struct Asked {
@@ -36,7 +45,12 @@ impl Throttle {
 
 impl<Who: Copy + Eq + Hash> Throttle<Who> {
     pub fn new(per_window: u32) -> Self {
-        Self { per_window, counted: Mutex::default() }
+        Self { per_window, beyond: Beyond::Refused, counted: Mutex::default() }
+    }
+
+    /// Of keys that whoever asks makes as many of as they like.
+    pub fn of_keys(per_window: u32) -> Self {
+        Self { per_window, beyond: Beyond::NotCounted, counted: Mutex::default() }
     }
 
     pub fn count(&self, who: Who, now: Instant) -> Result<(), TooOften> {
@@ -45,7 +59,10 @@ impl<Who: Copy + Eq + Hash> Throttle<Who> {
         if counted.len() >= COUNTED_MAX && !counted.contains_key(&who) {
             counted.retain(|_, asked| now.saturating_duration_since(asked.since) < WINDOW);
             if counted.len() >= COUNTED_MAX {
-                return Err(TooOften);
+                return match self.beyond {
+                    Beyond::Refused => Err(TooOften),
+                    Beyond::NotCounted => Ok(()),
+                };
             }
         }
         let asked = counted.entry(who).or_insert(Asked { since: now, times: 0 });
@@ -78,6 +95,17 @@ mod tests {
             [true, true, true, false]
         );
         assert!(throttle.count(1, now + WINDOW).is_ok());
+    }
+
+    #[test]
+    fn so_many_keys_that_they_are_not_counted_lock_no_further_one_out() {
+        let (keys, networks, now) = (Throttle::of_keys(1), Throttle::new(1), Instant::now());
+        let counted = u32::try_from(COUNTED_MAX).unwrap();
+        for key in 0..counted {
+            assert!(keys.count(key, now).is_ok() && networks.count(key, now).is_ok());
+        }
+        assert_eq!([0, counted].map(|key| keys.count(key, now)), [Err(TooOften), Ok(())]);
+        assert_eq!(networks.count(counted, now), Err(TooOften));
     }
 
     #[test]

@@ -32,7 +32,11 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/live/{name}", get(master))
         .route("/live/{playback_id}/{file}", get(file))
-        .route("/live/{playback_id}/{viewer}/{file}", get(paid_hls::file))
+        // To ask for the head of what is paid for would be to have it sent.
+        .route(
+            "/live/{playback_id}/{viewer}/{file}",
+            get(paid_hls::file).head(StatusCode::METHOD_NOT_ALLOWED),
+        )
 }
 
 async fn master(

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use pay::{AccountId, ChannelId};
+use pay::{AccountId, ChannelId, UnixMillis};
 
 use super::pay::{paid, pass};
 use super::refusal::Refusal;
@@ -18,7 +18,7 @@ use super::rights::person;
 use crate::app::App;
 use crate::billing::{PageChannel, Paid, Person};
 
-/// The channels that may be paid from by the session key that logged in.
+/// The channels of the session key that logged in: those that pay, and those of which something may come back.
 pub async fn channels(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -26,12 +26,16 @@ pub async fn channels(
 ) -> Result<Response, Refusal> {
     pass(&app.billing().join_throttle, peer)?;
     let (paid, person) = (paid(&app)?, person(&app, &headers)?);
-    let known: Vec<_> = paid.cashier.of_session(person.account).await.into_iter().map(told).collect();
+    let now = app.billing().clock.now();
+    let known = paid.cashier.of_session(person.account).await;
+    let known: Vec<_> = known.into_iter().map(|channel| told(channel, now)).collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(known)).into_response())
 }
 
-fn told(PageChannel { terms, deposit, spent, expires_at, is_closing }: PageChannel) -> SessionChannel {
-    SessionChannel { terms: WireHex(terms), deposit, spent, expires_at, is_closing }
+fn told(channel: PageChannel, now: UnixMillis) -> SessionChannel {
+    let PageChannel { terms, deposit, spent, expires_at, standing, closes_at } = channel;
+    let may_close = now >= closes_at;
+    SessionChannel { terms: WireHex(terms), deposit, spent, expires_at, standing, closes_at, may_close }
 }
 
 /// In whose name somebody joins with a channel: whoever logged in by its session key does so for its payer, of whom

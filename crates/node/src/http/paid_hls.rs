@@ -19,13 +19,16 @@ use mux::hls::File;
 use super::hls::{live, media_playlist, no_such_file, playlist, waiting};
 use super::refusal::Refusal;
 use crate::app::App;
-use crate::billing::{Answered, Asking, HlsViewer, Input, Sending, ViewersFull, Withheld};
+use crate::billing::{Answered, Asking, Entered, HlsViewer, Input, Sending, ViewersFull, Withheld};
 use crate::id::PlaybackId;
 use crate::places::Place;
 use crate::stream::StreamHandle;
 
 /// Nobody but the viewer may keep what it paid for, nor the addresses.
 const CACHE: &str = "private, no-store";
+/// A segment lasts two seconds, and a second is paid once the next one shows: with less grace a player of whole segments
+/// waits for what it cannot have paid yet.
+const GRACE_LEAST: u16 = 4;
 /// A connection is handed so much at once: only when it has written that is it given more.
 const PIECE: usize = 16 * 1024;
 
@@ -58,9 +61,14 @@ async fn enter(app: &App, stream: &StreamHandle, place: &Place, query: &str) -> 
     let ticket = ticket.filter(|ticket| ticket.stream == stream.row.playback_id).ok_or_else(not_joined)?;
     let paid = super::pay::paid(app)?;
     let priced = paid.catalogue.offers(&stream.row).await.map_err(super::pay::not_offered)?;
-    let viewer = paid.cashier.hls.enter(&ticket, stream).map_err(full)?;
+    if priced.current.iter().any(|offer| offer.offer.body.grace_ticks < GRACE_LEAST) {
+        return Err(hasty());
+    }
+    let Entered { viewer, is_new } = paid.cashier.hls.enter(&ticket, stream).map_err(full)?;
     let peer = viewer.id.into();
-    paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
+    if is_new {
+        paid.cashier.tell(Input::Peer { peer, ticket, priced }).await;
+    }
     if viewer.is_over() {
         // It went meanwhile, and was nobody's when that was told.
         paid.cashier.meters.gone(peer, false);
@@ -186,6 +194,13 @@ impl<F: FnOnce() + Unpin> HttpBody for Watched<F> {
     }
 }
 
+fn hasty() -> Refusal {
+    let title = "This stream's price leaves too little time for LL-HLS.";
+    Refusal::new(StatusCode::CONFLICT, "grace_too_short", title).with_detail(
+        "Watch it by WebRTC, or in the app. Its creator can give a grace of four seconds or more.",
+    )
+}
+
 /// Whoever has no token, or another stream's.
 pub fn not_joined() -> Refusal {
     let title = "This stream is paid for by the second.";
@@ -212,6 +227,12 @@ fn withheld(why: Withheld) -> Refusal {
             let title = "This quality is better than what is paid for.";
             Refusal::new(StatusCode::FORBIDDEN, "above_tier", title)
                 .with_detail("Play a lower one, or pay by the offer of a higher tier.")
+        }
+        Withheld::TooOften => {
+            let title = "This second was sent several times already.";
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "sent_too_often", title).with_detail(
+                "What is paid for is one player's. Whoever else watches joins with a channel of their own.",
+            )
         }
         Withheld::Passed => {
             let title = "This second went by before, or lies before the beginning.";

@@ -413,7 +413,7 @@ pub fn pass_change(app: &App, peer: SocketAddr, creator: AccountId) -> Result<()
     billing.creator_throttle.count(creator, Instant::now()).map_err(too_often)
 }
 
-fn too_often(_: TooOften) -> Refusal {
+pub fn too_often(_: TooOften) -> Refusal {
     Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_often", "This was asked for too often.")
         .with_detail("Try again in a minute.")
 }

@@ -51,7 +51,8 @@ pub async fn creator(app: &App, headers: &HeaderMap) -> Result<Person, Refusal> 
     .with_detail("Sign a delegation and send it to PUT /api/creator/delegation."))
 }
 
-async fn is_creator(app: &App, account: AccountId) -> Result<bool, Refusal> {
+/// Whether the node may ask for money in that account's name now, and the settings let it.
+pub async fn is_creator(app: &App, account: AccountId) -> Result<bool, Refusal> {
     let delegation = app.store().delegation(account).await?;
     let now = app.billing().clock.now();
     Ok(is_invited(app, account) && delegation.is_some_and(|delegation| delegation.body.is_in_force(now)))

@@ -54,6 +54,8 @@ pub(super) struct Books {
     pub reserved: u64,
     /// Those under which seconds were sent that are not paid yet, the newest last.
     pub offers: Vec<VerifiedOffer>,
+    /// From which second on which tier was sent, the newest last. What was sent before the first is not known.
+    pub tiers: Vec<TierFrom>,
     /// Of seconds that no voucher accounts for; those that are missing were begun, and nothing more is known.
     pub fates: BTreeMap<u64, Fate>,
     /// Named unplayed beyond what is forgiven: unpaid until later payments allow for them.
@@ -69,6 +71,12 @@ pub(super) struct Books {
     pub totals: Totals,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TierFrom {
+    pub from: u64,
+    pub tier: u8,
+}
+
 /// What a voucher moves, once it was found to be right.
 pub(super) struct Step<'a> {
     pub voucher: Signed<Voucher>,
@@ -82,12 +90,14 @@ pub(super) struct Step<'a> {
 
 impl Books {
     pub const MAX_OFFERS: usize = 4;
+    /// Changes of the tier among seconds that no voucher accounts for.
+    pub const MAX_TIERS: usize = 16;
     /// Failed seconds that wait for the next voucher, and more than a grace and a window of forgiveness can leave.
     pub const MAX_FATES: usize = 1_024;
     pub const MAX_NAMED: usize = 256;
     /// Of a record. Those of version 1 know nothing of the account's other channels, nor of ticks paid in advance but
-    /// the first.
-    const VERSION: u8 = 2;
+    /// the first; those of version 2 nothing of tiers.
+    const VERSION: u8 = 3;
 
     pub fn new(channel: ChannelId) -> Self {
         Self {
@@ -96,6 +106,7 @@ impl Books {
             receipt: None,
             reserved: 0,
             offers: Vec::new(),
+            tiers: Vec::new(),
             fates: BTreeMap::new(),
             disputed: 0,
             named_at: Vec::new(),
@@ -129,6 +140,36 @@ impl Books {
             self.offers.remove(0);
         }
         self.offers.push(*offer);
+    }
+
+    /// Seconds from that one on are sent by an offer of this tier.
+    pub fn send_by(&mut self, tier: u8, from: u64) {
+        // Of another one nothing was sent since.
+        self.tiers.retain(|known| known.from < from);
+        if self.tiers.last().is_none_or(|last| last.tier != tier) {
+            self.tiers.push(TierFrom { from, tier });
+        }
+        let open = self.accounted();
+        while self.tiers.get(1).is_some_and(|second| second.from <= open) {
+            self.tiers.remove(0);
+        }
+        if self.tiers.len() > Self::MAX_TIERS {
+            // Of two that become one the better was sent.
+            let first = self.tiers.remove(0);
+            let second = &mut self.tiers[0];
+            *second = TierFrom { from: first.from, tier: first.tier.max(second.tier) };
+        }
+    }
+
+    /// The best tier that any second was sent by which a voucher pays.
+    pub fn best_tier_paid(&self, tick: u64, begun: u64, unplayed: &Unplayed) -> Option<u8> {
+        let ends = self.tiers.iter().skip(1).map(|next| next.from).chain([u64::MAX]);
+        let (open, end) = (self.accounted(), begun.min(tick + 1));
+        let is_paid = |(known, until): &(&TierFrom, u64)| {
+            let (from, to) = (known.from.max(open), end.min(*until));
+            to.saturating_sub(from) > unplayed.count_within(from, to)
+        };
+        self.tiers.iter().zip(ends).filter(is_paid).map(|(known, _)| known.tier).max()
     }
 
     /// Takes the viewer's word that a second did not play, within the bound of what is forgiven.
@@ -221,6 +262,17 @@ impl Wire for Dated {
     }
 }
 
+impl Wire for TierFrom {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.from.to_le_bytes());
+        out.push(self.tier);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { from: reader.u64("tick")?, tier: reader.u8()? })
+    }
+}
+
 struct Pair(Signed<CloseTerms>, Signed<CloseTerms>);
 
 impl Wire for Pair {
@@ -256,6 +308,7 @@ impl Wire for Books {
         out.extend(self.account.paid.to_le_bytes());
         out.extend(self.account.forgiven.to_le_bytes());
         out.push(self.is_ahead.into());
+        write_list(out, &self.tiers);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -294,6 +347,12 @@ impl Wire for Books {
             books.is_ahead = reader.flag()?;
             if books.is_ahead && books.last.is_none() {
                 return Err(DecodeError::OutOfRange("tick paid in advance"));
+            }
+        }
+        if version >= 3 {
+            books.tiers = reader.list(Self::MAX_TIERS, "tiers")?;
+            if !books.tiers.windows(2).all(|pair| pair[0].from < pair[1].from) {
+                return Err(DecodeError::NotCanonical("tiers"));
             }
         }
         Ok(books)

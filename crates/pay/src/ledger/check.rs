@@ -80,6 +80,11 @@ impl Ledger {
         self.must_rise(pay)?;
         let offer = self.named_offer(pay, book, now)?;
         let paid = self.paid_ticks(pay)?;
+        // Else the best quality would be had for the price of the lowest.
+        let sent = self.books.best_tier_paid(voucher.tick.0, self.begun, &pay.unplayed);
+        if sent.is_some_and(|sent| offer.offer().quality.tier < sent) {
+            return Err(Refusal::ForeignOffer);
+        }
         let due = offer.offer().price.times(paid).and_then(|due| self.accepted().checked_add(due));
         if due != Some(voucher.cumulative) {
             return Err(Refusal::WrongStep);
@@ -115,7 +120,8 @@ impl Ledger {
     }
 
     /// A voucher may name the offer of the session; for seconds of sessions before, one of those that they were sent
-    /// by; or another one that is in force now, which is the viewer's consent to it.
+    /// by; or another one that is in force now, which is the viewer's consent to it. A lower tier than that of the
+    /// seconds which it pays is none of them.
     fn named_offer(&self, pay: &Pay, book: &OfferBook, now: UnixMillis) -> Result<VerifiedOffer, Refusal> {
         let session = self.session.as_ref().ok_or(Refusal::NoSession)?;
         let named = &pay.voucher.body.offer;

@@ -1,6 +1,7 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::State as Kept;
+use axum::extract::{Path, State as Kept};
 use axum::http::{StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -26,17 +27,32 @@ fn what_is_offered_is_what_the_stream_has_and_the_price_includes() {
     assert_eq!(quality.view().offered, []);
 }
 
-/// The part of a node that hears wishes: it takes all but `high`.
+/// The part of a node that hears wishes: it takes all but `high`. Of two of its sessions it knows no more, or cannot follow
+/// the first wish just now.
 async fn node() -> (String, mpsc::Receiver<String>) {
     let (wishes, heard) = mpsc::channel(8);
-    let layer = |Kept(wishes): Kept<mpsc::Sender<String>>, Json(body): Json<Value>| async move {
+    let is_busy = Arc::new(AtomicBool::new(true));
+    let layer = move |Path(session): Path<String>,
+                      Kept(wishes): Kept<mpsc::Sender<String>>,
+                      Json(body): Json<Value>| {
         let wish = body["rendition"].as_str().unwrap_or_default().to_owned();
-        let is_taken = wish != "high";
-        wishes.send(wish).await.expect("the test listens");
-        if is_taken { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST }
+        let is_busy = session == "busy" && is_busy.swap(false, Ordering::Relaxed);
+        async move {
+            let is_taken = wish != "high";
+            wishes.send(wish).await.expect("the test listens");
+            match session.as_str() {
+                "gone" => StatusCode::NOT_FOUND,
+                _ if is_busy => StatusCode::SERVICE_UNAVAILABLE,
+                _ if is_taken => StatusCode::NO_CONTENT,
+                _ => StatusCode::BAD_REQUEST,
+            }
+        }
     };
-    let offer = || async { (StatusCode::CREATED, [(header::LOCATION, "/session/1")], "v=0") };
-    let routes = Router::new().route("/whep", post(offer)).route("/session/1/layer", post(layer));
+    // The offer names the session.
+    let offer = |name: String| async move {
+        (StatusCode::CREATED, [(header::LOCATION, format!("/session/{name}"))], "v=0")
+    };
+    let routes = Router::new().route("/whep", post(offer)).route("/session/{name}/layer", post(layer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/whep", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, routes.with_state(wishes)).await });
@@ -51,7 +67,7 @@ async fn next(heard: &mut mpsc::Receiver<String>) -> String {
 async fn a_wish_is_told_to_each_connection_and_one_that_is_refused_is_none() {
     let (url, mut heard) = node().await;
     let session = api::SessionClient::new(&url, None).expect("an address");
-    let session = session.offer("v=0".into()).await.expect("an answer").resource;
+    let session = session.offer("1".into()).await.expect("an answer").resource;
     let quality = Quality::default();
     let running = tokio::spawn({
         let quality = quality.clone();
@@ -79,5 +95,26 @@ async fn a_wish_is_told_to_each_connection_and_one_that_is_refused_is_none() {
     assert_eq!(quality.view().wish, None);
     quality.choose(Some(Low));
     assert_eq!((next(&mut heard).await, quality.view().refused), ("low".to_owned(), None));
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_wish_outlives_connections_that_are_gone_and_a_node_that_is_busy() {
+    let (url, mut heard) = node().await;
+    let sessions = api::SessionClient::new(&url, None).expect("an address");
+    let session = async |name: &str| sessions.offer(name.into()).await.expect("an answer").resource;
+    let quality = Quality::default();
+    let running = tokio::spawn({
+        let quality = quality.clone();
+        async move { quality.run().await }
+    });
+    quality.connected(&session("gone").await);
+    quality.choose(Some(Low));
+    assert_eq!(next(&mut heard).await, "low");
+    // To one that cannot just now it is told again.
+    quality.connected(&session("busy").await);
+    assert_eq!(next(&mut heard).await, "low");
+    assert_eq!(next(&mut heard).await, "low");
+    assert_eq!(quality.view(), QualityView { wish: Some(Low), ..QualityView::default() });
     running.abort();
 }

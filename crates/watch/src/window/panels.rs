@@ -128,6 +128,13 @@ fn picture(ui: &mut Ui, view: &View, shown: Option<Shown>) -> egui::Response {
     response
 }
 
+/// Where there is no picture yet, or will be none.
+pub fn only_words(ui: &mut Ui, heading: &str, words: Option<&str>) {
+    let room = ui.max_rect();
+    ui.painter().rect_filled(room, CornerRadius::ZERO, Color32::BLACK);
+    say(ui, room, heading, words);
+}
+
 /// On the picture, which is dark where something is said on it, in both themes.
 fn say(ui: &mut Ui, room: Rect, heading: &str, words: Option<&str>) {
     let width = (room.width() - 48.0).clamp(0.0, 520.0);

@@ -1,7 +1,10 @@
 //! Which of a stream's offers is taken.
 
+use std::cmp::Reverse;
+
 use anyhow::{Context, bail};
 use api::pay::{OfferInfo, WireHex};
+use media::RenditionName;
 use pay::id::blake2_256;
 use pay::{AssetId, ContentId, Genesis, UnixMillis, VerifiedOffer};
 
@@ -14,12 +17,13 @@ pub(super) struct Wanted<'a> {
     pub tier: Option<u8>,
 }
 
-/// Only what is signed counts: the same in readable fields beside it is for people.
-pub(super) fn choose(
+/// Of each tier the cheapest, the best tier first: an old and a new price may both be in force. Only what is signed counts;
+/// the same in readable fields beside it is for people.
+pub(super) fn takeable(
     offers: &[OfferInfo],
     wanted: &Wanted<'_>,
     now: UnixMillis,
-) -> anyhow::Result<VerifiedOffer> {
+) -> anyhow::Result<Vec<VerifiedOffer>> {
     let content = ContentId(blake2_256(wanted.playback_id.as_bytes()));
     let mut good = Vec::new();
     let mut refused = None;
@@ -36,14 +40,42 @@ pub(super) fn choose(
         }
         bail!("no offer is for this stream");
     }
-    let tier = |offer: &VerifiedOffer| offer.offer().quality.tier;
-    let of_tier = good.iter().filter(|offer| wanted.tier.is_none_or(|wanted| tier(offer) == wanted));
-    // Of equal ones the cheapest: an old and a new price may both be in force.
-    let best = of_tier.max_by_key(|offer| (tier(offer), std::cmp::Reverse(offer.offer().price)));
-    best.copied().with_context(|| {
-        let tiers: Vec<_> = good.iter().map(|offer| tier(offer).to_string()).collect();
-        format!("there is no such tier; offered are {}", tiers.join(", "))
+    good.sort_by_key(|offer| (Reverse(tier_of(offer)), offer.offer().price));
+    good.dedup_by_key(|offer| tier_of(offer));
+    Ok(good)
+}
+
+pub(super) fn choose(
+    offers: &[OfferInfo],
+    wanted: &Wanted<'_>,
+    now: UnixMillis,
+) -> anyhow::Result<VerifiedOffer> {
+    let all = takeable(offers, wanted, now)?;
+    let chosen = all.iter().find(|offer| wanted.tier.is_none_or(|wanted| tier_of(offer) == wanted));
+    chosen.copied().with_context(|| {
+        let tiers: Vec<_> = all.iter().map(|offer| named(tier_of(offer))).collect();
+        format!("this quality is not offered; there are {}", tiers.join(", "))
     })
+}
+
+/// A tier as creators name it, or by its number.
+pub(super) fn tier(text: &str) -> Result<u8, String> {
+    let by_name = RenditionName::ALL.iter().position(|name| name.as_str() == text);
+    let number = by_name.and_then(|at| u8::try_from(at).ok()).or_else(|| text.parse().ok());
+    number.filter(|tier| usize::from(*tier) < RenditionName::ALL.len()).ok_or_else(|| {
+        let names: Vec<_> = RenditionName::ALL.iter().map(|name| name.as_str()).collect();
+        format!("it is none of {}", names.join(", "))
+    })
+}
+
+fn named(tier: u8) -> String {
+    RenditionName::ALL
+        .get(usize::from(tier))
+        .map_or_else(|| tier.to_string(), |name| name.as_str().to_owned())
+}
+
+pub(in crate::watch) fn tier_of(offer: &VerifiedOffer) -> u8 {
+    offer.offer().quality.tier
 }
 
 #[cfg(test)]
@@ -100,7 +132,13 @@ mod tests {
         let all = [dear, low, cheap];
         assert_eq!(chosen(&all, None).unwrap().offer().price, price(11));
         assert_eq!(chosen(&all, Some(0)).unwrap().offer().price, price(1));
-        assert!(chosen(&all, Some(4)).unwrap_err().to_string().contains("offered are 1, 0, 1"));
+        assert!(chosen(&all, Some(4)).unwrap_err().to_string().contains("there are low, very_low"));
+    }
+
+    #[test]
+    fn a_tier_goes_by_the_name_that_creators_use_or_by_its_number() {
+        assert_eq!([tier("very_low"), tier("high"), tier("0"), tier("4")], [Ok(0), Ok(3), Ok(0), Ok(4)]);
+        assert!(tier("5").is_err() && tier("best").unwrap_err().contains("very_low, low"));
     }
 
     #[test]

@@ -204,6 +204,39 @@ fn what_waits_goes_before_what_comes_after_it() {
 }
 
 #[test]
+fn a_second_that_was_sent_by_the_lower_tier_is_not_had_in_the_better_one_later() {
+    let mut meter = HlsMeter::default();
+    meter.begin(1);
+    meter.set_cap(RenditionName::Low);
+    meter.allow(1, 3);
+    for number in 0..6 {
+        takes(&mut meter, &part(LOW, number));
+    }
+    meter.set_cap(RenditionName::Medium);
+    for older in [part(MEDIUM, 1), part(MEDIUM, 5), segment(MEDIUM, 0)] {
+        assert_eq!(meter.ask(&older, true), Verdict::Refused(Withheld::AboveTier), "{older:?}");
+    }
+    takes(&mut meter, &part(MEDIUM, 6));
+    takes(&mut meter, &part(LOW, 1));
+}
+
+#[test]
+fn a_second_is_sent_four_times_in_all_renditions_together_and_its_sound_likewise() {
+    let whole = |meter: &mut HlsMeter, track| (0..3).for_each(|number| takes(meter, &part(track, number)));
+    let mut meter = meter(2);
+    for track in [LOW, MEDIUM, LOW, MEDIUM] {
+        whole(&mut meter, track);
+    }
+    for file in [part(LOW, 0), part(MEDIUM, 2), segment(LOW, 0)] {
+        assert_eq!(meter.ask(&file, true), Verdict::Refused(Withheld::TooOften), "{file:?}");
+    }
+    (0..4).for_each(|_| whole(&mut meter, TrackName::Audio));
+    assert_eq!(meter.ask(&part(TrackName::Audio, 1), true), Verdict::Refused(Withheld::TooOften));
+    // The next one is another.
+    takes(&mut meter, &part(LOW, 3));
+}
+
+#[test]
 fn a_run_ends_with_what_is_known_of_its_seconds_and_what_was_not_sent_of_them() {
     let mut meter = meter(3);
     takes(&mut meter, &part(MEDIUM, 0));

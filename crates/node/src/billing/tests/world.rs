@@ -108,6 +108,18 @@ impl World {
         Self::with((devchain, Arc::new(rail)), folder, config, PRICE).await
     }
 
+    /// A node that is paid in that asset of the chain's.
+    pub async fn in_asset(id: u32) -> Self {
+        let devchain = Devchain::start(Config::at_once()).await.expect("a chain");
+        let folder = tempfile::tempdir().expect("a folder");
+        let asset = AssetId::Asset(id);
+        let settings = Settings { asset, ..Settings::new([devchain.url()]) };
+        let rail = EscrowRail::connect(settings).await.expect("it answers");
+        let mut config = config(folder.path(), &devchain);
+        config.chain.as_mut().expect("it has a chain").asset = asset;
+        Self::with((devchain, Arc::new(rail)), folder, config, PRICE).await
+    }
+
     /// A node that has administrators, and takes the streams of some creators alone.
     pub async fn keeping(admins: Vec<AccountId>, creators: Vec<AccountId>) -> Self {
         let devchain = Devchain::start(Config::at_once()).await.expect("a chain");
@@ -150,7 +162,15 @@ impl World {
         // Only now: what a node says before that is a test of its own.
         let alice: TxSigner = Arc::new(person(ALICE));
         let funds = Call::Transfer { to: info.node_key.account(), amount: Amount::new(100 * UNIT) };
-        rail.submit(funds, alice).await.expect("Alice has enough");
+        // Fees are in the chain's own unit, whatever the rail moves.
+        let native: Arc<dyn Rail> = match rail.info().asset {
+            AssetId::Native => Arc::clone(&rail),
+            AssetId::Asset(_) => {
+                let native = TransferRail::connect(Settings::new([devchain.url()])).await;
+                Arc::new(native.expect("it answers"))
+            }
+        };
+        native.submit(funds, alice).await.expect("Alice has enough");
         Self { devchain, rail, client, creator, stream, node: Some(node), folder, config }
     }
 
@@ -290,7 +310,7 @@ impl Viewer {
         let info = world.client.pay_info().await.expect("it is paid");
         let terms = ChannelTerms {
             genesis: world.rail.info().genesis,
-            asset: AssetId::Native,
+            asset: world.rail.info().asset,
             payer: account.public().account(),
             payee: person(BOB).public().account(),
             node: info.node_key,

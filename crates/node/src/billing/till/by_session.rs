@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pay::{Amount, ChannelId, ChannelTerms, Phase, PublicKey, UnixMillis};
+use api::pay::ChannelStanding;
+use pay::channel::{Funding, Funds};
+use pay::{Amount, Channel, ChannelId, ChannelTerms, Phase, PublicKey, UnixMillis};
 
 use super::Till;
 
@@ -29,7 +31,7 @@ impl BySession {
     }
 }
 
-/// A channel that pays, or whose close both sides agreed on and that is not closed in a final block.
+/// A channel that is not closed in a final block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageChannel {
     pub terms: ChannelTerms,
@@ -37,8 +39,9 @@ pub struct PageChannel {
     /// Signed for, and stored.
     pub spent: Amount,
     pub expires_at: UnixMillis,
-    /// Both sides agreed to close it: nothing more is paid from it.
-    pub is_closing: bool,
+    pub standing: ChannelStanding,
+    /// From then on its payer alone may take the rest.
+    pub closes_at: UnixMillis,
 }
 
 impl Till {
@@ -51,25 +54,42 @@ impl Till {
     fn page_channel(&self, id: ChannelId, now: UnixMillis) -> Option<PageChannel> {
         let account = self.accounts.get(self.channels.get(&id)?)?;
         let own = account.ledger.channel();
-        let (channel, spent, is_closing) = if own.id() == id {
+        let (channel, spent, is_agreed) = if own.id() == id {
             (own, account.ledger.accepted(), account.ledger.close_agreed().is_some())
         } else {
             (account.spare.get(&id)?, Amount::ZERO, false)
         };
-        let terms = *channel.terms();
-        if is_closing {
-            // Whatever has become of it meanwhile: its page waits for the rest of the deposit.
-            let (Phase::Open(funds) | Phase::Closing { funds, .. }) = channel.finalized() else {
-                return None;
-            };
-            let (deposit, expires_at) = (funds.deposit, funds.expires_at);
-            return Some(PageChannel { terms, deposit, spent, expires_at, is_closing });
-        }
-        let deposit = channel.funding(now).ok()?.deposit();
-        let Phase::Open(funds) = channel.head() else { return None };
         // Paid from with books that are not here.
-        let is_ours = channel.finalized().settled() <= spent;
-        let expires_at = funds.expires_at;
-        is_ours.then_some(PageChannel { terms, deposit, spent, expires_at, is_closing })
+        if channel.finalized().settled() > spent && !is_agreed {
+            return None;
+        }
+        let (funds, standing, closes_at) = standing(channel, is_agreed, now)?;
+        let Funds { deposit, expires_at, .. } = funds;
+        Some(PageChannel { terms: *channel.terms(), deposit, spent, expires_at, standing, closes_at })
+    }
+}
+
+/// What is locked in it, as far as that counts, and what its page may do with it.
+fn standing(
+    channel: &Channel,
+    is_agreed: bool,
+    now: UnixMillis,
+) -> Option<(Funds, ChannelStanding, UnixMillis)> {
+    match (channel.finalized(), channel.head()) {
+        (Phase::Closed { .. }, _) | (Phase::Absent, Phase::Absent | Phase::Closed { .. }) => None,
+        // Its page waits for what comes back, whatever the best block says.
+        (Phase::Closing { funds, closes_at }, _) | (_, Phase::Closing { funds, closes_at }) => {
+            Some((funds, ChannelStanding::Closing, closes_at))
+        }
+        (Phase::Open(funds), _) | (Phase::Absent, Phase::Open(funds)) => {
+            let deposit = channel.funding(now).map(Funding::deposit);
+            let standing = match deposit {
+                _ if is_agreed => ChannelStanding::Agreed,
+                Ok(_) => ChannelStanding::Open,
+                Err(_) => ChannelStanding::Ending,
+            };
+            let funds = Funds { deposit: deposit.unwrap_or(funds.deposit), ..funds };
+            Some((funds, standing, funds.expires_at))
+        }
     }
 }

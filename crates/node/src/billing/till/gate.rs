@@ -14,6 +14,8 @@ use crate::billing::tickets::TicketId;
 
 /// So many seconds of media go by without payment before a viewer is told that it is over.
 const PATIENCE: u64 = 3;
+/// A viewer that goes on so many seconds later than where it was begins anew.
+const AWAY: u64 = 60;
 /// The same by the clock, which ticks each second: for whoever is sent nothing at all.
 const PATIENCE_TICKS: u32 = 5;
 /// Of a second's packets, in percent, the viewer must have so many for it to be delivered.
@@ -77,7 +79,10 @@ impl Till {
         let Some(ledger) = self.accounts.get(&session.party).map(|account| &account.ledger) else { return };
         let Some(offer) = ledger.offer() else { return };
         let (named, of) = ledger.named(now);
-        let cap = cap_of(offer.offer().quality.tier).min(best_that_plays(named, of));
+        let ahead = ledger.paid_ahead().filter(|(tick, _)| run.tick(run.reached.unwrap_or(0)) <= *tick);
+        let tier = offer.offer().quality.tier;
+        let tier = ahead.map_or(tier, |(_, paid)| tier.min(paid));
+        let cap = cap_of(tier).min(best_that_plays(named, of));
         if let (Some(peer), true) = (run.peer, run.cap != Some(cap)) {
             run.cap = Some(cap);
             self.effects.push(Effect::Cap { peer, cap });
@@ -163,10 +168,18 @@ impl Till {
             return;
         }
         let Some(run) = self.run(ticket, number) else { return };
+        if run.hold.is_none() && second >= run.allowed + AWAY {
+            // Each of them would be written down, and none of them was sent.
+            let (conn, channel) = (run.conn, run.channel);
+            self.say(conn, ToViewer::Ended(channel, Ending::GraceSpent));
+            self.end_run(ticket);
+            return;
+        }
         run.reached = run.reached.max(Some(second));
         if second >= until && run.hold.is_some_and(is_viewers) {
             run.blame(second);
         }
+        self.cap(ticket, now);
         self.pump(ticket, now);
         let Some(run) = self.run(ticket, number) else { return };
         let lasts = second >= run.allowed + PATIENCE;

@@ -117,7 +117,16 @@ impl Till {
     pub fn attach(&mut self, peer: MeteredPeer, ticket: &Arc<Ticket>, priced: &Arc<Priced>, now: UnixMillis) {
         let session = self.session(ticket, priced);
         if let Some(old) = session.peer.replace(peer) {
-            self.peers.remove(&old);
+            // A player of HLS is not told by a connection that it has ended.
+            let run = session
+                .run
+                .as_ref()
+                .filter(|run| run.peer == Some(old) && matches!(old, MeteredPeer::Hls(_)));
+            if let Some((conn, channel)) = run.map(|run| (run.conn, run.channel)) {
+                self.say(conn, ToViewer::Ended(channel, Ending::GraceSpent));
+                self.end_run(ticket.id);
+            }
+            // It is known until it is gone: what it was not sent is told until then.
             self.effects.push(Effect::Hang { peer: old });
         }
         self.peers.insert(peer, ticket.id);

@@ -431,6 +431,21 @@ fn seconds_that_went_by_at_a_shut_gate_are_nobodys_debt() {
 }
 
 #[test]
+fn a_viewer_that_goes_on_much_later_begins_anew_and_nothing_of_the_gap_is_written_down() {
+    let mut bench = Bench::new();
+    let mut viewer = bench.viewer(7, 100_000);
+    let (conn, peer, _ticket) = bench.watch(&mut viewer);
+    bench.reach(peer, 1, 0, bench.allowed(peer).unwrap());
+    let until = bench.allowed(peer).unwrap();
+    bench.reach(peer, 1, until + 60, until);
+    assert_eq!(bench.heard(conn), [ToViewer::Ended(viewer.terms.id(), Ending::GraceSpent)]);
+    assert_eq!((bench.allowed(peer), until), (Some(2), 2));
+    // What was allowed and not sent is given back as the run ends; the viewer owes nothing.
+    bench.over(peer, 1, 1, (0, 0));
+    assert_eq!(bench.account(&viewer).ledger.unpaid_ticks(), 0);
+}
+
+#[test]
 fn a_second_that_was_cut_because_it_was_paid_too_late_is_not_given_away() {
     let mut bench = Bench::new();
     let mut viewer = bench.viewer(7, 100_000);

@@ -1,0 +1,171 @@
+//! Asking in the window: the account, the cap, the passphrase, and a yes to what is signed.
+
+use ::wallet::approval::Approval;
+use ::wallet::{Account, Address, SecretText, Unit};
+use ::watch::window::{Agreement, Choice, Draft, Question, Reply, Terms, WindowHandle};
+use anyhow::{Context, bail};
+use pay::{AccountId, Amount, VerifiedOffer};
+
+use super::super::paying::{Checkout, PayingOptions, Plan, Wish, tier_of};
+use super::Payer;
+use crate::in_words;
+use crate::wallet::ask::stranger;
+use crate::wallet::chain_link::{ChainUnit, NamedBy, chain_unit};
+
+/// A cap that is offered: ten minutes.
+const SECONDS: u64 = 600;
+
+/// Returns once a person has agreed and the payment is ready. Whoever closes the window drops this.
+pub(super) async fn payer(
+    options: &PayingOptions,
+    mut checkout: Checkout<'_>,
+    handle: &WindowHandle,
+) -> anyhow::Result<Payer> {
+    ::wallet::harden_process().context("the system does not let this process keep its memory to itself")?;
+    let unit = unit(&checkout, handle).await?;
+    let offered = Offered::find(options, &checkout, unit)?;
+    let mut terms = offered.terms(&checkout)?;
+    let mut plan = None;
+    handle.ask(Question::Terms(Box::new(terms.clone())));
+    loop {
+        match handle.reply().await {
+            Reply::Chosen(choice) => plan = offered.draft(&mut checkout, choice, &mut terms).await,
+            Reply::Agreed(choice, passphrase) => {
+                handle.say("Making the payment ready");
+                let secret = SecretText::new(passphrase.as_str());
+                drop(passphrase);
+                let unlocked = match &plan {
+                    Some(plan) => {
+                        secret.map_err(Into::into).and_then(|secret| plan.unlock(&checkout.wallet, &secret))
+                    }
+                    None => continue,
+                };
+                terms.failed = match (unlocked, plan.take()) {
+                    (Ok(key), Some(made)) => match checkout.carry_out(made, key).await {
+                        Ok(payer) => return Ok(payer),
+                        Err(err) => Some(in_words(&err)),
+                    },
+                    (Err(err), _) => Some(in_words(&err)),
+                    (Ok(_), None) => None,
+                };
+                plan = offered.draft(&mut checkout, choice, &mut terms).await;
+            }
+            // Neither is an answer to these questions.
+            Reply::Confirmed | Reply::Declined => {}
+        }
+        handle.ask(Question::Terms(Box::new(terms.clone())));
+    }
+}
+
+/// The unit that the wallet knows; where the node alone says it, a person compares it the first time.
+async fn unit(checkout: &Checkout<'_>, handle: &WindowHandle) -> anyhow::Result<Unit> {
+    let info = checkout.rail.info();
+    let said = match chain_unit(&checkout.wallet, info)? {
+        ChainUnit::Known(known) => return Ok(known),
+        ChainUnit::Said(said) => said,
+    };
+    if checkout.named_by == NamedBy::Node {
+        let agreement = agreement(&stranger(info, &said));
+        handle.ask(Question::Confirm { agreement, yes: "That is its unit".to_owned() });
+        while !matches!(handle.reply().await, Reply::Confirmed) {}
+    }
+    checkout.wallet.know_unit(info.genesis, info.asset, &said)?;
+    Ok(said)
+}
+
+/// What a person chooses among.
+struct Offered<'a> {
+    options: &'a PayingOptions,
+    unit: Unit,
+    accounts: Vec<Account>,
+    tiers: Vec<VerifiedOffer>,
+}
+
+impl<'a> Offered<'a> {
+    fn find(options: &'a PayingOptions, checkout: &Checkout<'_>, unit: Unit) -> anyhow::Result<Self> {
+        let accounts = checkout.wallet.accounts()?;
+        let accounts: Vec<_> = accounts.into_iter().filter(|account| account.public().is_some()).collect();
+        if accounts.is_empty() {
+            bail!(
+                "this wallet has no account that can pay: make one with \"tickcast wallet new NAME\" and send it \
+                 something, or import one with \"tickcast wallet import\""
+            );
+        }
+        Ok(Self { options, unit, accounts, tiers: checkout.offers()? })
+    }
+
+    fn terms(&self, checkout: &Checkout<'_>) -> anyhow::Result<Terms> {
+        let named = self.options.wallet.as_deref().map(|name| checkout.wallet.account(name)).transpose()?;
+        let account =
+            named.and_then(|named| self.accounts.iter().position(|one| one.account == named.account));
+        let tier = self.options.tier.and_then(|tier| self.tiers.iter().position(|one| tier_of(one) == tier));
+        let quality = tier.unwrap_or(0);
+        let price = self.tiers[quality].offer().price;
+        let usual = || self.unit.decimal(price.times(SECONDS).unwrap_or(Amount::MAX));
+        let cap = self.options.cap.clone().unwrap_or_else(usual);
+        let choice = Choice { account: account.unwrap_or(0), quality, cap, is_closing: self.options.close };
+        let payee = self.tiers[quality].offer().payee.account();
+        Ok(Terms {
+            payee: who(checkout, payee)?,
+            accounts: self.accounts.iter().map(labelled).collect(),
+            qualities: self.tiers.iter().map(|offer| self.priced(offer)).collect(),
+            unit: self.unit.symbol().to_owned(),
+            choice,
+            draft: None,
+            failed: None,
+        })
+    }
+
+    fn priced(&self, offer: &VerifiedOffer) -> String {
+        let offer = offer.offer();
+        format!("{}p for {} a second", offer.quality.max_height, self.unit.shortly(offer.price.per_tick()))
+    }
+
+    /// What a choice takes, and says so; a plan where it can be.
+    async fn draft(&self, checkout: &mut Checkout<'_>, choice: Choice, terms: &mut Terms) -> Option<Plan> {
+        let planned = self.plan(checkout, &choice).await;
+        let (plan, draft) = match planned {
+            Ok(plan) => {
+                let agreements = plan.approvals.iter().map(agreement).collect();
+                let draft = Draft::Ready { words: plan.in_words(), agreements };
+                (Some(plan), draft)
+            }
+            Err(err) => (None, Draft::Wrong(in_words(&err))),
+        };
+        terms.draft = Some((choice, draft));
+        plan
+    }
+
+    async fn plan(&self, checkout: &mut Checkout<'_>, choice: &Choice) -> anyhow::Result<Plan> {
+        let account = self.accounts.get(choice.account).context("there is no such account")?.clone();
+        let tier = tier_of(self.tiers.get(choice.quality).context("there is no such quality")?);
+        let cap = self.unit.parse(choice.cap.trim()).with_context(|| format!("\"{}\"", choice.cap))?;
+        let wish = self.options.wish(account, self.unit.clone(), cap)?;
+        checkout.renew().await?;
+        checkout.plan(Wish { tier: Some(tier), is_closing: choice.is_closing, ..wish }).await
+    }
+}
+
+/// By the name in the address book, or in full.
+fn who(checkout: &Checkout<'_>, account: AccountId) -> anyhow::Result<String> {
+    let (book, address) = (checkout.wallet.book()?, Address::generic(account));
+    Ok(book
+        .name_of(&account)
+        .map_or_else(|| address.to_string(), |name| format!("{} ({address})", name.as_str())))
+}
+
+fn labelled(account: &Account) -> String {
+    let address = account.address().to_string();
+    match (address.get(..6), address.get(address.len().saturating_sub(6)..)) {
+        (Some(first), Some(last)) => format!("{}  {first}…{last}", account.name.as_str()),
+        _ => account.name.as_str().to_owned(),
+    }
+}
+
+fn agreement(approval: &Approval) -> Agreement {
+    Agreement {
+        title: approval.title.clone(),
+        lines: approval.lines.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        warnings: approval.warnings.iter().map(ToString::to_string).collect(),
+    }
+}

@@ -100,6 +100,14 @@ async fn headless<'a>(
     Ok((session, played))
 }
 
+/// Before anybody is asked to sign.
+fn must_be_live(stream: &StreamInfo) -> anyhow::Result<()> {
+    if stream.status != StreamStatus::Live {
+        bail!("the stream is not live: there is nothing to pay for now");
+    }
+    Ok(())
+}
+
 async fn find(address: &StreamAddress) -> anyhow::Result<(Client, StreamInfo)> {
     let client = Client::new(&address.node)?;
     let stream = client.stream(&address.playback_id).await?;
@@ -166,19 +174,13 @@ impl<'a> Session<'a> {
 }
 
 impl Options {
-    /// Whether there is something to pay; then the stream is live.
+    /// Whether there is something to pay.
     fn is_paid(&self, stream: &StreamInfo) -> anyhow::Result<bool> {
-        if stream.offers.is_empty() {
-            return Ok(false);
-        }
-        if self.free {
+        let is_paid = !stream.offers.is_empty();
+        if is_paid && self.free {
             bail!("the stream is not free: it is paid by the second");
         }
-        // Before anybody is asked to sign.
-        if stream.status != StreamStatus::Live {
-            bail!("the stream is not live: there is nothing to pay for now");
-        }
-        Ok(true)
+        Ok(is_paid)
     }
 
     /// Whoever pays, where there is something to pay.
@@ -194,6 +196,7 @@ impl Options {
         if self.paying.wallet.is_none() || self.paying.cap.is_none() {
             bail!("the stream is paid by the second: name the account that pays with --wallet, and a --cap");
         }
+        must_be_live(stream)?;
         self.paying.prepare(address, client, stream).await.map(Some)
     }
 }

@@ -10,7 +10,7 @@ use tokio::runtime::{Handle, Runtime};
 use super::address::StreamAddress;
 use super::paying::{Payer, Paying};
 use super::playing::Ending;
-use super::{Options, Played, Session, find};
+use super::{Options, Played, Session, find, must_be_live};
 use crate::stop::StopSignals;
 use api::{Client, StreamInfo};
 
@@ -90,7 +90,11 @@ async fn open(
     handle.say("Reaching the stream");
     let (client, stream) = find(address).await?;
     handle.name(&stream.title);
-    let payer = if !options.is_paid(&stream)? {
+    let is_paid = options.is_paid(&stream)?;
+    if is_paid {
+        must_be_live(&stream)?;
+    }
+    let payer = if !is_paid {
         None
     } else if options.paying.is_complete() {
         handle.say("Making the payment ready");

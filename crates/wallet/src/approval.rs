@@ -115,15 +115,6 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// `Ana (5Grw…)`, in full.
-    fn who(&self, account: &AccountId) -> String {
-        let address = Address::generic(*account);
-        match self.book.name_of(account) {
-            Some(name) => format!("{} ({address})", name.as_str()),
-            None => address.to_string(),
-        }
-    }
-
     fn about(&self, address: &Address) -> Option<Warning> {
         if self.book.name_of(&address.account).is_some() {
             return None;
@@ -217,7 +208,7 @@ fn told_delegation(delegation: &Delegation, host: &Host, context: &Context<'_>) 
     Told::new("Let a node sign offers and receipts for you")
         .line("node", host.as_str())
         .line("node's key", key_text(&delegation.node))
-        .line("payee", context.who(&delegation.payee.account()))
+        .line("payee", context.book.called(&delegation.payee.account()))
         .line("from", calendar::utc(delegation.from))
         .line("until", calendar::utc(delegation.until))
         .line("chain", context.chain(delegation.genesis))
@@ -268,8 +259,8 @@ fn told_channel(act: &Act, terms: &ChannelTerms, context: &Context<'_>) -> Told 
     } else {
         ("dispute window", format!("{} s", terms.dispute_window_ms.div_ceil(1_000)))
     };
-    told.line("payee", context.who(&terms.payee))
-        .line("payer", context.who(&terms.payer))
+    told.line("payee", context.book.called(&terms.payee))
+        .line("payer", context.book.called(&terms.payer))
         .line("asset", asset_text(terms.asset))
         .line("node's key", key_text(&terms.node))
         .line("session key", key_text(&terms.session))

@@ -162,6 +162,15 @@ impl Book {
         Ok(entries.remove(at.ok_or_else(|| BookError::Unknown(name.to_owned()))?))
     }
 
+    /// `Ana (5Grw…)` with the address in full, or that alone.
+    pub fn called(&self, account: &AccountId) -> String {
+        let address = Address::generic(*account);
+        match self.name_of(account) {
+            Some(name) => format!("{} ({address})", name.as_str()),
+            None => address.to_string(),
+        }
+    }
+
     pub fn name_of(&self, account: &AccountId) -> Option<&Name> {
         let mut both = self.contacts.iter().chain(&self.watched);
         both.find(|entry| entry.address.account == *account).map(|entry| &entry.name)

@@ -29,6 +29,7 @@ use panels::{Panels, Shown};
 use sheet::Sheet;
 pub use sheet::{Agreement, Choice, Draft, Question, Reply, Terms};
 use view::{Order, Phase, View, cost, figures};
+pub use widgets::secret::Secret;
 
 /// In points.
 const FIRST: [f32; 2] = [960.0, 540.0];

@@ -1,10 +1,10 @@
 //! Asking in the window: the account, the cap, the passphrase, and a yes to what is signed.
 
 use ::wallet::approval::Approval;
-use ::wallet::{Account, Address, SecretText, Unit};
-use ::watch::window::{Agreement, Choice, Draft, Question, Reply, Terms, WindowHandle};
+use ::wallet::{Account, SecretText, Unit};
+use ::watch::window::{Agreement, Choice, Draft, Question, Reply, Secret, Terms, WindowHandle};
 use anyhow::{Context, bail};
-use pay::{AccountId, Amount, VerifiedOffer};
+use pay::{Amount, VerifiedOffer};
 
 use super::super::paying::{Checkout, PayingOptions, Plan, Wish, tier_of};
 use super::Payer;
@@ -32,22 +32,10 @@ pub(super) async fn payer(
             Reply::Chosen(choice) => plan = offered.draft(&mut checkout, choice, &mut terms).await,
             Reply::Agreed(choice, passphrase) => {
                 handle.say("Making the payment ready");
-                let secret = SecretText::new(passphrase.as_str());
-                drop(passphrase);
-                let unlocked = match &plan {
-                    Some(plan) => {
-                        secret.map_err(Into::into).and_then(|secret| plan.unlock(&checkout.wallet, &secret))
-                    }
-                    None => continue,
-                };
-                terms.failed = match (unlocked, plan.take()) {
-                    (Ok(key), Some(made)) => match checkout.carry_out(made, key).await {
-                        Ok(payer) => return Ok(payer),
-                        Err(err) => Some(in_words(&err)),
-                    },
-                    (Err(err), _) => Some(in_words(&err)),
-                    (Ok(_), None) => None,
-                };
+                match carried_out(&checkout, plan.take(), passphrase).await {
+                    Ok(payer) => return Ok(payer),
+                    Err(err) => terms.failed = Some(in_words(&err)),
+                }
                 plan = offered.draft(&mut checkout, choice, &mut terms).await;
             }
             // Neither is an answer to these questions.
@@ -55,6 +43,17 @@ pub(super) async fn payer(
         }
         handle.ask(Question::Terms(Box::new(terms.clone())));
     }
+}
+
+async fn carried_out(
+    checkout: &Checkout<'_>,
+    plan: Option<Plan>,
+    passphrase: Secret,
+) -> anyhow::Result<Payer> {
+    let plan = plan.context("nothing was planned that could be agreed to")?;
+    let key = plan.unlock(&checkout.wallet, &SecretText::new(passphrase.as_str())?)?;
+    drop(passphrase);
+    checkout.carry_out(plan, key).await
 }
 
 /// The unit that the wallet knows; where the node alone says it, a person compares it the first time.
@@ -106,7 +105,7 @@ impl<'a> Offered<'a> {
         let choice = Choice { account: account.unwrap_or(0), quality, cap, is_closing: self.options.close };
         let payee = self.tiers[quality].offer().payee.account();
         Ok(Terms {
-            payee: who(checkout, payee)?,
+            payee: checkout.wallet.book()?.called(&payee),
             accounts: self.accounts.iter().map(labelled).collect(),
             qualities: self.tiers.iter().map(|offer| self.priced(offer)).collect(),
             unit: self.unit.symbol().to_owned(),
@@ -144,14 +143,6 @@ impl<'a> Offered<'a> {
         checkout.renew().await?;
         checkout.plan(Wish { tier: Some(tier), is_closing: choice.is_closing, ..wish }).await
     }
-}
-
-/// By the name in the address book, or in full.
-fn who(checkout: &Checkout<'_>, account: AccountId) -> anyhow::Result<String> {
-    let (book, address) = (checkout.wallet.book()?, Address::generic(account));
-    Ok(book
-        .name_of(&account)
-        .map_or_else(|| address.to_string(), |name| format!("{} ({address})", name.as_str())))
 }
 
 fn labelled(account: &Account) -> String {

@@ -170,9 +170,7 @@ impl Till {
         let Some(run) = self.run(ticket, number) else { return };
         if run.hold.is_none() && second >= run.allowed + AWAY {
             // Each of them would be written down, and none of them was sent.
-            let (conn, channel) = (run.conn, run.channel);
-            self.say(conn, ToViewer::Ended(channel, Ending::GraceSpent));
-            self.end_run(ticket);
+            self.tell_end(ticket, Ending::GraceSpent);
             return;
         }
         run.reached = run.reached.max(Some(second));
@@ -184,7 +182,14 @@ impl Till {
         let Some(run) = self.run(ticket, number) else { return };
         let lasts = second >= run.allowed + PATIENCE;
         if let Some(ending) = run.hold.filter(|_| lasts).and_then(Hold::ending) {
-            let (conn, channel) = (run.conn, run.channel);
+            self.tell_end(ticket, ending);
+        }
+    }
+
+    /// A run ends, and its viewer is told why.
+    pub(super) fn tell_end(&mut self, ticket: TicketId, ending: Ending) {
+        let run = self.sessions.get(&ticket).and_then(|session| session.run.as_ref());
+        if let Some((conn, channel)) = run.map(|run| (run.conn, run.channel)) {
             self.say(conn, ToViewer::Ended(channel, ending));
             self.end_run(ticket);
         }
@@ -193,10 +198,8 @@ impl Till {
     /// Whoever has named all that is unpaid, and more than is forgiven, is told at once: it does not pass by itself.
     pub(super) fn end_if_barred(&mut self, ticket: TicketId) {
         let run = self.sessions.get(&ticket).and_then(|session| session.run.as_ref());
-        let barred = run.filter(|run| run.hold == Some(Hold::TooManyUnplayed));
-        if let Some((conn, channel)) = barred.map(|run| (run.conn, run.channel)) {
-            self.say(conn, ToViewer::Ended(channel, Ending::TooManyUnplayed));
-            self.end_run(ticket);
+        if run.is_some_and(|run| run.hold == Some(Hold::TooManyUnplayed)) {
+            self.tell_end(ticket, Ending::TooManyUnplayed);
         }
     }
 
@@ -303,9 +306,7 @@ impl Till {
         };
         run.held_ticks += 1;
         if run.held_ticks >= PATIENCE_TICKS {
-            let (conn, channel) = (run.conn, run.channel);
-            self.say(conn, ToViewer::Ended(channel, ending));
-            self.end_run(ticket);
+            self.tell_end(ticket, ending);
         }
     }
 }

@@ -118,13 +118,9 @@ impl Till {
         let session = self.session(ticket, priced);
         if let Some(old) = session.peer.replace(peer) {
             // A player of HLS is not told by a connection that it has ended.
-            let run = session
-                .run
-                .as_ref()
-                .filter(|run| run.peer == Some(old) && matches!(old, MeteredPeer::Hls(_)));
-            if let Some((conn, channel)) = run.map(|run| (run.conn, run.channel)) {
-                self.say(conn, ToViewer::Ended(channel, Ending::GraceSpent));
-                self.end_run(ticket.id);
+            let is_its = session.run.as_ref().is_some_and(|run| run.peer == Some(old));
+            if is_its && matches!(old, MeteredPeer::Hls(_)) {
+                self.tell_end(ticket.id, Ending::GraceSpent);
             }
             // It is known until it is gone: what it was not sent is told until then.
             self.effects.push(Effect::Hang { peer: old });

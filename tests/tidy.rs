@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["api", "chain", "media", "mux", "pay", "sfu", "rtmp"]),
     ("studio", &["capture", "codec", "compose", "media", "mixer", "mux", "rtc", "rtmp", "sim"]),
     ("stage", &["media", "studio", "widgets"]),
+    ("approve", &["widgets"]),
     ("watch", &["api", "codec", "media", "mixer", "pay", "rtc", "speaker", "widgets"]),
     ("fuzzing", &["compose", "media", "mux", "pay", "rtmp", "sfu", "sim"]),
     ("widgets", &["media"]),

@@ -6,6 +6,8 @@ pub mod demo;
 pub mod desk;
 #[cfg(feature = "engine")]
 pub mod engine;
+#[cfg(feature = "wallet")]
+pub mod link;
 pub mod log;
 #[cfg(feature = "windows")]
 mod look;
@@ -32,10 +34,15 @@ use std::time::Duration;
 /// The exit status of a server that found one of its ports taken; 2 is clap's, for arguments, and 3 the demo's.
 pub const ADDRESS_TAKEN: u8 = 4;
 
-/// Says why a command failed, cause by cause, and makes the exit status of it.
-pub fn failure(err: &anyhow::Error) -> ExitCode {
-    // Standard error may be closed; the status still tells.
+/// Says what failed, cause by cause.
+pub(crate) fn complain(err: &anyhow::Error) {
+    // Standard error may be closed; a status still tells.
     let _ = writeln!(std::io::stderr(), "tickcast: {}", in_words(err));
+}
+
+/// Says why a command failed, and makes the exit status of it.
+pub fn failure(err: &anyhow::Error) -> ExitCode {
+    complain(err);
     #[cfg(feature = "node")]
     if err.downcast_ref().is_some_and(::node::NodeError::is_address_taken) {
         return ExitCode::from(ADDRESS_TAKEN);

@@ -36,6 +36,10 @@ impl Look {
     pub fn size(&self) -> Option<[f32; 2]> {
         self.size.map(|Extent(size)| size)
     }
+
+    pub fn of_window(&self) -> approve::Look {
+        approve::Look { theme: self.theme(), zoom: self.scale, size: self.size() }
+    }
 }
 
 fn scale(text: &str) -> Result<f32, String> {

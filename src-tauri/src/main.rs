@@ -47,6 +47,12 @@ enum Command {
     /// A person's keys and money: accounts, channels, what was paid.
     #[cfg(feature = "wallet")]
     Wallet(tickcast::wallet::Options),
+    /// Shows in a window what a page asks a wallet for, and signs it there.
+    #[cfg(all(feature = "wallet", feature = "windows"))]
+    Approve(tickcast::wallet::ApproveOptions),
+    /// Opens a link to a stream, or what a page asks a wallet for; without one the Desk, as without a command.
+    #[cfg(all(feature = "wallet", feature = "windows"))]
+    Open { link: Option<String> },
     /// A creator's streams on a node, free or with a price.
     #[cfg(feature = "wallet")]
     Stream(tickcast::wallet::StreamOptions),
@@ -62,7 +68,17 @@ fn main() -> ExitCode {
     if let Err(err) = begun {
         return tickcast::failure(&err);
     }
-    let Some(command) = arguments.command else { return without_command(&arguments.log) };
+    match arguments.command {
+        Some(command) => run(command, &arguments.log),
+        None => without_command(&arguments.log),
+    }
+}
+
+#[cfg_attr(
+    not(all(feature = "wallet", feature = "windows")),
+    allow(unused_variables, reason = "links come with windows")
+)]
+fn run(command: Command, log: &str) -> ExitCode {
     let ended = match command {
         #[cfg(all(feature = "devchain", feature = "engine", feature = "node", feature = "wallet"))]
         Command::Demo(options) => return tickcast::demo::run(&options),
@@ -78,6 +94,14 @@ fn main() -> ExitCode {
         Command::Node(options) => tickcast::node::run(&options),
         #[cfg(feature = "wallet")]
         Command::Wallet(options) => tickcast::wallet::run(options),
+        #[cfg(all(feature = "wallet", feature = "windows"))]
+        Command::Open { link } => match link.map(|link| meant(&link)) {
+            None => return without_command(log),
+            Some(Ok(command)) => return run(command, log),
+            Some(Err(err)) => Err(err),
+        },
+        #[cfg(all(feature = "wallet", feature = "windows"))]
+        Command::Approve(options) => tickcast::wallet::run_approve(options),
         #[cfg(feature = "wallet")]
         Command::Stream(options) => tickcast::wallet::run_stream(options),
         #[cfg(all(feature = "engine", feature = "wallet"))]
@@ -87,6 +111,13 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => tickcast::failure(&err),
     }
+}
+
+/// The command that a link means, with nothing but the link.
+#[cfg(all(feature = "wallet", feature = "windows"))]
+fn meant(link: &str) -> anyhow::Result<Command> {
+    let told = std::iter::once("tickcast".to_owned()).chain(tickcast::link::arguments(link)?);
+    Arguments::try_parse_from(told)?.command.ok_or_else(|| anyhow::anyhow!("the link means no command"))
 }
 
 #[cfg(feature = "desk")]
@@ -108,6 +139,16 @@ fn without_command(_log: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[cfg(all(feature = "wallet", feature = "windows"))]
+    #[test]
+    fn a_link_is_a_command_with_nothing_but_itself() {
+        let watch = super::meant("tickcast:watch?url=http%3A%2F%2Fh%2Fwatch%2Fx");
+        assert!(matches!(watch, Ok(super::Command::Watch(_))));
+        let approve = super::meant("tickcast:approve?node=x");
+        assert!(matches!(approve, Ok(super::Command::Approve(_))));
+        assert!(super::meant("--help").is_err());
+    }
 
     #[test]
     fn the_arguments_of_every_command_can_be_read() {

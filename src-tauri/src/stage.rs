@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rtc::Network;
 use stage::{Leave, Notices, OnAir, Opened, Studio};
-use studio::{BroadcastFile, Engine, Graphics, Output};
+use studio::collection::ScenesFile;
+use studio::{BroadcastFile, Collection, Engine, Graphics, Output};
 use tokio::runtime::Runtime;
 
 use crate::engine::http_signalling;
@@ -119,7 +120,13 @@ fn open(
     broadcast.outputs.extend(more.iter().map(whip));
     let engine = Engine::open(&broadcast, graphics, network, &http_signalling(), runtime)?;
     let recording = broadcast.recording.as_ref().map_or_else(default_recording, |r| r.path.clone());
-    Ok(Opened { engine, recording, records_live: broadcast.recording.is_some() })
+    Ok(Opened {
+        engine,
+        collection: Collection::of(&broadcast),
+        scenes_file: file.map(|path| ScenesFile::new(path.to_owned(), &broadcast)),
+        recording,
+        records_live: broadcast.recording.is_some(),
+    })
 }
 
 /// In the person's folder for films, as the system names it, else in the home.

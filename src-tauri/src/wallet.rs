@@ -52,6 +52,22 @@ pub struct StreamOptions {
     command: streams::Command,
 }
 
+/// Of `tickcast approve`.
+#[cfg(feature = "windows")]
+#[derive(Args, Debug)]
+pub struct ApproveOptions {
+    #[command(flatten)]
+    approve: approve::Approve,
+    /// The wallet's folder, where it is not the person's own.
+    #[arg(long, value_name = "FOLDER")]
+    wallet_folder: Option<PathBuf>,
+    /// Prints JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    look: crate::look::Look,
+}
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Makes an account, and shows once the words to write down.
@@ -129,11 +145,34 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         Command::Caps(caps) => wait_for(money::caps(&shell, &caps)),
         Command::Channels(channels) => wait_for(channels::run(&shell, &channels)),
         Command::Delegate(delegate) => wait_for(delegate::run(&shell, &delegate)),
-        Command::Approve(approve) => wait_for(approve::run(&shell, &approve)),
+        Command::Approve(approve) => wait_for(approve::run(&shell, &approve)).map(drop),
     }
 }
 
-fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+/// `tickcast approve`: the window has the process's first thread, as windows must. What became of it stays to be read.
+#[cfg(feature = "windows")]
+pub fn run_approve(options: ApproveOptions) -> anyhow::Result<()> {
+    let ApproveOptions { approve, wallet_folder, json, look } = options;
+    let prompt = ::approve::Prompt::default();
+    let shell = Shell::open(wallet_folder, Ask::in_window(prompt.clone()), json)?;
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            prompt.say("Reaching the node and its chain");
+            let ended = wait_for(approve::run(&shell, &approve));
+            match &ended {
+                Ok(words) => prompt.over("Done", words),
+                Err(err) => prompt.over("It was not done", &crate::in_words(err)),
+            }
+            ended.map(drop)
+        });
+        let shown = ::approve::run(&prompt, look.of_window());
+        let ended = asked.join().map_err(|_| anyhow::anyhow!("the wallet's part of the program failed"))?;
+        shown?;
+        ended
+    })
+}
+
+fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Runtime::new().context("the async runtime could not be started")?.block_on(work)
 }
 

@@ -11,7 +11,7 @@ mod screen;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::watch::{HttpSignalling, Player, PlayerConfig, Quality, Sound};
+use ::watch::{HttpSignalling, Player, PlayerConfig, PlayerReport, Quality, Sound};
 use anyhow::{Context, bail};
 use api::{Client, StreamInfo, StreamStatus};
 
@@ -65,15 +65,28 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     };
     #[cfg(not(feature = "windows"))]
     let watched = runtime.block_on(headless(options, &address, runtime.handle())).map(Some);
-    let Some((session, (ended, payment))) = watched? else { return Ok(()) };
+    let Some((session, played)) = watched? else { return Ok(()) };
     let player = Arc::into_inner(session.player).context("the player is held still")?;
     let last = runtime.block_on(player.close());
+    tell(options, &address, last.report, played)
+}
+
+/// What was seen, and what it cost.
+///
+/// # Errors
+/// Where it did not end in order.
+fn tell(
+    options: &Options,
+    address: &StreamAddress,
+    seen_by: PlayerReport,
+    (ended, payment): Played,
+) -> anyhow::Result<()> {
     let payment = payment?;
     let (ending, seen) = ended.with_context(|| match &payment {
         Some(payment) => format!("watching failed ({})", payment.words),
         None => "watching failed".to_owned(),
     })?;
-    let report = WatchReport::new(&address.playback_id, (&ending, seen), last.report, payment);
+    let report = WatchReport::new(&address.playback_id, (&ending, seen), seen_by, payment);
     say(&if options.json { report.json()? } else { report.text() });
     if let Some(why) = report.payment.and_then(|payment| payment.not_transferred) {
         bail!("what was watched could not be paid: {why}");
@@ -176,11 +189,10 @@ impl<'a> Session<'a> {
 impl Options {
     /// Whether there is something to pay.
     fn is_paid(&self, stream: &StreamInfo) -> anyhow::Result<bool> {
-        let is_paid = !stream.offers.is_empty();
-        if is_paid && self.free {
+        if stream.is_paid && self.free {
             bail!("the stream is not free: it is paid by the second");
         }
-        Ok(is_paid)
+        Ok(stream.is_paid)
     }
 
     /// Whoever pays, where there is something to pay.

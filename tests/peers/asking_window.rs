@@ -15,21 +15,22 @@ use crate::show::Show;
 
 const SIZE: Size = Size::new(960, 540);
 /// The tokens of the dark theme: a sheet's ground, words of what is wrong, and what may be pressed.
-const PANEL: [u8; 3] = [0x15, 0x18, 0x1d];
-const BAD: [u8; 3] = [0xff, 0x6b, 0x6b];
-const SELECT: [u8; 3] = [0x5b, 0x8c, 0xff];
+pub const PANEL: [u8; 3] = [0x15, 0x18, 0x1d];
+pub const BAD: [u8; 3] = [0xff, 0x6b, 0x6b];
+pub const SELECT: [u8; 3] = [0x5b, 0x8c, 0xff];
 /// The button's pixels, and more than those of a field's frame.
-const BUTTON: usize = 1_500;
+pub const BUTTON: usize = 1_500;
 /// A window offers ten minutes.
 const MINUTES: u128 = 600;
 
-fn pixels(display: &Xvfb, colour: [u8; 3]) -> usize {
+/// How much of a window of that size, in the screen's corner, has the colour.
+pub fn pixels(display: &Xvfb, size: Size, colour: [u8; 3]) -> usize {
     let screen = display.screenshot().expect("a picture of the screen");
-    let all = screen.part(0, 0, SIZE.width as usize, SIZE.height as usize);
+    let all = screen.part(0, 0, size.width as usize, size.height as usize);
     all.into_iter().filter(|pixel| *pixel == colour).count()
 }
 
-fn shows(display: &Xvfb, window: &mut LoggedChild, what: &str, is_there: impl Fn(&Xvfb) -> bool) {
+pub fn shows(display: &Xvfb, window: &mut LoggedChild, what: &str, is_there: impl Fn(&Xvfb) -> bool) {
     let looked = wait_until(what, LIMIT, || {
         assert!(!window.has_ended(), "{}", window.errors());
         is_there(display).then_some(())
@@ -53,14 +54,15 @@ fn a_window_asks_for_a_passphrase_pays_by_what_was_agreed_and_forgets_it() {
         let mut viewer = home.asked_on(&display, &speaker, &show.place.playback_id);
         block_in_place(|| {
             let window = display.window("For a price", LIMIT).expect("a window");
-            let is_sheet = |display: &Xvfb| pixels(display, PANEL) * 4 > (SIZE.width * SIZE.height) as usize;
+            let is_sheet =
+                |display: &Xvfb| pixels(display, SIZE, PANEL) * 4 > (SIZE.width * SIZE.height) as usize;
             shows(&display, &mut viewer, "the sheet", is_sheet);
             // What is wrong is said, and asked for again.
             display.types(&window, "not it").expect("it is typed");
-            let is_ready = |display: &Xvfb| pixels(display, SELECT) > BUTTON;
+            let is_ready = |display: &Xvfb| pixels(display, SIZE, SELECT) > BUTTON;
             shows(&display, &mut viewer, "a button to press", is_ready);
             display.keys(&window, &["Return"]).expect("a key");
-            shows(&display, &mut viewer, "what is wrong", |display| pixels(display, BAD) > 0);
+            shows(&display, &mut viewer, "what is wrong", |display| pixels(display, SIZE, BAD) > 0);
             display.types(&window, PASSPHRASE).expect("it is typed");
             shows(&display, &mut viewer, "a button to press again", is_ready);
             let process = viewer.id();

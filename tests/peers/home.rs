@@ -73,6 +73,19 @@ impl Home {
         LoggedChild::spawn("the viewer's window", &mut command).expect("a viewer")
     }
 
+    /// A window that asks whether a page may have what its link says.
+    pub fn approving_on(&self, display: &Xvfb, link: &str) -> LoggedChild {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.folder).args(["--log", "debug", "approve", "--theme", "dark", "--json"]);
+        command.args(["--wallet-folder", "wallet", "--chain", &self.chain]).arg(link);
+        command.envs(display.environment());
+        LoggedChild::spawn("the wallet's window", &mut command).expect("a prompt")
+    }
+
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
     fn command(&self, playback_id: &str) -> Command {
         let mut command = Command::new("sh");
         command.current_dir(&self.folder);

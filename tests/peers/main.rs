@@ -11,6 +11,14 @@ mod any_chain;
     feature = "wallet",
     feature = "windows"
 ))]
+mod approving;
+#[cfg(all(
+    feature = "devchain",
+    feature = "engine",
+    feature = "node",
+    feature = "wallet",
+    feature = "windows"
+))]
 mod asking_window;
 mod broadcasts;
 #[cfg(all(feature = "engine", feature = "node"))]

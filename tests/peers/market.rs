@@ -32,7 +32,7 @@ pub const DAY_MS: u64 = 86_400_000;
 /// What an account holds when the chain begins.
 const PURSE: u128 = 10 * DEPOSIT;
 /// The lowest of the ladder: viewers are many, and decode for themselves.
-const TIER: u8 = 0;
+pub const TIER: u8 = 0;
 /// From here on the system gives ports to whoever asks for any: a port below it stays free while its owner is away.
 const EPHEMERAL: u16 = 32_768;
 const FIRST_PORT: u16 = 20_000;

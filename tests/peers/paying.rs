@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
-use chain::{Call, EscrowRail, Rail, Settings, TransferRail};
+use chain::{Call, EscrowRail, Rail, RailError, Settings, TransferRail};
 use devchain::development_accounts;
 use node::{ChainConfig, Node, NodeConfig};
 use pay::{
@@ -349,10 +349,17 @@ fn an_account_that_is_drained_while_it_plays_stops_playing_and_owes_no_more_than
         }
         let bob = development_accounts().into_iter().find(|account| account.uri == "//Bob");
         let bob = Keypair::from_seed(KeyScheme::Sr25519, &bob.expect("the chain has a Bob").seed.into());
-        let left = market.rail.balance(bob.public().account()).await.expect("the chain answers").units();
-        // Not to the creator, which would be paid ahead by it; what is left is less than is transferred next.
-        let all = Call::Transfer { to: pay::AccountId([9; 32]), amount: Amount::new(left - DEAR) };
-        market.rail.submit(all, Arc::new(bob)).await.expect("Bob has it");
+        let (account, bob) = (bob.public().account(), Arc::new(bob));
+        // What he had may be less by the time that it is sent: the viewer transfers from it too.
+        let drained = async || {
+            let left = market.rail.balance(account).await.expect("the chain answers").units();
+            // Not to the creator, which would be paid ahead by it; what is left is less than is transferred next.
+            let all = Call::Transfer { to: pay::AccountId([9; 32]), amount: Amount::new(left - DEAR) };
+            market.rail.submit(all, Arc::clone(&bob) as _).await
+        };
+        while let Err(err) = drained().await {
+            assert!(matches!(err, RailError::TooLittle(_)) && Instant::now() < end, "{err}");
+        }
         let status = tokio::task::block_in_place(|| viewer.wait(LIMIT)).expect("the viewer ends by itself");
         assert!(!status.success() && viewer.errors().contains("could not be paid"), "{}", viewer.errors());
         assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());

@@ -107,3 +107,23 @@ fn a_stream_ends_for_its_viewers_when_its_publisher_ends() {
     let status = player.wait(LIMIT).unwrap_or_else(|err| panic!("{err}\n{}", published.node.log()));
     assert!(status.success(), "{status}: {}", player.errors());
 }
+
+#[test]
+fn a_new_stream_key_cuts_the_publisher_off_that_has_the_old_one_and_the_new_goes_on() {
+    let mut published = publish(0);
+    let began = wait_for_renditions(&published.node, &published.stream, 1).started_at;
+    let path = format!("/api/v1/streams/{}/key", published.stream.playback_id);
+    let answer = published.node.post(&path, &[], &[]).expect("the node answers");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let rotated: CreatedStream = serde_json::from_slice(&answer.body).expect("the stream and its new key");
+    let status =
+        published.publisher.wait(LIMIT).unwrap_or_else(|err| panic!("{err}\n{}", published.node.log()));
+    assert!(!status.success(), "{status}: {}", published.publisher.errors());
+
+    let file = published.folder.path().join("sample.mp4");
+    let mut again = ffmpeg::publish(&file, &published.stream.rtmp_url, 0).expect("ffmpeg begins");
+    assert!(!again.wait(LIMIT).expect("it is refused").success(), "{}", published.node.log());
+    let _publisher = ffmpeg::publish(&file, &rotated.rtmp_url, 0).expect("ffmpeg publishes");
+    let goes_on = wait_for_renditions(&published.node, &published.stream, 1);
+    assert_eq!((goes_on.status, goes_on.started_at), (api::StreamStatus::Live, began));
+}

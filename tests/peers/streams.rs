@@ -87,10 +87,13 @@ fn a_creator_makes_a_paid_stream_changes_what_it_costs_and_archives_it() {
             (&["--account", "nobody", "--price", "1"], "nobody"),
             (&["--price", "1"], "--account"),
             (&["--account", "alice", "--price", "best=1"], "very_low"),
+            (&["--account", "alice", "--price", "1", "--price", "low=2"], "costs no less than a lower one"),
         ] {
             let said = refused(&tickcast(folder, &[&["stream", "create", "Bad"][..], bad, &place].concat()));
             assert!(said.contains(why), "{bad:?}: {said}");
         }
+        let nobodys = refused(&tickcast(folder, &[&["stream", "key", stream][..], &place].concat()));
+        assert!(nobodys.contains("name it with --account"), "{nobodys}");
         let rotate = ["stream", "key", stream, "--account", "alice"];
         let rotated = told(&tickcast(folder, &[&rotate[..], &place].concat()));
         assert_ne!(rotated["stream_key"], key);

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use media::Size;
-use media::burn_in::read_luma;
+use media::burn_in::{Stamp, read_luma};
 use testkit::{AudioServer, LoggedChild, Xvfb, ffmpeg, wait_until};
 
+use crate::asking_window::{BUTTON, SELECT, pixels, shows};
 use crate::broadcasts::{LIMIT, TICKCAST, create, engine, node, wait_for_renditions, whip_output};
 
 /// The window is as large as the broadcast, so that each of its pixels is one of the picture's.
@@ -100,6 +101,44 @@ fn onsets(at: impl Iterator<Item = (f64, bool)>, quiet: f64) -> Vec<f64> {
     begun
 }
 
+/// Nobody touches it, so its bars go, and the burnt-in numbers are seen.
+fn wait_for_picture(display: &Xvfb, window: &mut LoggedChild) -> Stamp {
+    let seen = wait_until("the picture alone", LIMIT, || {
+        assert!(!window.has_ended(), "{}", window.errors());
+        let screen = display.screenshot().expect("a picture of the screen");
+        let all = screen.part(0, 0, SIZE.width as usize, SIZE.height as usize);
+        let luma: Vec<u8> = all.into_iter().map(|[_, green, _]| green).collect();
+        read_luma(&luma, SIZE.width as usize, SIZE)
+    });
+    seen.unwrap_or_else(|err| panic!("{err}\n{}", window.errors()))
+}
+
+#[test]
+fn what_ended_in_a_window_is_watched_again_in_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let display = Xvfb::start(SIZE.width, SIZE.height).expect("a display");
+    let speaker = AudioServer::start().expect("an audio server");
+    let node = node();
+    let stream = create(&node, "In a window");
+    let mut first = engine(folder.path(), &whip_output(&stream));
+    wait_for_renditions(&node, &stream, 2);
+    let mut window = watch(&display, &speaker, &stream.watch_url);
+    let id = display.window("In a window", LIMIT).expect("the window");
+    wait_for_picture(&display, &mut window);
+    assert!(first.stop().expect("the engine ends").success(), "{}", first.log());
+    shows(&display, &mut window, "the button", |display| pixels(display, SIZE, SELECT) > BUTTON);
+
+    let mut second = engine(folder.path(), &whip_output(&stream));
+    wait_for_renditions(&node, &stream, 2);
+    display.keys(&id, &["Return"]).expect("a key");
+    wait_for_picture(&display, &mut window);
+    let status = window.terminate(LIMIT).expect("it ends");
+    let told = window.output();
+    assert!(status.success() && told.len() == 2, "{told:?}\n{}", window.errors());
+    assert!(told[0].contains("the stream is over"), "{told:?}");
+    assert!(second.stop().expect("the engine ends").success(), "{}", second.log());
+}
+
 #[test]
 fn a_window_shows_a_broadcast_and_lets_it_be_heard_together() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -112,17 +151,7 @@ fn a_window_shows_a_broadcast_and_lets_it_be_heard_together() {
 
     let mut window = watch(&display, &speaker, &stream.watch_url);
     display.window("In a window", LIMIT).expect("the window");
-    let luma_of_screen = || -> Vec<u8> {
-        let screen = display.screenshot().expect("a picture of the screen");
-        let all = screen.part(0, 0, SIZE.width as usize, SIZE.height as usize);
-        all.into_iter().map(|[_, green, _]| green).collect()
-    };
-    // Nobody touches it, so its bars go, and the burnt-in numbers are seen.
-    wait_until("the picture alone", LIMIT, || {
-        assert!(!window.has_ended(), "{}", window.errors());
-        read_luma(&luma_of_screen(), SIZE.width as usize, SIZE)
-    })
-    .expect("it plays");
+    wait_for_picture(&display, &mut window);
 
     let recording = folder.path().join("seen.mkv");
     record(&display, &speaker, &recording);

@@ -6,7 +6,7 @@ import { Stillness } from "../src/watch/still";
 
 const stream = (rest: Partial<StreamInfo> = {}): StreamInfo => ({
   playback_id: "p", title: "On air", description: "", category: "", status: "live", viewer_count: 0,
-  renditions: [], whep_url: "", hls_url: "", ...rest,
+  renditions: [], whep_url: "", hls_url: "", is_paid: false, ...rest,
 });
 const gone = new ApiError(0, "unreachable", "The node cannot be reached.");
 

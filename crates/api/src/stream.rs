@@ -117,7 +117,10 @@ pub struct StreamInfo {
     /// RFC 3339; absent before the first broadcast.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
-    /// Of a paid stream, lowest tier first; a free one has none.
+    /// Whether it is paid for by the second.
+    #[serde(default)]
+    pub is_paid: bool,
+    /// Of a paid stream, lowest tier first; a free one has none, nor has any while the node does not reach its chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<OfferInfo>,
     /// Of a paid stream: the content id of what it says of itself, which the node serves under `/ipfs/`.

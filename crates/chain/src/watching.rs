@@ -12,6 +12,8 @@ use crate::shared::Shared;
 /// More blocks than this above the last final one are not looked into: then the chain finalises nothing, and nothing that
 /// it says is to be believed.
 const MOST_PENDING: u32 = 1_000;
+/// A node may lag by so many blocks behind the one that was asked before it, and is waited for.
+const MOST_BEHIND: u32 = 10;
 
 /// Goes on until nobody reads.
 pub(crate) async fn watch(shared: Arc<Shared>, since: Option<BlockRef>, updates: mpsc::Sender<Update>) {
@@ -73,8 +75,11 @@ impl Telling<'_> {
             let hash = heads.link.hash_of(told.number + 1).await?;
             let block = self.shared.blocks.get(&heads.link, hash).await?;
             if block.parent != told.hash {
-                let reason =
-                    format!("block {} does not follow the one that was final before", block.at.number);
+                let reason = format!(
+                    "its block {} does not follow the one that was final before: the chain has begun anew, or is \
+                     another one",
+                    block.at.number
+                );
                 return Ok(self.lost(reason).await);
             }
             let update = Update::Final { block: block.at, time: block.time, news: block.news.clone() };
@@ -86,6 +91,14 @@ impl Telling<'_> {
             self.is_lost = false;
             // Less is pending now, if nothing else is new.
             self.head = None;
+        }
+        let behind = told.number.saturating_sub(heads.best.number);
+        if behind > MOST_BEHIND {
+            let reason = format!(
+                "it is at block {}, and block {} was final before: it lags, or the chain has begun anew",
+                heads.best.number, told.number
+            );
+            return Ok(self.lost(reason).await);
         }
         // A node that is behind what was told has nothing to say about now.
         if heads.best.number < told.number || self.head == Some(heads.best.hash) {

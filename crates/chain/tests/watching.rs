@@ -217,3 +217,24 @@ async fn finality_that_lags_is_waited_for() {
     let call = Call::TopUp { channel: terms.id(), by: Amount::new(1) };
     assert!(!rail.fee(call, account(&alice)).await.unwrap().is_zero());
 }
+
+#[tokio::test]
+async fn a_chain_that_has_begun_anew_is_not_taken_for_the_one_before() {
+    let devchain = start(Config { finality: Finality::Behind(0), ..Config::by_hand() }).await;
+    seal(&devchain, 3);
+    let rail = rail(&devchain).await;
+    let reason = async |since| match next(&mut rail.watch(Some(since))).await {
+        Update::Disconnected { reason } => reason,
+        other => panic!("{other:?}"),
+    };
+    let (far, near) = (BlockRef { number: 14, hash: [1; 32] }, BlockRef { number: 2, hash: [1; 32] });
+    let said = reason(far).await;
+    assert!(said.contains("at block 3") && said.contains("block 14 was final"), "{said}");
+    let said = reason(near).await;
+    assert!(said.contains("block 3 does not follow"), "{said}");
+    // One that is a little behind is waited for.
+    let mut updates = rail.watch(Some(BlockRef { number: 4, hash: [1; 32] }));
+    seal(&devchain, 2);
+    let Update::Disconnected { reason } = next(&mut updates).await else { panic!("it follows another one") };
+    assert!(reason.contains("block 5 does not follow"), "{reason}");
+}

@@ -177,6 +177,11 @@ pub enum Message {
         peer: sfu::PeerId,
         layers: Arc<Layers>,
     },
+    /// Whoever publishes as the creator has no right to it any more: its connection ends now, and another may go on with
+    /// the broadcast. Says when that is done.
+    Oust {
+        done: oneshot::Sender<()>,
+    },
     /// Ends the broadcast now, and says when that is done.
     End {
         done: oneshot::Sender<()>,
@@ -209,6 +214,8 @@ pub struct Live {
     pub aac_config: Option<Bytes>,
     /// What subscribers lack, and why, in words for people.
     pub notices: Vec<String>,
+    /// The creator's publishers up to this one lost their right to publish.
+    pub ousted: Option<PublisherId>,
 }
 
 impl Live {
@@ -232,11 +239,12 @@ pub struct StreamHandle {
 }
 
 impl StreamHandle {
+    #[cfg(test)]
     pub async fn publish(&self, kind: PublisherKind) -> Result<PublishGrant, PublishRefused> {
         self.offer_grant(kind).await.map(Offered::take)
     }
 
-    /// The same for whoever may still fail before it publishes.
+    /// A grant for a creator's publisher, which may still fail before it takes it.
     pub async fn offer_grant(&self, kind: PublisherKind) -> Result<Offered, PublishRefused> {
         let (reply, answer) = oneshot::channel();
         let sent = self.messages.send(Message::Publish { kind, reply }).await;
@@ -284,6 +292,21 @@ impl StreamHandle {
         self.tell(Message::End { done }).await;
         // An error means that the task has ended, and with it the broadcast.
         let _ = ended.await;
+    }
+
+    /// Ends the connection of whoever publishes as the creator, if anybody does. The broadcast waits for its return as
+    /// after any broken connection.
+    pub async fn oust(&self) {
+        let (done, ousted) = oneshot::channel();
+        self.tell(Message::Oust { done }).await;
+        // An error means that the task has ended: nobody publishes.
+        let _ = ousted.await;
+    }
+
+    /// Returns once that publisher, a creator's, lost its right to publish.
+    pub async fn ousted(&self, publisher: PublisherId) {
+        // An error means that the stream's task has ended, which nobody publishes to.
+        let _ = self.watch().wait_for(|live| live.ousted >= Some(publisher)).await;
     }
 
     /// Waits for room: for what must not get lost.

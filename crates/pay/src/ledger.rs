@@ -200,10 +200,7 @@ impl Ledger {
         if self.staged.is_some() {
             return Err(Refusal::Committing);
         }
-        // An agreed close is carried out before its books are left; one of which nobody got anything is the payer's.
-        let is_closing = self.books.close.is_some_and(|(theirs, _)| !theirs.body.cumulative.is_zero());
-        let is_closed = matches!(self.channel.finalized(), Phase::Closed { .. });
-        if self.accepted() > self.channel.finalized().settled() || (is_closing && !is_closed) {
+        if !self.is_settled() {
             return Err(Refusal::Unsettled);
         }
         let mut books = Books::new(channel.id());
@@ -212,6 +209,14 @@ impl Ledger {
         books.account = self.books.account;
         self.session = None;
         Ok(self.stage_books(books, Some(channel), None, Committed::default()))
+    }
+
+    /// Whether the payee has all that was accepted, in final blocks: its channel may be left for another.
+    pub fn is_settled(&self) -> bool {
+        // An agreed close is carried out before its books are left; one of which nobody got anything is the payer's.
+        let is_closing = self.books.close.is_some_and(|(theirs, _)| !theirs.body.cumulative.is_zero());
+        let is_closed = matches!(self.channel.finalized(), Phase::Closed { .. });
+        self.accepted() <= self.channel.finalized().settled() && (is_closed || !is_closing)
     }
 
     pub const fn channel(&self) -> &Channel {

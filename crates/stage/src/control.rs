@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use media::{Picture, Slot, StopSignal, Worker};
+use studio::collection::ScenesFile;
 use studio::snapshot::OnAir;
-use studio::{Engine, EngineError, Snapshot};
+use studio::{Collection, Engine, EngineError, Snapshot};
 use tokio::runtime::Handle;
 use widgets::egui::ColorImage;
 use widgets::picture::image;
 
+use crate::autosave::Autosave;
 use crate::rates::History;
 use crate::view::{Order, Phase, Summary, View};
 
@@ -34,6 +36,10 @@ const NOTICES_MAX: usize = 4;
 /// An engine that was started without going live.
 pub struct Opened {
     pub engine: Engine,
+    /// What it shows.
+    pub collection: Collection,
+    /// Where that is saved, if it came from a file.
+    pub scenes_file: Option<ScenesFile>,
     /// Where recordings go; a number is added where there is one already.
     pub recording: PathBuf,
     /// Whether going live records too.
@@ -116,7 +122,8 @@ impl Control {
         let frames = Slot::new();
         let (told, shown) = (Arc::clone(&view), frames.clone());
         let worker = Worker::spawn("stage-engine", move |stop| {
-            let desk = Desk { studio, orders: taken, told, shown, renew: Box::new(renew), view: first };
+            let renew = Box::new(renew);
+            let desk = Desk { studio, orders: taken, told, shown, renew, view: first, autosave: None };
             desk.run(stop);
         })?;
         Ok(Self { orders, view, frames, worker })
@@ -149,6 +156,7 @@ struct Desk {
     shown: Slot<ColorImage>,
     renew: Box<dyn Fn() + Send>,
     view: View,
+    autosave: Option<Autosave>,
 }
 
 /// What `serve` keeps between its turns.
@@ -166,8 +174,13 @@ impl Desk {
         loop {
             self.show(Phase::Opening);
             match (self.studio.open)() {
-                Ok(opened) => {
+                Ok(mut opened) => {
+                    let number = self.view.editing.as_ref().map_or(0, |(number, _)| number + 1);
+                    self.view.editing = Some((number, opened.collection.clone()));
+                    self.autosave = opened.scenes_file.take().and_then(autosave);
                     self.serve(&opened, stop);
+                    // With the newest edit in the file.
+                    self.autosave = None;
                     self.show(Phase::Closing);
                     self.studio.runtime.block_on(opened.engine.stop());
                     return self.show(Phase::Closed);
@@ -258,6 +271,7 @@ impl Desk {
         }
         self.view.snapshot = snapshot;
         self.view.notices = self.studio.notices.get();
+        self.view.saving = self.autosave.as_ref().map(Autosave::saving).unwrap_or_default();
         self.view.phase = Phase::Running;
         self.tell();
     }
@@ -292,11 +306,22 @@ impl Desk {
                 }
                 return;
             }
+            Order::Keep(collection) => {
+                if let Some(autosave) = &self.autosave {
+                    autosave.keep(collection);
+                }
+                return;
+            }
             Order::Retry | Order::Close => return,
         };
         self.view.refused = followed.err().map(|err| err.to_string());
         self.tell();
     }
+}
+
+/// A system that gives no thread saves nothing: the window says that there is no file to save to.
+fn autosave(file: ScenesFile) -> Option<Autosave> {
+    Autosave::start(file).inspect_err(|err| tracing::error!("scenes are not saved: {err}")).ok()
 }
 
 fn record(opened: &Opened) -> Result<(), EngineError> {

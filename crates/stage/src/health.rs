@@ -4,6 +4,7 @@ use studio::snapshot::{OnAir, Reach};
 use widgets::number::grouped;
 use widgets::text::Tone;
 
+use crate::autosave::Saving;
 use crate::view::View;
 
 /// A share of frames lost that nobody sees.
@@ -26,6 +27,7 @@ pub fn of(view: &View) -> Health {
         .or_else(|| output(view))
         .or_else(|| reach(view))
         .or_else(|| source(view))
+        .or_else(|| unsaved(view))
         .or_else(|| notices(view))
         .or_else(|| load(view))
         .unwrap_or_else(|| health(Tone::Good, "All well"))
@@ -71,6 +73,13 @@ fn output(view: &View) -> Option<Health> {
 fn reach(view: &View) -> Option<Health> {
     let is_lost = view.snapshot.on_air == OnAir::Live && view.snapshot.reach() == Reach::NotNow;
     is_lost.then(|| health(Tone::Bad, "No server gets your picture now. They are tried again."))
+}
+
+fn unsaved(view: &View) -> Option<Health> {
+    match &view.saving {
+        Saving::Failed(reason) => Some(health(Tone::Warn, reason)),
+        Saving::Nowhere | Saving::Saved | Saving::Waiting => None,
+    }
 }
 
 /// What killed programs had left of recordings, and what became of it.

@@ -3,7 +3,10 @@
 //! [`panels::Panels`] draws from a [`View`] and returns [`Order`]s, and knows no engine; [`control::Control`] holds
 //! the engine on a thread of its own; [`window`] joins them.
 
+pub mod autosave;
 pub mod control;
+pub mod editor;
+pub mod geometry;
 pub mod health;
 pub mod panels;
 pub mod rates;

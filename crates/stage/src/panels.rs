@@ -1,23 +1,35 @@
 //! The window's parts: drawn from a [`View`], answered with [`Order`]s.
 
+mod arrange;
 mod dialogs;
+mod items;
 mod mixer;
 mod outputs;
 mod particles;
 mod preview;
+mod properties;
+mod rows;
+mod scenes;
 mod sources;
 mod top;
 
 use std::collections::BTreeMap;
 
+use studio::scene::Content;
 use studio::snapshot::OnAir;
 use widgets::egui::{self, Frame, Key, KeyboardShortcut, Margin, Modifiers, Panel, Stroke, Ui};
 use widgets::{Palette, PeakHold};
 
+use crate::editor::Editor;
 use crate::view::{Order, Phase, View};
 
 pub const GO_LIVE_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 pub const RECORD_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::R);
+pub const UNDO_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
+pub const REDO_KEY: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+/// As other programs have it.
+const REDO_TOO_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Y);
 
 /// The programme's newest picture on the graphics device.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +42,12 @@ pub struct Shown {
 /// Narrower windows than these have no room for the panel beside the picture.
 const SOURCES_FROM: f32 = 760.0;
 const PARTICLES_FROM: f32 = 520.0;
+
+/// The scenes' share of their column.
+const SCENES_SHARE: f32 = 0.36;
+
+/// The properties' share of theirs, beside the particles' controls.
+const PROPERTIES_SHARE: f32 = 0.58;
 
 /// What the window asks before it does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +74,16 @@ pub struct Panels {
     holds: BTreeMap<String, PeakHold>,
     particles: particles::Controls,
     preview: preview::Pointer,
+    /// The scenes, with the number of the opening that they came from.
+    editor: Option<(u64, Editor)>,
+    scenes: scenes::Scenes,
+    items: items::Items,
 }
 
 impl Panels {
     /// Draws everything and adds what was asked for to `orders`.
     pub fn show(&mut self, ui: &mut Ui, view: &View, shown: Option<Shown>, orders: &mut Vec<Order>) {
+        self.adopt(view);
         self.take_keys(ui, view, orders);
         let palette = Palette::of(ui);
         let framed = |margin: Margin| Frame::new().fill(palette.panel).inner_margin(margin);
@@ -80,21 +103,28 @@ impl Panels {
             });
             if width >= SOURCES_FROM {
                 Panel::left("sources").exact_size(220.0).resizable(false).frame(area).show(ui, |ui| {
-                    sources::show(ui, view);
+                    self.left(ui, view);
                 });
             }
-            if let Some(simulation) = view.snapshot.simulation.as_ref().filter(|_| width >= PARTICLES_FROM) {
+            if width >= PARTICLES_FROM && self.has_right(view) {
                 Panel::right("particles").exact_size(272.0).resizable(false).frame(area).show(ui, |ui| {
-                    self.particles.show(ui, simulation, orders);
+                    self.right(ui, view, orders);
                 });
             }
         }
         let middle = Frame::new().fill(palette.app).inner_margin(Margin::same(12));
         egui::CentralPanel::no_frame().frame(middle).show(ui, |ui| match &view.phase {
-            Phase::Running => self.preview.show(ui, view, shown, orders),
+            Phase::Running => {
+                let editor = self.editor.as_mut().map(|(_, editor)| editor);
+                self.preview.show(ui, view, shown, editor, orders);
+            }
             phase => dialogs::phase(ui, phase, orders),
         });
         self.ask(ui, view, orders);
+        if let Some((_, editor)) = &mut self.editor {
+            end_gesture(ui, editor);
+            editor.tell(orders);
+        }
     }
 
     /// The window was told to close: asks first where something would be lost.
@@ -104,6 +134,51 @@ impl Panels {
             self.question = Some(Question::Close);
         } else {
             orders.push(Order::Close);
+        }
+    }
+
+    /// Takes over the scenes of a studio that was opened.
+    fn adopt(&mut self, view: &View) {
+        if let Some((number, collection)) = &view.editing
+            && self.editor.as_ref().map(|(known, _)| known) != Some(number)
+        {
+            self.editor = Some((*number, Editor::new(collection.clone())));
+        }
+    }
+
+    /// Scenes over sources; what the engine runs alone where nothing is to be arranged.
+    fn left(&mut self, ui: &mut Ui, view: &View) {
+        let Some((_, editor)) = &mut self.editor else { return sources::show(ui, view) };
+        let height = (ui.available_height() * SCENES_SHARE).round();
+        let width = ui.available_width();
+        ui.allocate_ui(egui::vec2(width, height), |ui| {
+            ui.set_min_size(egui::vec2(width, height));
+            ui.vertical(|ui| self.scenes.show(ui, editor));
+        });
+        self.items.show(ui, view, editor);
+    }
+
+    /// Whether there may be something in it: a column that came and went would move the picture under the pointer.
+    fn has_right(&self, view: &View) -> bool {
+        self.editor.is_some() || view.snapshot.simulation.is_some()
+    }
+
+    /// The properties of what is selected, and the particles' where they are selected or nothing is.
+    fn right(&mut self, ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
+        let simulation = view.snapshot.simulation.as_ref();
+        let editor = self.editor.as_mut().map(|(_, editor)| editor);
+        let selected = editor.filter(|editor| !editor.selection().is_empty() || simulation.is_none());
+        let particles = simulation.filter(|_| selected.as_ref().is_none_or(|editor| shows_particles(editor)));
+        if let Some(editor) = selected {
+            let share = if particles.is_some() { PROPERTIES_SHARE } else { 1.0 };
+            let size = egui::vec2(ui.available_width(), (ui.available_height() * share).round());
+            ui.allocate_ui(size, |ui| {
+                ui.set_min_size(size);
+                properties::show(ui, view, editor);
+            });
+        }
+        if let Some(simulation) = particles {
+            self.particles.show(ui, simulation, orders);
         }
     }
 
@@ -120,6 +195,18 @@ impl Panels {
         }
         if ui.input_mut(|input| input.consume_shortcut(&RECORD_KEY)) {
             orders.push(top::record_order(view));
+        }
+        let Some((_, editor)) = &mut self.editor else { return };
+        // A field that is written in has an undo of its own.
+        if ui.ctx().text_edit_focused() {
+            return;
+        }
+        let pressed = |key| ui.input_mut(|input| input.consume_shortcut(key));
+        // With Shift first: without it means with or without.
+        if pressed(&REDO_KEY) || pressed(&REDO_TOO_KEY) {
+            editor.redo();
+        } else if pressed(&UNDO_KEY) {
+            editor.undo();
         }
     }
 
@@ -166,6 +253,25 @@ impl Panels {
         {
             self.summary_seen = Some(*number);
         }
+    }
+}
+
+fn shows_particles(editor: &Editor) -> bool {
+    let sources = editor.collection().sources();
+    let is_simulation =
+        |name: &str| sources.iter().any(|source| source.name == name && source.kind == "simulation");
+    editor.selected().any(|item| matches!(&item.layer.content, Content::Source(name) if is_simulation(name)))
+}
+
+/// A step is over once nothing holds it: no button of the mouse, no key that repeats, no field that is written in.
+fn end_gesture(ui: &Ui, editor: &mut Editor) {
+    let Some(control) = editor.control() else { return };
+    let arrows = [Key::ArrowUp, Key::ArrowDown, Key::ArrowLeft, Key::ArrowRight];
+    let held =
+        ui.input(|input| input.pointer.any_down() || arrows.into_iter().any(|arrow| input.key_down(arrow)));
+    let written = ui.ctx().text_edit_focused() && ui.memory(|memory| memory.has_focus(control));
+    if !held && !written {
+        editor.end_gesture();
     }
 }
 

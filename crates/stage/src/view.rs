@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use studio::{Command, Snapshot};
+use studio::{Collection, Command, Snapshot};
 
+use crate::autosave::Saving;
 use crate::rates::Rates;
 
 /// Where the studio's life is.
@@ -40,6 +41,9 @@ pub struct View {
     pub watch_url: Option<String>,
     pub phase: Phase,
     pub snapshot: Snapshot,
+    /// The scenes that the studio was opened with; numbered, so that they are taken over once.
+    pub editing: Option<(u64, Collection)>,
+    pub saving: Saving,
     pub rates: Rates,
     /// What viewers lack, and why, in the sentences of the server that has them.
     pub notices: Vec<String>,
@@ -61,6 +65,8 @@ pub enum Order {
     Record,
     EndRecording,
     Command(Command),
+    /// Puts these scenes into the file, if there is one.
+    Keep(Collection),
     /// Tries to start once more.
     Retry,
     /// Ends everything in order, then the window closes.

@@ -1,16 +1,18 @@
-//! The broadcast file: programme, sources, layers, outputs and recording, in versioned TOML.
+//! The broadcast file: programme, sources, scenes, outputs and recording, in versioned TOML.
 
 // Found there also where the fuzz target's crate compiles this file.
 #[path = "broadcast/check.rs"]
 mod check;
 #[path = "broadcast/entries.rs"]
 mod entries;
+#[path = "broadcast/scenes.rs"]
+mod scenes;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use compose::scene::Mistake;
-use compose::{Layer, SceneError};
+use compose::{Layer, Scene, SceneError};
 use media::{FrameRate, Ladder, Size};
 use rtmp::RtmpUrl;
 use serde::Deserialize;
@@ -18,8 +20,17 @@ use thiserror::Error;
 
 use crate::graphics::Choice;
 
-/// The version that this build reads.
-const VERSION: u32 = 1;
+pub use scenes::{Arranged, NamedScene};
+
+/// The version that has scenes, and the newest. The one before it has a single scene, whose layers stand by themselves.
+pub const SCENES_VERSION: u32 = 2;
+const VERSIONS: RangeInclusive<u32> = 1..=SCENES_VERSION;
+/// What the scene of a file without scenes is called.
+const ONLY_SCENE: &str = "Main";
+/// More scenes than anybody switches between; a bound for generated files.
+pub const MAX_SCENES: usize = 64;
+/// Of a source or a scene, in bytes.
+pub const NAME_MAX: usize = 100;
 /// What a sound's gain may be, in decibels: from silence to what is still somebody's wish.
 pub const GAIN_DB: RangeInclusive<f32> = -150.0..=24.0;
 
@@ -47,8 +58,12 @@ pub struct BroadcastFile {
     pub sources: Vec<Source>,
     #[serde(default, deserialize_with = "entries::read")]
     pub sounds: Vec<Sound>,
+    /// Of a file of version 1; read as the layers of its one scene, and empty from then on.
     #[serde(default)]
-    pub layers: Vec<Layer>,
+    layers: Vec<Layer>,
+    /// At least one once it was read; the first is shown at the start.
+    #[serde(default)]
+    pub scenes: Vec<NamedScene>,
     /// Empty: the default ladder for the programme's size.
     #[serde(default)]
     pub ladder: Vec<LadderStep>,
@@ -154,6 +169,18 @@ fn default_particles() -> u32 {
 }
 
 impl Source {
+    /// As the file spells it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Synthetic { .. } => "synthetic",
+            Self::Clock { .. } => "clock",
+            Self::Camera { .. } => "camera",
+            Self::Screen { .. } => "screen",
+            Self::File { .. } => "file",
+            Self::Simulation { .. } => "simulation",
+        }
+    }
+
     pub fn name(&self) -> &str {
         match self {
             Self::Synthetic { name }
@@ -317,9 +344,20 @@ impl BroadcastFile {
 
     /// Every mistake is told with its line: what cannot be read, and what was read and cannot be meant.
     pub fn parse(text: &str) -> Result<Self, BroadcastError> {
-        let file: Self = toml::from_str(text).map_err(|err| SceneError::from_toml(text, &err))?;
+        let mut file: Self = toml::from_str(text).map_err(|err| SceneError::from_toml(text, &err))?;
         check::check(&file).map_err(|mistake| SceneError::of(text, &mistake))?;
+        if file.scenes.is_empty() {
+            let layers = std::mem::take(&mut file.layers).into_iter();
+            let layers = layers.map(|layer| Arranged { layer, locked: false }).collect();
+            file.scenes = vec![NamedScene { name: ONLY_SCENE.into(), layers }];
+        }
         Ok(file)
+    }
+
+    /// What is shown at the start.
+    pub fn first_scene(&self) -> Scene {
+        let layers = self.scenes.first().map(|scene| scene.layers.as_slice()).unwrap_or_default();
+        Scene::new(layers.iter().map(|arranged| arranged.layer.clone()).collect())
     }
 
     pub fn size(&self) -> Size {

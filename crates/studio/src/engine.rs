@@ -194,7 +194,7 @@ impl Engine {
                 epoch,
                 rate,
                 size,
-                scene: Scene::new(file.layers.clone()),
+                scene: file.first_scene(),
                 simulation,
                 encoders: Arc::clone(&encoders),
                 compositor,

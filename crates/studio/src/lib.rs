@@ -4,6 +4,7 @@
 //! parsing: the Stage, `tickcast engine` and `tickcast demo` drive it through [`Engine`] alone.
 
 pub mod broadcast;
+pub mod collection;
 pub mod engine;
 mod file_source;
 mod frame_queue;
@@ -20,6 +21,9 @@ mod statistics;
 pub mod transcode;
 
 pub use broadcast::{BroadcastError, BroadcastFile, Output};
+pub use collection::Collection;
+// What scenes are made of, for whoever edits them.
+pub use compose::scene;
 pub use engine::{Command, Engine, EngineError, SignallingFactory};
 pub use graphics::Graphics;
 pub use sim::{Action, Parameter, Preset};

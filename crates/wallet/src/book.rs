@@ -199,6 +199,12 @@ impl Book {
         }
     }
 
+    /// How amounts of an asset are read here, where that is known.
+    pub fn known_unit(&self, genesis: Genesis, asset: AssetId) -> Option<Unit> {
+        let known = self.units.iter().find(|known| (known.genesis, known.asset) == (genesis, asset))?;
+        Some(Unit::new(&known.symbol, known.decimals))
+    }
+
     /// From now on amounts of this asset are read so. One that is known stays as it is.
     pub fn know_unit(&mut self, genesis: Genesis, asset: AssetId, unit: &Unit) -> Result<(), BookError> {
         if self.unit(genesis, asset, unit)?.is_some() {

@@ -11,7 +11,7 @@ use crate::book::{Book, BookError, Caps, Entry, Name, Shelf};
 use crate::channel_store::{ChannelRecord, ChannelStatus, ChannelStore, ChannelStoreError};
 use crate::history::{self, Event};
 use crate::key::SecretKey;
-use crate::keystore::{Keystore, KeystoreError, KeystoreFile};
+use crate::keystore::{EnvelopeError, Keystore, KeystoreError, KeystoreFile};
 use crate::secret::SecretText;
 use crate::session::{Session, SessionError};
 use crate::store::{Folder, StoreError};
@@ -46,6 +46,13 @@ pub enum WalletError {
     ChannelsOpen,
 }
 
+impl WalletError {
+    /// Or the keystore was changed, which looks the same.
+    pub const fn is_wrong_passphrase(&self) -> bool {
+        matches!(self, Self::Keystore(KeystoreError::Envelope(EnvelopeError::Refused)))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ownership {
     /// Its key is here, encrypted.
@@ -70,6 +77,15 @@ impl Account {
         match self.ownership {
             Ownership::Own(scheme) => Some(PublicKey { scheme, bytes: self.account.0 }),
             Ownership::Watched => None,
+        }
+    }
+
+    /// Its name and the ends of its address, for lists.
+    pub fn labelled(&self) -> String {
+        let address = self.address().to_string();
+        match (address.get(..6), address.get(address.len().saturating_sub(6)..)) {
+            (Some(first), Some(last)) => format!("{}  {first}…{last}", self.name.as_str()),
+            _ => self.name.as_str().to_owned(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One player: its network task hands units to one thread, which decodes, waits for each picture's instant,
 //! presents and measures.
 
+mod inbox;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +19,6 @@ use rtc::{LinkState, Network, PlayEvent, ReceivedUnit, Signalling, WhepConfig, W
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::timeout_at;
 
 use crate::measurements::Measurements;
 use crate::pay_session::Verdict;
@@ -25,6 +26,7 @@ use crate::pay_socket::PayHandle;
 use crate::playout::{Lane, MediaTime, Playout, PlayoutConfig};
 use crate::report::Snapshot;
 use crate::sound::Sound;
+use inbox::Next;
 
 /// Decoded pictures that wait for their instant: half a second at 30 a second. When full, the oldest is
 /// presented early, since memory is bounded and a picture is worth more than its smoothness.
@@ -164,9 +166,8 @@ impl Player {
             drawing: drawing.clone(),
             latest: Arc::clone(&latest),
         };
-        let handle = runtime.clone();
         let worker = Worker::spawn("watch-player", move |stop| {
-            playing.run(&handle, events, || stop.is_set());
+            playing.run(events, || stop.is_set());
         })?;
         Ok(Self { network, worker, latest, pictures, drawing, is_paused, pay })
     }
@@ -290,18 +291,18 @@ struct Playing {
 }
 
 impl Playing {
-    fn run(mut self, runtime: &Handle, mut events: Receiver<PlayEvent>, stopped: impl Fn() -> bool) {
+    fn run(mut self, mut events: Receiver<PlayEvent>, stopped: impl Fn() -> bool) {
         let mut snapshot_due = Instant::now();
         while !stopped() {
             let now = Instant::now();
             let drawing = self.drawing.get();
             let until = self.waiting.front().and_then(|first| first.due.checked_sub(drawing));
             let until = until.map_or(now + TURN, |due| due.min(now + TURN));
-            match runtime.block_on(async { timeout_at(until.into(), events.recv()).await }) {
-                Ok(Some(event)) => self.take(event),
+            match inbox::next_by(&mut events, until) {
+                Next::Came(event) => self.take(event),
                 // The network task ended.
-                Ok(None) => break,
-                Err(_) => {}
+                Next::Closed => break,
+                Next::NotYet => {}
             }
             self.present();
             if Instant::now() >= snapshot_due {

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use codec::Scaler;
 use media::{Slot, Worker};
 use pay::Amount;
-use thiserror::Error;
 use tokio::sync::Notify;
 use widgets::eframe::{self, CreationContext, NativeOptions};
 use widgets::egui::{
-    self, ColorImage, Context, TextureHandle, TextureOptions, Theme, ViewportBuilder, ViewportCommand,
-    WindowLevel, vec2,
+    self, ColorImage, Context, TextureHandle, TextureOptions, ViewportBuilder, ViewportCommand, WindowLevel,
+    vec2,
 };
 use widgets::picture::image;
+pub use widgets::window::{Look, WindowError};
 
 use crate::pay_socket::PayHandle;
 use crate::player::{DrawingTime, Player, PresentedPicture};
@@ -39,30 +39,6 @@ const RENEWED: Duration = Duration::from_millis(200);
 /// How long the picture's thread rests where there is none: a fraction of what an eye notices.
 const REST: Duration = Duration::from_millis(3);
 
-#[derive(Debug, Error)]
-pub enum WindowError {
-    /// The windowing library names its own source files, which helps nobody here: that is logged.
-    #[error(
-        "no graphical session answers, so the window cannot be opened. Open it from a desktop (DISPLAY or \
-         WAYLAND_DISPLAY say where), or watch with --headless, which needs none"
-    )]
-    NoSession,
-    #[error("the window cannot be opened: {0}. --headless works without one")]
-    Window(String),
-}
-
-impl From<eframe::Error> for WindowError {
-    fn from(err: eframe::Error) -> Self {
-        match err {
-            eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_) => {
-                tracing::debug!("the windowing library: {err}");
-                Self::NoSession
-            }
-            other => Self::Window(other.to_string()),
-        }
-    }
-}
-
 /// A window as whoever plays sees it. Clones are the same window.
 #[derive(Clone, Default)]
 pub struct WindowHandle(Arc<Door>);
@@ -78,6 +54,9 @@ struct Door {
     /// Why nothing plays any more.
     over: Mutex<Option<String>>,
     is_closing: AtomicBool,
+    /// A person wants what is over to begin again.
+    is_wanted_again: AtomicBool,
+    wanted_again: Notify,
     left: Notify,
     context: OnceLock<Context>,
 }
@@ -122,8 +101,17 @@ impl WindowHandle {
     pub fn over(&self, words: &str) {
         let mut letters = words.chars();
         let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        self.0.is_wanted_again.store(false, Ordering::Relaxed);
         *whole(&self.0.over) = Some(first.chain(letters).collect());
         self.wake();
+    }
+
+    /// Until a person wants what is over to begin again. Then nothing is over any more.
+    pub async fn again(&self) {
+        while !self.0.is_wanted_again.swap(false, Ordering::Relaxed) {
+            self.0.wanted_again.notified().await;
+        }
+        *whole(&self.0.over) = None;
     }
 
     pub fn close(&self) {
@@ -134,6 +122,11 @@ impl WindowHandle {
     /// Until a person has closed it, or pressed Stop.
     pub async fn left(&self) {
         self.0.left.notified().await;
+    }
+
+    fn want_again(&self) {
+        self.0.is_wanted_again.store(true, Ordering::Relaxed);
+        self.0.wanted_again.notify_one();
     }
 
     fn why_over(&self) -> Option<String> {
@@ -178,37 +171,24 @@ pub struct Show {
     pub paid: Option<Paid>,
 }
 
-/// How the window looks at first.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// The system's, where it is not given.
-    pub theme: Option<Theme>,
-    /// Times the system's own scale.
-    pub zoom: Option<f32>,
-    /// In points.
-    pub size: Option<[f32; 2]>,
-}
-
 /// Opens the window, on the process's first thread, and returns when it has closed.
 ///
 /// # Errors
 /// Where the system has no place for windows.
-pub fn run(handle: &WindowHandle, options: Options) -> Result<(), WindowError> {
-    let zoom = options.zoom.unwrap_or(1.0);
-    let zoomed = |[width, height]: [f32; 2]| [width * zoom, height * zoom];
+pub fn run(handle: &WindowHandle, look: Look) -> Result<(), WindowError> {
     let native = NativeOptions {
         viewport: ViewportBuilder::default()
             .with_title("Tickcast")
             .with_app_id("tickcast-watch")
-            .with_inner_size(zoomed(options.size.unwrap_or(FIRST)))
-            .with_min_inner_size(zoomed(LEAST)),
+            .with_inner_size(look.zoomed(look.size.unwrap_or(FIRST)))
+            .with_min_inner_size(look.zoomed(LEAST)),
         ..NativeOptions::default()
     };
     let shown = handle.clone();
     let ran = eframe::run_native(
         "tickcast-watch",
         native,
-        Box::new(move |creation| Ok(Box::new(Window::new(creation, shown, options)))),
+        Box::new(move |creation| Ok(Box::new(Window::new(creation, shown, look)))),
     );
     // Whoever plays waits for it, also where it never opened.
     handle.0.left.notify_one();
@@ -244,15 +224,9 @@ struct Playing {
 }
 
 impl Window {
-    fn new(creation: &CreationContext<'_>, handle: WindowHandle, options: Options) -> Self {
+    fn new(creation: &CreationContext<'_>, handle: WindowHandle, look: Look) -> Self {
         let context = &creation.egui_ctx;
-        widgets::install(context);
-        if let Some(theme) = options.theme {
-            context.set_theme(theme);
-        }
-        if let Some(zoom) = options.zoom {
-            context.set_zoom_factor(zoom);
-        }
+        look.install(context);
         // It is new: there is one window to a handle.
         let _ = handle.0.context.set(context.clone());
         Self {
@@ -373,6 +347,7 @@ impl Playing {
                     paid.handle.consent(&offered.hash());
                 }
             }
+            Order::Again => self.handle.want_again(),
             Order::Stop => context.send_viewport_cmd(ViewportCommand::Close),
         }
     }
@@ -407,7 +382,12 @@ impl eframe::App for Window {
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         match (&mut self.stage, self.handle.why_over()) {
             (Stage::Playing(playing), _) => playing.show(ui),
-            (_, Some(why)) => panels::only_words(ui, "Nothing plays", Some(&why)),
+            (_, Some(why)) => {
+                panels::only_words(ui, "Nothing plays", Some(&why));
+                if panels::again(ui) {
+                    self.handle.want_again();
+                }
+            }
             (Stage::Saying(words), None) => panels::only_words(ui, words, None),
             (Stage::Asking(question), None) => {
                 panels::only_words(ui, "", None);

@@ -165,3 +165,33 @@ async fn a_player_measures_what_a_publisher_sends() {
     drop(sfu);
     forwarding.await.unwrap();
 }
+
+/// One that never answers.
+struct Unanswered;
+
+impl Signalling for Unanswered {
+    fn offer(&self, _: String) -> BoxFuture<'_, Result<Answer, SignallingError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_player_that_its_runtime_drops_at_its_end_is_not_waited_for_by_a_clock_that_stands_still() {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let config = PlayerConfig { network: Network::Loopback, ..PlayerConfig::default() };
+            let player = Player::start(config, Arc::new(Unanswered), &Handle::current()).unwrap();
+            tokio::spawn(async move {
+                let _held = player;
+                std::future::pending::<()>().await;
+            });
+            tokio::task::yield_now().await;
+        });
+        // Whatever it still holds is dropped on this thread, by which its timers would be driven.
+        drop(runtime);
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(LIMIT).expect("it ends");
+}

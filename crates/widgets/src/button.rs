@@ -1,8 +1,12 @@
 //! Buttons: quiet ones, the one that matters, and the one that goes live.
 
-use egui::{Button, Color32, Response, RichText, Stroke, Ui, vec2};
+use egui::{Button, Color32, CornerRadius, Response, RichText, Stroke, StrokeKind, Ui, vec2};
 
 use crate::theme::{Palette, Tokens, strong};
+
+/// The ring of a button that has the focus, in points, and what lies between the two.
+const RING: f32 = 2.0;
+const RING_GAP: f32 = 2.0;
 
 fn filled(ui: &mut Ui, text: &str, fill: Color32) -> Response {
     let space = Tokens::get().space;
@@ -11,12 +15,19 @@ fn filled(ui: &mut Ui, text: &str, fill: Color32) -> Response {
     let (fill, ink) =
         if ui.is_enabled() { (fill, Palette::on(fill)) } else { (palette.raised, palette.text_low) };
     let text = RichText::new(text).font(strong(size)).color(ink);
-    ui.scope(|ui| {
-        ui.spacing_mut().button_padding.x = 4.0 * space.grid;
-        // A ring on hover and focus, since the fill stays as it is.
-        ui.add(Button::new(text).fill(fill).stroke(Stroke::NONE).min_size(vec2(0.0, space.control)))
-    })
-    .inner
+    let response = ui
+        .scope(|ui| {
+            ui.spacing_mut().button_padding.x = 4.0 * space.grid;
+            ui.add(Button::new(text).fill(fill).stroke(Stroke::NONE).min_size(vec2(0.0, space.control)))
+        })
+        .inner;
+    if response.has_focus() {
+        // Apart from the fill, which may have the same colour.
+        let ring = response.rect.expand(RING_GAP);
+        let stroke = Stroke::new(RING, palette.select);
+        ui.painter().rect_stroke(ring, CornerRadius::same(space.radius), stroke, StrokeKind::Outside);
+    }
+    response
 }
 
 /// The one thing that a view is for.

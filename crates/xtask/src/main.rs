@@ -3,6 +3,7 @@
 
 mod bench;
 mod build;
+mod bundle;
 mod command;
 mod jobs;
 mod screenshots;
@@ -23,6 +24,7 @@ cargo xtask COMMAND
   soak                the same tests with their long forms (TICKCAST_SOAK)
   bench [NAME …]      time ladder, sim, compose, rtmp and sfu beside their peers; a table, and JSON
   fuzz [SECONDS]      run every fuzz target for that long each (600)
+  bundle              build a Debian package of the executable
   solochain [ARGS …]  build and run a real Substrate node with the development chain's runtime
   screenshots         make the pictures under assets/screenshots anew
 ";
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         "test" => jobs::test(rest),
         "soak" => jobs::soak(),
         "bench" => bench::bench(rest),
+        "bundle" => bundle::bundle(),
         "fuzz" => jobs::fuzz(rest),
         "solochain" => solochain::run_node(rest),
         "screenshots" => jobs::screenshots(),

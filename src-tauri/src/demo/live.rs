@@ -49,9 +49,14 @@ pub fn summary(report: &Report) -> String {
         lines.push(format!("  recording {}", recording.path));
     }
     if let Some(payment) = &report.payment {
+        let words = |amount| payment.unit.exactly(amount);
         lines.push(format!(
-            "  {} s at {} of the chain's smallest units: {} by the viewer's tab, {} by the node's ledger, {} on the chain",
-            payment.ticks, payment.price, payment.viewer_total, payment.ledger_total, payment.chain_total
+            "  {} s at {}: {} by the viewer's tab, {} by the node's ledger, {} on the chain",
+            payment.ticks,
+            words(payment.price),
+            words(payment.viewer_total),
+            words(payment.ledger_total),
+            words(payment.chain_total)
         ));
     }
     match report.shortfalls.as_slice() {

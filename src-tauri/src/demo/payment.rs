@@ -18,6 +18,7 @@ use pay::{
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
+use wallet::Unit;
 use watch::{Admission, Admissions, PayHandle, PaySession, PaySocket, PayStatus, TabStore};
 
 /// What a second costs, in smallest units.
@@ -53,6 +54,9 @@ pub struct PaymentReport {
     pub settlements: u64,
     /// What the node's audit found wrong.
     pub findings: Vec<String>,
+    /// For people.
+    #[serde(skip)]
+    pub unit: Unit,
 }
 
 /// The chain, and who trades on it.
@@ -224,6 +228,7 @@ impl Market {
             chain_total: settled.total,
             settlements: settled.payments,
             findings: audited.findings,
+            unit: Unit::new(&self.rail.info().symbol, self.rail.info().decimals),
         };
         // Who reads the chain goes first: its end is nobody's trouble.
         let Self { chain, rail, updates, .. } = self;

@@ -135,6 +135,13 @@ fn shown(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
+/// With as many digits as it takes to see that the value is not the aim.
+fn apart(value: f64, aim: f64) -> String {
+    let mut digits = (1..=9).map(|count| format!("{value:.count$}"));
+    let differs = digits.find(|text| text.parse() != Ok(aim));
+    if value.fract() == 0.0 { shown(value) } else { differs.unwrap_or_else(|| value.to_string()) }
+}
+
 /// Collects a sentence for each aim that was missed, and for each figure that could not be measured.
 #[derive(Default)]
 struct Aims(Vec<String>);
@@ -143,7 +150,7 @@ impl Aims {
     fn at_least(&mut self, what: &str, value: Option<f64>, aim: f64) {
         match value {
             Some(value) if value >= aim => {}
-            Some(value) => self.0.push(format!("{what} is {}, below {}.", shown(value), shown(aim))),
+            Some(value) => self.0.push(format!("{what} is {}, below {}.", apart(value, aim), shown(aim))),
             None => self.0.push(format!("{what} was not measured.")),
         }
     }
@@ -151,7 +158,7 @@ impl Aims {
     fn at_most(&mut self, what: &str, value: Option<f64>, aim: f64) {
         match value {
             Some(value) if value <= aim => {}
-            Some(value) => self.0.push(format!("{what} is {}, above {}.", shown(value), shown(aim))),
+            Some(value) => self.0.push(format!("{what} is {}, above {}.", apart(value, aim), shown(aim))),
             None => self.0.push(format!("{what} was not measured.")),
         }
     }

@@ -186,6 +186,7 @@ mod tests {
             whep_url: String::new(),
             hls_url: String::new(),
             started_at: Some("2026-01-01T00:00:00Z".into()),
+            is_paid: false,
             offers: Vec::new(),
             metadata: None,
             notices: vec!["Viewers in browsers hear nothing: this node cannot make Opus now.".into()],

@@ -3,8 +3,6 @@
 
 mod request;
 
-use std::io::Write;
-
 use anyhow::{Context, bail};
 use api::pay::WireHex;
 use api::{Client, StreamInfo};
@@ -53,7 +51,8 @@ struct Asked {
     terms: ChannelTerms,
 }
 
-pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> {
+/// Says in words what the page may do then.
+pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<String> {
     let request = Request::parse(&options.link)?;
     let client = Client::new(&request.node)?;
     let info = client.pay_info().await.context("the node does not say how it is paid")?;
@@ -92,7 +91,7 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> 
             open(shell, options, &chain, &request, &offer, info.dispute_window_ms)?
         }
     };
-    introduce(&chain, &request, &stream, &offer);
+    shell.ask.show(&introduction(&chain, &request, &stream, &offer));
     let (channel, payer) = (asked.terms.id(), asked.account.address().to_string());
     send(shell, &chain, &request.node, asked).await?;
     let unit = chain.unit();
@@ -104,7 +103,10 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<()> 
     );
     let json = json!({ "channel": channel, "deposit": request.deposit, "account": payer });
     shell.report.done(&json, &text);
-    Ok(())
+    Ok(format!(
+        "the page may pay {} now. What is not watched comes back when the page closes the channel",
+        unit.shortly(request.deposit)
+    ))
 }
 
 /// Whether a text of the node's is nothing but an address, also to a shell that it is pasted into.
@@ -161,12 +163,9 @@ async fn must_be_first(
                 "channel {id} was opened for this page already. When it is spent the page shows a link that adds to it; \
                  --again opens another one all the same"
             ),
-            Phase::Open(_) => {
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "Note: channel {id} of this page is at its end. Its rest comes back by closing it"
-                );
-            }
+            Phase::Open(_) => shell
+                .ask
+                .note(&format!("channel {id} of this page is at its end. Its rest comes back by closing it")),
             Phase::Absent if channels::may_be_on_its_way(&record) => bail!(
                 "channel {id} for this page may be on its way still: look again in a quarter of an hour. --again opens \
                  another one all the same"
@@ -183,12 +182,12 @@ fn lasts(terms: &ChannelTerms, expires_at: UnixMillis) -> bool {
 }
 
 /// What the approval itself cannot know: where the money is asked for, and what it buys.
-fn introduce(chain: &Chain, request: &Request, stream: &StreamInfo, offer: &VerifiedOffer) {
+fn introduction(chain: &Chain, request: &Request, stream: &StreamInfo, offer: &VerifiedOffer) -> Approval {
     let title: String = stream.title.chars().filter(|c| !c.is_control()).take(TITLE_CHARS).collect();
     let price = offer.offer().price.per_tick();
     let seconds = request.deposit.units() / price.units().max(1);
     let (unit, deposit) = (chain.unit(), request.deposit);
-    let approval = Approval {
+    Approval {
         title: "A page asks for a deposit".to_owned(),
         lines: vec![
             ("page", format!("{}/watch/{}", request.node, request.playback_id)),
@@ -203,8 +202,7 @@ fn introduce(chain: &Chain, request: &Request, stream: &StreamInfo, offer: &Veri
             ),
         ],
         warnings: Vec::new(),
-    };
-    let _ = write!(std::io::stderr(), "{approval}");
+    }
 }
 
 /// The tier's cheapest offer that is good. Only what is signed counts.
@@ -243,12 +241,11 @@ fn open(
         node_url: request.node.clone(),
     };
     if let Some(known) = shell.wallet.channel_for(&new)? {
-        let _ = writeln!(
-            std::io::stderr(),
-            "Note: this account has channel {} to the same payee already. The node settles it and leaves it for the page's; \
+        shell.ask.note(&format!(
+            "this account has channel {} to the same payee already. The node settles it and leaves it for the page's; \
              it is not paid from again, and its rest comes back by closing it",
             known.terms.id()
-        );
+        ));
     }
     let terms = ChannelTerms {
         genesis: about.genesis,
@@ -300,9 +297,11 @@ fn payer(shell: &Shell, named: Option<&str>) -> anyhow::Result<Account> {
     }
     let mut own: Vec<_> =
         shell.wallet.accounts()?.into_iter().filter(|account| account.public().is_some()).collect();
-    match (own.pop(), own.is_empty()) {
-        (Some(account), true) => Ok(account),
-        (Some(_), false) => bail!("there are several accounts: say with --from which one pays"),
-        (None, _) => bail!("there is no account to pay from: make one with `tickcast wallet new`"),
+    if own.len() > 1 {
+        let names = own.iter().map(Account::labelled).collect();
+        let chosen = shell.ask.choose("Which account pays?", "From account", names)?;
+        let chosen = chosen.context("there are several accounts: say with --from which one pays")?;
+        own = own.into_iter().skip(chosen).take(1).collect();
     }
+    own.pop().context("there is no account to pay from: make one with `tickcast wallet new`")
 }

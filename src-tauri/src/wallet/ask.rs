@@ -12,6 +12,11 @@ use wallet::{Account, Asked, KeyHandle, SecretText, Unit};
 
 use super::Shell;
 
+#[cfg(feature = "windows")]
+mod window;
+#[cfg(feature = "windows")]
+pub(crate) use window::agreement;
+
 const PASSPHRASE: &str = "the passphrase";
 const HOW_PASSPHRASE: &str = "with --passphrase-fd N";
 const HOW_SECRET: &str = "with --secret-fd N";
@@ -24,6 +29,10 @@ pub(crate) struct Ask {
     /// Says yes to what is to be signed, which is printed all the same.
     #[arg(long, global = true)]
     yes: bool,
+    /// Asks there, and nobody at a terminal.
+    #[cfg(feature = "windows")]
+    #[arg(skip)]
+    window: Option<window::Window>,
 }
 
 fn asked(descriptor: Option<u32>) -> anyhow::Result<Asked> {
@@ -38,6 +47,10 @@ impl Ask {
     }
 
     pub(crate) fn passphrase(&self) -> anyhow::Result<SecretText> {
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.passphrase();
+        }
         Ok(asked(self.passphrase_fd)?.secret(PASSPHRASE, HOW_PASSPHRASE)?)
     }
 
@@ -57,19 +70,67 @@ impl Ask {
         Ok(asked(descriptor)?.secret(what, HOW_SECRET)?)
     }
 
+    /// Shows what belongs to what is signed next.
+    pub(super) fn show(&self, approval: &Approval) {
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.show(approval);
+        }
+        let _ = write!(std::io::stderr(), "{approval}");
+    }
+
+    /// Says what is to be known, and is no reason not to go on.
+    pub(super) fn note(&self, words: &str) {
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.note(words);
+        }
+        let _ = writeln!(std::io::stderr(), "Note: {words}");
+    }
+
+    /// Which of several, where there is somebody to ask.
+    pub(super) fn choose(
+        &self,
+        title: &str,
+        name: &str,
+        among: Vec<String>,
+    ) -> anyhow::Result<Option<usize>> {
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.choose(title, name, among).map(Some);
+        }
+        drop((title, name, among));
+        Ok(None)
+    }
+
     /// Shows what is to be signed, and goes on only where that is wanted.
     pub(crate) fn approve(&self, approval: &Approval) -> anyhow::Result<()> {
-        let _ = write!(std::io::stderr(), "{approval}");
-        if self.yes {
+        self.show(approval);
+        // There the passphrase is the consent.
+        if self.yes || self.is_window() {
             return Ok(());
         }
         let mut terminal = Terminal::open("your consent", "with --yes")?;
         Ok(terminal.confirm("Sign this?")?)
     }
 
+    #[cfg(feature = "windows")]
+    const fn is_window(&self) -> bool {
+        self.window.is_some()
+    }
+
+    #[cfg(not(feature = "windows"))]
+    const fn is_window(&self) -> bool {
+        false
+    }
+
     /// A chain that a node names and this wallet has never met.
     pub(crate) fn trust(&self, info: &RailInfo, unit: &Unit) -> anyhow::Result<()> {
         let approval = stranger(info, unit);
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.confirm(&approval, "That is its unit");
+        }
         let _ = write!(std::io::stderr(), "{approval}");
         if self.yes {
             bail!(
@@ -111,7 +172,13 @@ pub(crate) fn stranger(info: &RailInfo, unit: &Unit) -> Approval {
 impl Shell {
     /// Asks for the account's passphrase.
     pub(super) fn unlock(&self, account: &Account) -> anyhow::Result<KeyHandle> {
-        Ok(self.wallet.unlock(account, &self.ask.passphrase()?)?.into())
+        loop {
+            match self.wallet.unlock(account, &self.ask.passphrase()?) {
+                #[cfg(feature = "windows")]
+                Err(err) if err.is_wrong_passphrase() && self.ask.is_window() => self.ask.was_wrong(),
+                unlocked => return Ok(unlocked?.into()),
+            }
+        }
     }
 }
 

@@ -109,10 +109,10 @@ pub(super) async fn refresh(shell: &Shell, chain: &Chain, id: ChannelId) -> anyh
         return Ok(phase);
     }
     shell.wallet.update_channel(id, |record| match phase {
-        Phase::Absent if record.status == ChannelStatus::Prepared && !may_be_on_its_way(record) => {
+        // Final blocks have it by then, if they ever will: a chain that begins anew has none.
+        Phase::Absent if now().millis_since(record.created) >= ON_ITS_WAY_MS => {
             record.status = ChannelStatus::Failed;
         }
-        // It may not be final yet.
         Phase::Absent => {}
         Phase::Open(funds) => {
             (record.status, record.deposit, record.expires_at) =
@@ -164,25 +164,36 @@ fn as_json(record: &ChannelRecord, spent: Option<Amount>) -> Value {
 }
 
 fn list(shell: &Shell) -> anyhow::Result<()> {
-    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    let (mut rows, mut values, book) = (Vec::new(), Vec::new(), shell.wallet.book()?);
+    let mut never_opened = 0;
     for record in shell.wallet.channels()? {
         let spent = if record.is_pages() { None } else { Some(shell.wallet.spent(record.terms.id())?) };
         values.push(as_json(&record, spent));
+        if record.status == ChannelStatus::Failed {
+            never_opened += 1;
+            continue;
+        }
+        let unit = book.known_unit(record.terms.genesis, record.terms.asset);
+        let words =
+            |amount: Amount| unit.as_ref().map_or_else(|| amount.to_string(), |unit| unit.exactly(amount));
         let expires =
             if record.expires_at == UnixMillis(0) { String::new() } else { calendar::utc(record.expires_at) };
         rows.push([
             record.terms.id().to_string(),
             format!("{:?}", record.status).to_lowercase(),
-            record.deposit.to_string(),
-            spent.map_or_else(|| "by a page".to_owned(), |spent| spent.to_string()),
+            words(record.deposit),
+            spent.map_or_else(|| "by a page".to_owned(), words),
             expires,
             Address::generic(record.terms.payee).to_string(),
         ]);
     }
-    let text = match &rows[..] {
+    let mut text = match &rows[..] {
         [] => "no channel was opened from here yet".to_owned(),
         rows => table(["channel", "status", "deposit", "signed", "expires", "payee"], rows),
     };
+    if never_opened > 0 {
+        text += &format!("\n{never_opened} more never came to be: nothing is locked in them");
+    }
     shell.report.done(&Value::Array(values), &text);
     Ok(())
 }

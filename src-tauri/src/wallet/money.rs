@@ -75,7 +75,12 @@ pub(super) async fn balance(shell: &Shell, options: &Balance) -> anyhow::Result<
         let amount = format!("{} {}", unit.decimal(free), unit.symbol());
         rows.push([account.name.as_str().to_owned(), amount, free.to_string(), address]);
     }
-    shell.report.done(&Value::Array(values), &table(["name", "free", "smallest units", "address"], &rows));
+    let mut text = table(["name", "free", "smallest units", "address"], &rows);
+    let kept = chain.info().existential_deposit;
+    if !kept.is_zero() {
+        text += &format!("\nThe chain keeps {} more in each account that has something.", unit.exactly(kept));
+    }
+    shell.report.done(&Value::Array(values), &text);
     Ok(())
 }
 

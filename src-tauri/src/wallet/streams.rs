@@ -19,6 +19,8 @@ use super::report::table;
 
 /// A node that does not know who may pay whom answers with this.
 const NOT_DELEGATED: &str = "not_a_creator";
+/// The same where nobody was named.
+const NOT_LOGGED_IN: &str = "login_required";
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
@@ -26,7 +28,7 @@ pub(super) enum Command {
     Create(Create),
     /// Gives a paid stream new prices. Viewers who do not take them leave.
     Price(Reprice),
-    /// Makes a new stream key, and tells it once: with the one before nobody publishes any more.
+    /// Makes a new stream key, and tells it once: whoever publishes with the one before is cut off.
     Key(Keep),
     /// Ends a stream for good: its key publishes no more, and what it says of itself names its recordings.
     Archive(Archive),
@@ -192,8 +194,11 @@ async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
 
 async fn rotate_key(shell: &Shell, keep: &Keep) -> anyhow::Result<()> {
     let (client, keeper) = keep.log_in(shell).await?;
-    let rotated = client.rotate_key(keeper.as_ref(), &keep.stream).await?;
-    let text = format!("The stream has a new key.{}", publishing(&rotated));
+    let rotated = client.rotate_key(keeper.as_ref(), &keep.stream).await.map_err(|err| whose(err, keep))?;
+    let text = format!(
+        "The stream has a new key. Whoever published with the old one was cut off.{}",
+        publishing(&rotated)
+    );
     shell.report.done(&serde_json::to_value(&rotated)?, &text);
     Ok(())
 }
@@ -203,7 +208,8 @@ async fn archive(shell: &Shell, options: &Archive) -> anyhow::Result<()> {
     let recordings: Vec<String> = recordings.collect::<anyhow::Result<_>>()?;
     let (client, keeper) = options.keep.log_in(shell).await?;
     let request = ArchiveRequest { recordings: recordings.clone() };
-    let archived = client.archive(keeper.as_ref(), &options.keep.stream, &request).await?;
+    let archived = client.archive(keeper.as_ref(), &options.keep.stream, &request).await;
+    let archived = archived.map_err(|err| whose(err, &options.keep))?;
     let named: String = recordings.iter().map(|name| format!("\nRecording         {name}")).collect();
     let text = format!("\"{}\" is over for good.{named}", archived.title);
     shell.report.done(&serde_json::to_value(&archived)?, &text);
@@ -223,14 +229,15 @@ fn content_id(name: &str) -> anyhow::Result<String> {
 async fn list(shell: &Shell, node: &Node) -> anyhow::Result<()> {
     let client = Client::new(&node.node)?;
     let streams = client.streams().await?;
-    let is_paid = streams.iter().any(|stream| !stream.offers.is_empty());
-    let rail = if is_paid { client.pay_info().await?.rail } else { None };
+    let has_offers = streams.iter().any(|stream| !stream.offers.is_empty());
+    let rail = if has_offers { client.pay_info().await?.rail } else { None };
     let unit = rail.map(|rail| Unit::new(&rail.symbol, rail.decimals));
     let row = |stream: &api::StreamInfo| {
         let least = stream.offers.iter().map(|offer| offer.price.per_tick()).min();
         let price = match (least, &unit) {
             (Some(least), Some(unit)) => format!("from {}", unit.exactly(least)),
             (Some(_), None) => "paid".to_owned(),
+            (None, _) if stream.is_paid => "paid, no price now".to_owned(),
             (None, _) => "free".to_owned(),
         };
         let (id, status) = (stream.playback_id.clone(), stream.status.as_str().to_owned());
@@ -298,6 +305,16 @@ fn in_words(offers: &[OfferInfo], unit: &Unit) -> String {
         format!("\nA second          {} up to {best}", unit.exactly(offer.price.per_tick()))
     };
     offers.iter().map(line).collect()
+}
+
+/// Whoever keeps a stream has not said who that is.
+fn whose(err: ClientError, keep: &Keep) -> anyhow::Error {
+    match &err {
+        ClientError::Refused(problem) if problem.code == NOT_LOGGED_IN && keep.account.is_none() => {
+            anyhow::anyhow!("the stream was made by an account: name it with --account")
+        }
+        _ => err.into(),
+    }
 }
 
 fn advised(err: ClientError, account: &str, Node { node }: &Node) -> anyhow::Error {

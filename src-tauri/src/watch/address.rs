@@ -18,6 +18,7 @@ const PATHS: [&str; 4] = ["/watch/", "/whep/", "/api/stream/", "/api/v1/streams/
 impl StreamAddress {
     /// `None` for what is no address of a stream.
     pub fn parse(text: &str) -> Option<Self> {
+        let text = crate::link::watched(text)?;
         let (scheme, rest) = text.trim().split_once("://")?;
         let (authority, path) = rest.split_at(rest.find('/')?);
         let path = path.split(['?', '#']).next()?;
@@ -58,6 +59,7 @@ mod tests {
             "http://127.0.0.1:8080/watch/Ab-9_x?quality=low#t",
             "http://127.0.0.1:8080/whep/Ab-9_x",
             " http://127.0.0.1:8080/api/stream/Ab-9_x/join ",
+            "tickcast:watch?url=http%3A%2F%2F127.0.0.1%3A8080%2Fwatch%2FAb-9_x",
         ] {
             let address = StreamAddress::parse(text).unwrap();
             assert_eq!(

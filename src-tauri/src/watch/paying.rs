@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use ::wallet::approval::{Approval, Context as Words};
 use ::wallet::{
-    Account, Act, Approved, ChannelStatus, Folder, KeyHandle, NewChannel, SecretText, Session, Unit, Wallet,
+    Account, Act, Approved, ChannelRecord, ChannelStatus, Folder, KeyHandle, NewChannel, SecretText, Session,
+    Unit, Wallet,
 };
 use ::watch::{Admission, Admissions, Consent, PayHandle, PaySession, PaySocket, PayStatus, TabStore};
 use anyhow::{Context, bail};
@@ -264,9 +265,12 @@ impl Checkout<'_> {
             must_afford(rail.as_ref(), account, amount, fee, unit).await?;
         }
         let book = wallet.book()?;
-        let words = Words { unit, book: &book, chain: &about.chain, fee };
-        let acts = [Some(login.clone()), step.act(), Some(watch.clone())];
-        let approvals = acts.iter().flatten().map(|act| act.approval(&words)).collect();
+        let in_words = |act: &Act, fee| act.approval(&Words { unit, book: &book, chain: &about.chain, fee });
+        // What costs a fee says so: the channel's transaction, or the transfers while it is watched.
+        let by_transfers = fee.filter(|_| credit.is_some());
+        let approvals = [(Some(login.clone()), None), (step.act(), fee), (Some(watch.clone()), by_transfers)];
+        let approvals =
+            approvals.iter().filter_map(|(act, fee)| Some(in_words(act.as_ref()?, *fee))).collect();
         Ok(Plan { wish, offer, step, credit, host, login, watch, approvals, fee })
     }
 
@@ -393,36 +397,42 @@ impl Paying {
             handle.stop();
         }
         let status = socket.over().await;
-        let is_closed = match status.closed {
+        let returned = match status.closed {
             Some(_) => account.closed().await?,
-            None => false,
+            None => None,
         };
         let transferred = match purse {
             Some(purse) => Some(purse.end(status.spent).await?),
             None => None,
         };
         drop(store);
-        Ok(account.report(&status, is_closed, transferred))
+        Ok(account.report(&status, returned, transferred))
     }
 }
 
 impl Payment {
-    /// Both have signed, and the node sends it to the chain.
-    async fn closed(&self) -> anyhow::Result<bool> {
+    /// Both have signed, and the node sends it to the chain. What came back, once the chain shows it closed.
+    async fn closed(&self) -> anyhow::Result<Option<Amount>> {
         self.wallet.update_channel(self.channel, |record| record.status = ChannelStatus::Closing)?;
         let (end, mut turns) = (Instant::now() + CLOSED_WITHIN, tokio::time::interval(ASK_AGAIN));
         while Instant::now() < end {
             turns.tick().await;
             let state = self.rail.channel(self.channel).await?;
-            if state.is_some_and(|state| matches!(state.finalized, Phase::Closed { .. })) {
-                self.wallet.update_channel(self.channel, |record| record.status = ChannelStatus::Closed)?;
-                return Ok(true);
+            if let Some(Phase::Closed { paid }) = state.map(|state| state.finalized) {
+                let close = |record: &mut ChannelRecord| record.status = ChannelStatus::Closed;
+                let record = self.wallet.update_channel(self.channel, close)?;
+                return Ok(Some(record.deposit.checked_sub(paid).unwrap_or_default()));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
-    fn report(&self, status: &PayStatus, is_closed: bool, transferred: Option<Transferred>) -> PaymentReport {
+    fn report(
+        &self,
+        status: &PayStatus,
+        returned: Option<Amount>,
+        transferred: Option<Transferred>,
+    ) -> PaymentReport {
         let (before, after) = (&self.before.totals, &status.totals);
         let price = status.offer.offer().price.per_tick();
         let paid = status.spent.checked_sub(self.before.spent).unwrap_or(Amount::ZERO);
@@ -430,6 +440,15 @@ impl Payment {
             let (paid, owed) = (self.unit.exactly(transferred.paid), self.unit.exactly(transferred.owed));
             format!("; {paid} of it transferred, {owed} owed still")
         });
+        let back = match returned {
+            Some(amount) => format!("; it is closed, and {} came back", self.unit.exactly(amount)),
+            None if self.is_closing => "; the chain does not show it closed yet".to_owned(),
+            None => String::new(),
+        };
+        let unplayed = match after.unplayed - before.unplayed {
+            0 => String::new(),
+            seconds => format!(" ({seconds} s more did not play, and cost nothing)"),
+        };
         PaymentReport {
             channel: self.channel,
             seconds_played: after.played - before.played,
@@ -439,17 +458,16 @@ impl Payment {
             total: status.spent,
             is_acknowledged: status.is_acknowledged,
             joined_again: self.rejoining.times(),
-            is_closed,
+            is_closed: returned.is_some(),
             close: status.closed.map(|(session, node)| SignedClose { session, node }),
             receipt: status.receipt,
             transferred: transferred.as_ref().map(|transferred| transferred.paid),
             owed: transferred.as_ref().map(|transferred| transferred.owed),
             not_transferred: transferred.and_then(|transferred| transferred.failed),
             words: format!(
-                "paid {} for {} s ({} s did not play), {} in all on channel {}{by_transfers}",
+                "paid {} for {} s{unplayed}, {} in all on channel {}{by_transfers}{back}",
                 self.unit.exactly(paid),
                 after.played - before.played,
-                after.unplayed - before.unplayed,
                 self.unit.exactly(status.spent),
                 self.channel
             ),

@@ -10,42 +10,56 @@ use tokio::runtime::{Handle, Runtime};
 use super::address::StreamAddress;
 use super::paying::{Payer, Paying};
 use super::playing::Ending;
-use super::{Options, Played, Session, find, must_be_live};
+use super::{Options, Played, Session, find, must_be_live, tell};
 use crate::stop::StopSignals;
 use api::{Client, StreamInfo};
 
 /// The window has the process's first thread, as windows must; what plays has one of its own. What was watched is paid as
-/// soon as it is over, though the window may still be read. `None` where it was closed before anything was watched.
+/// soon as it is over, though the window may still be read, and told there where it is watched again. `None` where it was closed before anything was watched.
 pub(super) fn watch<'a>(
     options: &Options,
     address: &'a StreamAddress,
     runtime: &Runtime,
 ) -> anyhow::Result<Option<(Session<'a>, Played)>> {
     let handle = WindowHandle::default();
-    let look = &options.look;
-    let looks = window::Options { theme: look.theme(), zoom: look.scale, size: look.size() };
     std::thread::scope(|scope| {
         let watched = scope.spawn(|| {
             runtime.block_on(async {
                 let mut stop = StopSignals::new()?;
-                let watched = in_window(options, address, &handle, runtime.handle(), &mut stop).await;
-                match &watched {
-                    Ok(None | Some((_, (Ok((Ending::Stopped | Ending::Elapsed, _)), _)))) => {
-                        handle.close();
-                        return watched;
+                loop {
+                    let watched = in_window(options, address, &handle, runtime.handle(), &mut stop).await;
+                    match &watched {
+                        Ok(None | Some((_, (Ok((Ending::Stopped | Ending::Elapsed, _)), _)))) => {
+                            handle.close();
+                            return watched;
+                        }
+                        Ok(Some((_, (Ok((ending, _)), _)))) => handle.over(&ending.in_words()),
+                        Ok(Some((_, (Err(err), _)))) | Err(err) => handle.over(&crate::in_words(err)),
                     }
-                    Ok(Some((_, (Ok((ending, _)), _)))) => handle.over(&ending.in_words()),
-                    Ok(Some((_, (Err(err), _)))) | Err(err) => handle.over(&crate::in_words(err)),
+                    // It may be read until somebody closes it, or ends the program.
+                    tokio::select! {
+                        () = stop.wait() => {
+                            handle.close();
+                            return watched;
+                        }
+                        () = handle.left() => return watched,
+                        () = handle.again() => {}
+                    }
+                    // Of the last time this is told once the window has closed.
+                    let told = match watched {
+                        Ok(Some((session, played))) => {
+                            tell(options, address, session.player.snapshot().report, played)
+                        }
+                        Ok(None) => Ok(()),
+                        Err(err) => Err(err),
+                    };
+                    if let Err(err) = told {
+                        crate::complain(&err);
+                    }
                 }
-                // It may be read until somebody closes it, or ends the program.
-                tokio::select! {
-                    () = stop.wait() => handle.close(),
-                    () = handle.left() => {}
-                }
-                watched
             })
         });
-        let shown = window::run(&handle, looks);
+        let shown = window::run(&handle, options.look.of_window());
         let watched =
             watched.join().map_err(|_| anyhow::anyhow!("the player's part of the program failed"))?;
         shown?;

@@ -23,7 +23,9 @@ export interface StreamInfo {
   whep_url: string;
   hls_url: string;
   started_at?: string;
-  /** Of a paid stream, the lowest tier first; a free one has none. */
+  /** By the second. */
+  is_paid: boolean;
+  /** Of a paid stream, the lowest tier first; a free one has none, nor has any while the node does not reach its chain. */
   offers?: OfferInfo[];
   /** What viewers lack now, and why, in words. */
   notices?: string[];

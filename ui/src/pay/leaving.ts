@@ -22,6 +22,9 @@ export const endedBecause = (ending: number): Leaving => ENDINGS[ending] ?? { wo
 export function refusedBecause(reason: number): Leaving {
   if (reason === 12) return SPENT;
   if (reason >= 15 && reason <= 17) return { words: "The channel that paid for it is closed, or about to be.", remedy: "more" };
+  if (reason === 23) {
+    return { words: "What this account watched before, in another program or page, is settled first.", remedy: "again" };
+  }
   return { words: `The node refused a payment (reason ${reason}). Nothing more is paid.`, remedy: "again" };
 }
 

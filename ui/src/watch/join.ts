@@ -46,10 +46,10 @@ export function waysTo(
 
   return {
     info: (signal) => streamInfo(playbackId, signal),
-    idle(info) { if (isPaid(info)) purse.idle(); },
+    idle(info) { if (info.is_paid) purse.idle(); },
     async join(info, note, lost) {
       clock ??= await measureOffset(nodeClock).catch(() => null);
-      if (isPaid(info)) return await joinPaid(info, note, lost);
+      if (info.is_paid) return await joinPaid(info, note, lost);
       if (mayWebRtc) {
         try {
           return await playWebRtc(here(info.whep_url).href, video, clock, lost);
@@ -63,8 +63,6 @@ export function waysTo(
     pictures: () => (document.hidden || video.paused ? null : video.getVideoPlaybackQuality().totalVideoFrames),
   };
 }
-
-const isPaid = ({ offers }: StreamInfo): boolean => (offers?.length ?? 0) > 0;
 
 /** WebRTC did not bring a picture, and nobody has left: another way may. */
 class NotThrough extends Error {}

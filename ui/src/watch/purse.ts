@@ -13,10 +13,11 @@ import type { Leaving } from "../pay/leaving";
 import { commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
 import { PaySession, type PayStatus } from "../pay/session";
 import {
-  accountOf, channel as channelForm, hashOf, login as loginForm, offer as offerForm, readPublished, toSign, whole, type Offer,
+  accountOf, channel as channelForm, hashOf, login as loginForm, offer as offerForm, toSign, whole, type Offer,
 } from "../pay/signed";
 import { keepConnected } from "../pay/socket";
 import { fits, Tab, type SessionKey } from "../pay/tab";
+import { offersOf, qualityOf, type Quality } from "../pay/tiers";
 import { Funding, type FundingView, type Need } from "./funding";
 import {
   closedAlone, ended, heldOf, leftOf, mostLeft, open, startedAlone, stepOf, type Channel, type Held, type Taking,
@@ -28,13 +29,13 @@ export type PayView =
   | { at: "unable"; words: string; hint: string }
   /** A wallet is to open a channel, or to top one up. */
   | {
-    at: "fund"; cost: Cost; deposit: bigint; link: string; command: string; isTopUp: boolean; funding: FundingView;
+    at: "fund"; cost: Cost; choice: Choice; deposit: bigint; link: string; command: string; isTopUp: boolean; funding: FundingView;
     why: Leaving | null; last: PayStatus | null; taking: Taking | null;
   }
   /** It can be paid; one button begins. `back` gets the rest of the deposit back; of a channel that never paid anything
       only its payer closes it, by `taking`. */
   | {
-    at: "ready"; cost: Cost; left: bigint; why: Leaving | null; last: PayStatus | null; begin: () => void;
+    at: "ready"; cost: Cost; choice: Choice; left: bigint; why: Leaving | null; last: PayStatus | null; begin: () => void;
     back: (() => void) | null; taking: Taking | null;
   }
   /** Nothing plays, and something of a deposit is left here, or came back a moment ago. `taking` where `back` cannot be
@@ -49,7 +50,12 @@ export type PayView =
   | { at: "paying"; cost: Cost; status: PayStatus; stop: () => void; consent: () => void };
 
 /** What a second costs, and whom. `hasOwnFee`: the chain's fees are in the same unit. */
-export interface Cost { price: bigint; unit: Unit; payee: string; chain: string; lines: number; hasOwnFee: boolean }
+export interface Cost {
+  price: bigint; tier: number; lines: number; unit: Unit; payee: string; chain: string; hasOwnFee: boolean;
+}
+
+/** The qualities that there are, the best first, and the one whose price is shown. */
+export interface Choice { qualities: Quality[]; choose: (tier: number) => void }
 
 /** What joining gave: a stream that can be played and is paid. */
 export interface Admission { whepUrl: string; hlsUrl: string; token: string; session: PaySession; over: Promise<never> }
@@ -69,7 +75,7 @@ const RENEWED_MS = 10_000;
 
 /** What was agreed on, once it is; the chain has it when the node does not name the channel any more. */
 interface Closing { channel: Hex; sinceMs: number; agreed: { paid: bigint; back: bigint } | null }
-interface Bargain { info: PayInfo; cost: Cost; offer: Offer }
+interface Bargain { info: PayInfo; cost: Cost; offer: Offer; qualities: Quality[] }
 interface Counter extends Bargain { key: SessionKey; token: string }
 
 export class Purse {
@@ -77,6 +83,8 @@ export class Purse {
   /** How the last session that left stood. */
   #last: PayStatus | null = null;
   #tab: Tab | null = null;
+  /** The quality that a person chose. */
+  #tier: number | null = null;
   #session: PaySession | null = null;
   #closing: Closing | null = null;
   /** What became of a deposit that was to come back. */
@@ -116,9 +124,13 @@ export class Purse {
         this.changed({ at: "unable", ...bargain });
         return await this.#untilOver();
       }
-      const counter = await this.#counter(bargain);
+      let counter = await this.#counter(bargain);
       for (;;) {
         const channel = await this.#funded(counter).finally(() => { this.#show = () => {}; });
+        if (channel === "other quality") {
+          counter = { ...counter, ...this.#terms(stream, counter.info) };
+          continue;
+        }
         const admitted = await this.#join(counter, channel, ended);
         if (admitted) return admitted;
       }
@@ -228,15 +240,18 @@ export class Purse {
       const hint = "It is paid by transfers, which need a wallet that stays. Watch it with “tickcast watch”.";
       return { words: "A page cannot pay for this stream.", hint };
     }
-    const { symbol, decimals, chain } = info.rail;
-    const offer = chosen(stream, info);
+    return { info, ...this.#terms(stream, info) };
+  }
+
+  /** By the quality that a person chose, where there is such, or the best. */
+  #terms(stream: StreamInfo, info: PayInfo): Omit<Bargain, "info"> {
+    const [{ rail }, offers] = [info, offersOf(stream, info, Date.now())];
+    const offer = offers.find(({ quality }) => quality.tier === this.#tier) ?? offers[0];
+    if (!offer || !rail) throw new PlayerFailed("The stream is paid, and has no price at present. Try again in a minute.");
+    const { symbol, decimals, chain } = rail;
     const payee = addressOf(accountOf(offer.payee));
-    // What is broadcast may be less than what is paid for.
-    const broadcast = Math.max(0, ...stream.renditions.map(({ height }) => height));
-    const lines = broadcast > 0 ? Math.min(offer.quality.max_height, broadcast) : offer.quality.max_height;
-    const hasOwnFee = offer.asset === "native";
-    const cost = { price: offer.price, unit: { symbol, decimals }, payee, chain, lines, hasOwnFee };
-    return { info, cost, offer };
+    const cost = { ...qualityOf(offer, stream), unit: { symbol, decimals }, payee, chain, hasOwnFee: offer.asset === "native" };
+    return { cost, offer, qualities: offers.map((one) => qualityOf(one, stream)) };
   }
 
   /** And who this page is to the node. */
@@ -245,12 +260,16 @@ export class Purse {
     return { ...bargain, key, token: await login(key) };
   }
 
-  /** A channel that pays for another second, and a person who wants it spent. */
-  async #funded(counter: Counter): Promise<Channel> {
-    const { cost, offer } = counter;
+  /** A channel that pays for another second, and a person who wants it spent; or one who wants another quality. */
+  async #funded(counter: Counter): Promise<Channel | "other quality"> {
+    const { cost, offer, qualities } = counter;
     let isWanted = false;
     const begin = () => { isWanted = true; this.#wake(); };
+    const choice = { qualities, choose: (tier: number) => { this.#tier = tier; this.#wake(); } };
     for (let turn = 1; ; turn += 1) {
+      if (this.#tier !== null && this.#tier !== cost.tier && qualities.some(({ tier }) => tier === this.#tier)) {
+        return "other quality";
+      }
       const channels = await this.#channels(counter);
       this.#noteClosing(channels, cost);
       const channel = mostLeft(open(channels));
@@ -272,7 +291,7 @@ export class Purse {
         const back = channel.spent > 0n ? () => void this.#back(counter, channel) : null;
         const byWallet = ended(channels) ?? (!back || this.#returned ? channel : null);
         this.#shows(() => ({
-          at: "ready", cost, left: leftOf(channel), why, last: this.#last, begin, back,
+          at: "ready", cost, choice, left: leftOf(channel), why, last: this.#last, begin, back,
           taking: byWallet && this.#takingOf(counter, byWallet),
         }));
       } else {
@@ -280,7 +299,7 @@ export class Purse {
         const byWallet = ended(channels) ?? (channel && leftOf(channel) > 0n ? channel : null);
         const [request, need] = [this.#request(counter, channel), needOf(counter, channel)];
         this.#shows(() => ({
-          at: "fund", cost, ...request, funding: this.#funding.view(need), why, last: this.#last,
+          at: "fund", cost, choice, ...request, funding: this.#funding.view(need), why, last: this.#last,
           taking: byWallet && this.#takingOf(counter, byWallet),
         }));
         void this.#funding.resume(need);
@@ -483,22 +502,6 @@ function socketUrl(payUrl: string): string {
   const url = here(payUrl);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
-}
-
-/** The best quality's lowest price. Only what is signed counts: the same in readable fields beside it is for people. */
-function chosen(stream: StreamInfo, info: PayInfo): Offer {
-  const signed = (stream.offers ?? []).map(({ published }) => whole(fromHex(published), readPublished));
-  const good = signed
-    .filter(({ offer, delegation }) => (
-      offer.body.genesis === info.rail?.genesis && delegation.body.node === info.node_key && offer.body.until > Date.now()
-    ))
-    .map(({ offer }) => offer.body);
-  // Of equal ones the one that stands the longest: an old and a new one may both be in force.
-  const [best] = good.sort((a, b) => (
-    b.quality.tier - a.quality.tier || Number(a.price - b.price) || b.until - a.until
-  ));
-  if (!best) throw new PlayerFailed("The stream is paid, and has no price at present. Try again in a minute.");
-  return best;
 }
 
 /** As the account that the session key itself is. */

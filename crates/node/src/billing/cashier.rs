@@ -89,7 +89,7 @@ pub enum Question {
     },
     OfSession {
         session: PublicKey,
-        reply: oneshot::Sender<Vec<PageChannel>>,
+        reply: oneshot::Sender<Result<Vec<PageChannel>, Unable>>,
     },
     /// How a credit account stands.
     Credit {
@@ -144,10 +144,11 @@ impl CashierHandle {
         self.ask(asked).await.unwrap_or(Err(Unable::Refused(Refusal::NodeFault)))
     }
 
-    /// The channels that a page's session key may pay from.
-    pub async fn of_session(&self, session: PublicKey) -> Vec<PageChannel> {
+    /// The channels that a page's session key may pay from. Where there is none, nothing is said while one might be
+    /// opened unheard.
+    pub async fn of_session(&self, session: PublicKey) -> Result<Vec<PageChannel>, Unable> {
         // A cashier that has ended knows none.
-        self.ask(|reply| Input::Ask(Question::OfSession { session, reply })).await.unwrap_or_default()
+        self.ask(|reply| Input::Ask(Question::OfSession { session, reply })).await.unwrap_or(Ok(Vec::new()))
     }
 
     /// `None` where the cashier has ended.
@@ -332,10 +333,16 @@ impl Cashier {
             // Whoever asked may have gone.
             match question {
                 Question::Able { party, channel, least, reply } => {
-                    let _ = reply.send(self.till.is_able(party, channel, least, now));
+                    let able = self.till.is_able(party, channel, least, now);
+                    if able == Err(Unable::Unsettled) {
+                        self.till.hurry(party, channel);
+                    }
+                    let _ = reply.send(able);
                 }
                 Question::OfSession { session, reply } => {
-                    let _ = reply.send(self.till.of_session(&session, now));
+                    let known = self.till.of_session(&session, now);
+                    let is_known = !known.is_empty() || self.till.hears_chain();
+                    let _ = reply.send(if is_known { Ok(known) } else { Err(Unable::ChainAway) });
                 }
                 Question::Credit { reply, .. } if !self.is_flushed => {
                     let _ = reply.send(Err(Unable::Refused(Refusal::NodeFault)));
@@ -386,7 +393,7 @@ impl Cashier {
                 self.payout.block(block.number);
             }
             Some(Update::Disconnected { reason }) => {
-                tracing::warn!("the chain does not answer: {reason}");
+                tracing::warn!("nothing is heard of the chain: {reason}");
                 self.is_cut_off = true;
             }
             None => {

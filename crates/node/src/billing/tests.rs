@@ -551,6 +551,10 @@ async fn a_node_that_starts_while_its_chain_is_away_plays_what_is_free_and_is_pa
     let free = world.client.create_stream(&free).await.unwrap();
     let request = JoinRequest { viewer_id: "somebody".into(), channel: None };
     world.client.join(None, &free.playback_id, &request).await.unwrap();
+    let told = world.client.streams().await.unwrap();
+    let mut told: Vec<_> = told.iter().map(|one| (one.is_paid, one.offers.len())).collect();
+    told.sort_unstable();
+    assert_eq!(told, [(false, 0), (true, 0)], "what is paid is not called free");
     let _back = world.devchain.serve(port).await.unwrap();
     until(async || world.client.pay_info().await.is_ok()).await;
     let (mut socket, peer) = viewer.connect_again(&world).await;

@@ -16,7 +16,7 @@ use chain::{Call, ChannelState, Rail, RailError, SignerFields, Unsigned};
 use pay::{AccountId, Amount, AssetId, ChannelId, ChannelTerms, Phase, RailKind, Signer, UnixMillis};
 use tokio::time::timeout;
 
-use super::pay::{CHAIN_TIME, Taken, paid, pass, taken, too_often};
+use super::pay::{CHAIN_TIME, Taken, chain_away, paid, pass, taken, too_often};
 use super::refusal::Refusal;
 use super::rights::{is_creator, person};
 use crate::app::App;
@@ -209,7 +209,7 @@ async fn check(
 
 /// Only of a channel that the node knows, and that pays by the key that asks.
 async fn payer_of(paid: &Paid, person: &Person, channel: ChannelId) -> Result<AccountId, Refusal> {
-    let known = paid.cashier.of_session(person.account).await;
+    let known = paid.cashier.of_session(person.account).await.map_err(|_| chain_away())?;
     let named = known
         .into_iter()
         .find(|known| known.terms.id() == channel && known.standing == ChannelStanding::Open);

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use pay::{AccountId, ChannelId, UnixMillis};
 
-use super::pay::{paid, pass};
+use super::pay::{chain_away, paid, pass};
 use super::refusal::Refusal;
 use super::rights::person;
 use crate::app::App;
@@ -27,7 +27,7 @@ pub async fn channels(
     pass(&app.billing().join_throttle, peer)?;
     let (paid, person) = (paid(&app)?, person(&app, &headers)?);
     let now = app.billing().clock.now();
-    let known = paid.cashier.of_session(person.account).await;
+    let known = paid.cashier.of_session(person.account).await.map_err(|_| chain_away())?;
     let known: Vec<_> = known.into_iter().map(|channel| told(channel, now)).collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(known)).into_response())
 }
@@ -44,6 +44,6 @@ pub async fn payer(paid: &Paid, person: &Person, channel: Option<ChannelId>) -> 
     let own = person.account.account();
     let Some(channel) = channel else { return own };
     let of_key = paid.cashier.of_session(person.account).await;
-    let named = of_key.into_iter().find(|known| known.terms.id() == channel);
+    let named = of_key.into_iter().flatten().find(|known| known.terms.id() == channel);
     named.map_or(own, |known| known.terms.payer)
 }

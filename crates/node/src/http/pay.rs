@@ -298,7 +298,7 @@ async fn able(
 }
 
 /// What a channel is good for is not known any more.
-fn chain_away() -> Refusal {
+pub fn chain_away() -> Refusal {
     Refusal::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "chain_unreachable",
@@ -340,6 +340,11 @@ pub fn check_prices(prices: &[PriceTier], paid: &Paid) -> Result<(), Refusal> {
     tiers.dedup();
     if tiers.len() != prices.len() {
         return wrong("Each tier has one price.");
+    }
+    let mut by_tier: Vec<&PriceTier> = prices.iter().collect();
+    by_tier.sort_by_key(|tier| tier.tier);
+    if by_tier.windows(2).any(|pair| pair[0].price.per_tick() > pair[1].price.per_tick()) {
+        return wrong("A better quality costs no less than a lower one.");
     }
     if prices.len() > TIERS_MAX || prices.iter().any(|tier| usize::from(tier.tier) >= TIERS_MAX) {
         return wrong("Tiers are 0 to 4.");

@@ -44,6 +44,8 @@ pub async fn whip(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) 
     let newcomer = app.sfu().answer_publisher(&offer).map_err(refused)?;
     // Given back where anything goes wrong from here on.
     let offered = stream.offer_grant(PublisherKind::Whip).await.map_err(not_published)?;
+    // A key that was replaced meanwhile: whoever had the grant before this one was cut off then.
+    app.store().stream_by_key(&key).await?.ok_or_else(unauthorized)?;
     let rids = sfu::sdp::Offer::inspect(&offer).ok().and_then(|offer| offer.video).map(|video| video.rids);
     let layers = Arc::new(layers(&rids.unwrap_or_default()));
     let role = Role::Publisher { publisher: offered.publisher(), layers };
@@ -252,7 +254,9 @@ fn not_published(err: PublishRefused) -> Refusal {
     match err {
         PublishRefused::AlreadyLive => {
             Refusal::new(StatusCode::CONFLICT, "already_live", "The stream is live from another publisher.")
-                .with_detail("End that broadcast first. If it was not you, make a new stream key.")
+                .with_detail(
+                    "End that broadcast first. If it is not yours, make a new stream key: that cuts it off.",
+                )
         }
         PublishRefused::Gone => {
             Refusal::new(StatusCode::CONFLICT, "not_live", "There is no broadcast to add to.")

@@ -60,7 +60,8 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
-/// Another stream key: with the one before nobody publishes any more, but for whoever does at this moment.
+/// Another stream key: with the one before nobody publishes any more, and whoever does is cut off. The broadcast waits
+/// for a moment, so that its creator goes on with it under the new key.
 pub async fn rotate_key(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -72,6 +73,9 @@ pub async fn rotate_key(
     let detail = json!({ "stream": row.playback_id.as_str(), "by": by });
     let act = (Act::new("stream.key_rotated", detail), app.billing().clock.now());
     let key = app.store().rotate_key(row.id, act).await?;
+    if let Some(stream) = app.running(&row.playback_id) {
+        stream.oust().await;
+    }
     Ok(Json(created(&app, &headers, StreamRow { key, ..row }).await))
 }
 
@@ -187,6 +191,7 @@ async fn info(app: &App, links: &Links, row: StreamRow) -> StreamInfo {
         whep_url: links.whep(&row.playback_id),
         hls_url: links.hls(&row.playback_id),
         started_at: row.started_at,
+        is_paid: row.is_paid,
         offers,
         metadata,
         notices: live.notices,

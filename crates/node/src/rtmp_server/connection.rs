@@ -13,6 +13,7 @@ use super::publisher::Publishing;
 use crate::app::App;
 use crate::id::{PlaybackId, StreamKey};
 use crate::places::Place;
+use crate::store::StreamRow;
 use crate::stream::{Departure, PublishRefused, PublisherKind};
 use crate::transcode::{Purpose, Ticket};
 
@@ -39,6 +40,8 @@ pub enum ConnectionError {
     Stuck,
     #[error("nothing was granted to it, and another needed its place")]
     Displaced,
+    #[error("its stream key was replaced")]
+    Ousted,
 }
 
 /// Serves one connection until it ends. Its place is safe while something is granted.
@@ -82,9 +85,10 @@ impl Connection {
         loop {
             self.flush().await?;
             let deadline = tokio::time::Instant::from_std(self.session.poll_timeout());
-            let playing = match &mut self.used_for {
-                Use::Play(playing) => Some(playing),
-                Use::Nothing | Use::Publish(_) => None,
+            let (playing, publishing) = match &mut self.used_for {
+                Use::Play(playing) => (Some(playing), None),
+                Use::Publish(publishing) => (None, Some(&*publishing)),
+                Use::Nothing => (None, None),
             };
             tokio::select! {
                 read = self.socket.read(&mut input) => match read? {
@@ -102,6 +106,7 @@ impl Connection {
                         self.place.release();
                     }
                 },
+                () = ousted(publishing) => return Err(ConnectionError::Ousted),
                 () = tokio::time::sleep_until(deadline) => self.session.handle_timeout(Instant::now())?,
             }
         }
@@ -148,7 +153,6 @@ impl Connection {
     }
 
     async fn take_publisher(&self, application: &str, key: &rtmp::StreamKey) -> Result<Publishing, Refusal> {
-        let bad_name = |words| Refusal::new("NetStream.Publish.BadName", words);
         // Some encoders end the application with a slash, or add a query string.
         if application.split('?').next().unwrap_or_default().trim_end_matches('/') != APP {
             return Err(bad_name("Publish to rtmp://HOST/live/STREAM_KEY"));
@@ -158,21 +162,27 @@ impl Connection {
             return Ok(Publishing::made(stream, grant, lane));
         }
         let name = StreamKey::presented(key.expose_name());
-        let row = self.app.store().stream_by_key(&name).await.map_err(|err| {
+        let row = self.stream_of(&name).await?;
+        let stream =
+            self.app.stream(row).map_err(|_| bad_name("The node has all the streams it may have"))?;
+        let offered = stream.offer_grant(PublisherKind::Rtmp).await.map_err(|err| match err {
+            PublishRefused::AlreadyLive => bad_name("The stream is live from another publisher"),
+            PublishRefused::Gone => bad_name("The stream has ended"),
+            PublishRefused::NotStored => {
+                bad_name("The node cannot store the broadcast: its disk may be full")
+            }
+        })?;
+        // A key that was replaced meanwhile: whoever had the grant before this one was cut off then.
+        self.stream_of(&name).await?;
+        Ok(Publishing::new(stream, offered.take()))
+    }
+
+    async fn stream_of(&self, key: &StreamKey) -> Result<StreamRow, Refusal> {
+        let row = self.app.store().stream_by_key(key).await.map_err(|err| {
             tracing::error!("the store failed: {err}");
             bad_name("The node could not look up the stream key")
         })?;
-        let row = row.ok_or_else(|| bad_name("The stream key is wrong"))?;
-        let stream =
-            self.app.stream(row).map_err(|_| bad_name("The node has all the streams it may have"))?;
-        match stream.publish(PublisherKind::Rtmp).await {
-            Ok(grant) => Ok(Publishing::new(stream, grant)),
-            Err(PublishRefused::AlreadyLive) => Err(bad_name("The stream is live from another publisher")),
-            Err(PublishRefused::Gone) => Err(bad_name("The stream has ended")),
-            Err(PublishRefused::NotStored) => {
-                Err(bad_name("The node cannot store the broadcast: its disk may be full"))
-            }
-        }
+        row.ok_or_else(|| bad_name("The stream key is wrong"))
     }
 
     async fn start_play(&mut self, application: &str, key: &rtmp::StreamKey) -> Result<(), ConnectionError> {
@@ -232,6 +242,10 @@ impl Connection {
     }
 }
 
+fn bad_name(words: &'static str) -> Refusal {
+    Refusal::new("NetStream.Publish.BadName", words)
+}
+
 /// Of so many places, those that players leave to publishers, to transcoders and to whoever has not asked yet: anyone
 /// who knows a playback id can play.
 fn kept_from_players(places: usize) -> usize {
@@ -258,6 +272,14 @@ async fn write(
 async fn next_tags(playing: Option<&mut Playing>) -> Option<std::collections::VecDeque<rtmp::SharedTag>> {
     match playing {
         Some(playing) => playing.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where nothing is published.
+async fn ousted(publishing: Option<&Publishing>) {
+    match publishing {
+        Some(publishing) => publishing.ousted().await,
         None => std::future::pending().await,
     }
 }

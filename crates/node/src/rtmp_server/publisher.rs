@@ -133,6 +133,15 @@ impl Publishing {
         }
     }
 
+    /// Returns once the stream key that it came with was replaced.
+    pub async fn ousted(&self) {
+        match self.origin {
+            Origin::Creator { .. } => self.stream.ousted(self.grant.publisher).await,
+            // It came with a ticket.
+            Origin::Transcoder { .. } => std::future::pending().await,
+        }
+    }
+
     pub async fn end(self, departure: Departure) {
         self.stream.tell(Message::Unpublish { publisher: self.grant.publisher, departure }).await;
     }

@@ -207,6 +207,35 @@ async fn a_publisher_that_connects_after_another_took_its_place_is_sent_away() {
 }
 
 #[tokio::test]
+async fn a_new_stream_key_sends_the_old_ones_publisher_away_and_another_goes_on() {
+    let world = World::new(10, 10).await;
+    let (stream, app) = (world.create("mine").await, &world.node.app);
+    let whip = |key: &str| SessionClient::new(&stream.whip_url, Some(key.to_owned())).unwrap();
+    whip(&stream.stream_key).offer(PUBLISHES.to_owned()).await.unwrap();
+    let handle = app.stream(world.row(&stream).await).unwrap();
+    let stranger = app.sessions().peers()[0];
+    let Some(Role::Publisher { publisher, layers }) =
+        app.sessions().by_peer(stranger).map(|session| session.role)
+    else {
+        panic!("it publishes")
+    };
+    handle.tell(Message::Connected { publisher, peer: stranger, layers }).await;
+    let rotated = world.client.rotate_key(None, &stream.playback_id).await.unwrap();
+    until("the stranger's end", || app.sessions().peers().is_empty()).await;
+    handle.ousted(publisher).await;
+    let Err(ClientError::Refused(refused)) = whip(&stream.stream_key).offer(PUBLISHES.to_owned()).await
+    else {
+        panic!("the old key opens it")
+    };
+    assert_eq!(refused.code, "bad_stream_key");
+    let broadcast = handle.live().epoch;
+    assert!(broadcast.is_some());
+    whip(&rotated.stream_key).offer(PUBLISHES.to_owned()).await.unwrap();
+    assert_eq!(handle.live().epoch, broadcast);
+    world.node.stop().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_somebody_is_about_to_publish_to_is_not_put_away() {
     let world = World::new(10, 1).await;
     let (first, second) = (world.create("first").await, world.create("second").await);

@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::continuity::{Continuity, Finding};
+use super::continuity::{Continuity, Finding, Reached};
 use super::gop::Gop;
 use super::lane::{Assembler, Lead, Splitter};
 use super::meter::Meter;
@@ -111,6 +111,8 @@ pub(super) struct Broadcast {
     session: Uuid,
     /// When the publisher left; `None` while there is one.
     alone_since: Option<Instant>,
+    /// How far the publishers came that left.
+    reached: Option<Reached>,
 }
 
 pub(super) struct Actor {
@@ -123,6 +125,7 @@ pub(super) struct Actor {
     pub(super) units: broadcast::Sender<Arc<Unit>>,
     report: watch::Sender<Live>,
     pub(super) publisher: Option<Publisher>,
+    ousted: Option<PublisherId>,
     /// What transcoders add.
     pub(super) transcoded: Transcoded,
     pub(super) lanes: BTreeMap<Lane, OpenLane>,
@@ -176,6 +179,7 @@ impl Actor {
             units,
             report,
             publisher: None,
+            ousted: None,
             transcoded: Transcoded::new(supervisor),
             lanes: BTreeMap::new(),
             splitters: BTreeMap::new(),
@@ -250,6 +254,11 @@ impl Actor {
                     self.tell();
                 }
             }
+            Message::Oust { done } => {
+                self.oust();
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
             Message::End { done } => {
                 self.end_broadcast();
                 self.tell();
@@ -267,16 +276,13 @@ impl Actor {
                 tracing::warn!(stream = %self.row.playback_id, ?kind, "a second publisher used a live stream's key");
                 return Err(PublishRefused::AlreadyLive);
             }
-            let (gone, peer) = (publisher.id, publisher.peer.as_ref().map(|(peer, _)| *peer));
             tracing::info!(stream = %self.row.playback_id, "a publisher that fell silent is replaced");
-            if let Some(peer) = peer {
-                self.order(self.sfu.close(peer));
-            }
-            self.unpublish(gone, Departure::Lost);
+            self.cut_off();
         }
         let epoch = self.begin_or_resume().await?;
         let id = self.new_publisher();
-        let (assemblers, continuity, gop) = (BTreeMap::new(), Continuity::default(), Gop::default());
+        let reached = self.broadcast.as_ref().and_then(|broadcast| broadcast.reached);
+        let (assemblers, continuity, gop) = (BTreeMap::new(), Continuity::after(reached), Gop::default());
         let publisher = Publisher {
             id,
             kind,
@@ -321,7 +327,8 @@ impl Actor {
             PublishRefused::NotStored
         })?;
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
-        self.broadcast = Some(Broadcast { epoch, lead: Lead::default(), session, alone_since: None });
+        self.broadcast =
+            Some(Broadcast { epoch, lead: Lead::default(), session, alone_since: None, reached: None });
         self.ended = None;
         self.hls.begin(epoch);
         tracing::info!(stream = %self.row.playback_id, "live");
@@ -333,7 +340,10 @@ impl Actor {
             self.detach(publisher);
             return;
         }
-        self.publisher = None;
+        let reached = self.publisher.take().and_then(|publisher| publisher.continuity.reached());
+        if let Some(broadcast) = &mut self.broadcast {
+            broadcast.reached = reached.or(broadcast.reached);
+        }
         self.lanes.retain(|_, lane| lane.owner != publisher);
         match (&mut self.broadcast, departure) {
             (Some(broadcast), Departure::Lost) => broadcast.alone_since = Some(Instant::now()),
@@ -342,6 +352,24 @@ impl Actor {
         }
         self.review();
         self.tell();
+    }
+
+    /// Ends the publisher's connection by WebRTC, and counts it as broken.
+    fn cut_off(&mut self) {
+        let Some(publisher) = &self.publisher else { return };
+        let (id, peer) = (publisher.id, publisher.peer.as_ref().map(|(peer, _)| *peer));
+        if let Some(peer) = peer {
+            self.order(self.sfu.close(peer));
+        }
+        self.unpublish(id, Departure::Lost);
+    }
+
+    /// The same of any publisher: one by RTMP ends its connection itself once it reads that it was ousted.
+    fn oust(&mut self) {
+        let Some(publisher) = &self.publisher else { return };
+        self.ousted = Some(publisher.id);
+        tracing::info!(stream = %self.row.playback_id, "the stream key is another: its publisher is cut off");
+        self.cut_off();
     }
 
     fn tick(&mut self) {
@@ -410,6 +438,7 @@ impl Actor {
             epoch: self.broadcast.as_ref().map(|b| b.epoch),
             aac_config: self.aac_config.clone(),
             notices: self.transcoded.notices.iter().cloned().collect(),
+            ousted: self.ousted,
         });
     }
 

@@ -42,27 +42,44 @@ struct Course {
     since_mark: u32,
 }
 
+/// How far a timeline came: its latest time, and when that packet came.
+pub type Reached = (Timestamp, Timestamp);
+
 /// See the module. Lanes of one timeline keep their places to each other: one that jumps takes up the offset of
 /// another where that makes it go on.
 #[derive(Debug, Default)]
 pub struct Continuity {
     lanes: BTreeMap<Lane, Course>,
     /// The latest time that was given, and when that packet came.
-    newest: Option<(Timestamp, Timestamp)>,
+    newest: Option<Reached>,
+    /// What was given to a publisher before this one: nothing is placed there again.
+    floor: Option<Timestamp>,
     since_jump: u32,
     wild_jumps: u32,
     by_arrival: bool,
 }
 
 impl Continuity {
+    /// Of a publisher that goes on with a broadcast in which another came so far. Seconds that were sent once, and paid
+    /// for, do not come again.
+    pub fn after(reached: Option<Reached>) -> Self {
+        Self { newest: reached, floor: reached.map(|(newest, _)| newest), ..Self::default() }
+    }
+
+    pub const fn reached(&self) -> Option<Reached> {
+        self.newest
+    }
+
     /// Where a packet of `lane` that says `time` and came at `arrived` belongs.
     pub fn place(&mut self, lane: Lane, time: Timestamp, arrived: Timestamp) -> (Timestamp, Finding) {
         let mut finding = Finding::Steady;
         if !self.by_arrival {
             let known = self.lanes.get(&lane).map(|course| course.offset);
             let others = self.lanes.values().map(|course| course.offset);
-            let fitting =
-                known.into_iter().chain(others).find(|offset| self.fits(lane, time, *offset, arrived));
+            // The first packet of all may mean what it says.
+            let own = self.lanes.is_empty().then(|| Timestamp::zero(time.timescale()));
+            let mut candidates = known.into_iter().chain(others).chain(own);
+            let fitting = candidates.find(|offset| self.fits(lane, time, *offset, arrived));
             let offset = fitting.unwrap_or_else(|| match self.follow_up(arrived) {
                 Some(next) => next.rescale(time.timescale()).minus(time),
                 // The first packet of all says what its times mean.
@@ -103,7 +120,8 @@ impl Continuity {
             None => newest.minus(AHEAD),
         };
         let passed = arrived.minus(came).max(Timestamp::zero(Timescale::MILLIS));
-        earliest <= at && at <= newest.plus(passed).plus(AHEAD)
+        let is_new = self.floor.is_none_or(|floor| at > floor);
+        is_new && earliest <= at && at <= newest.plus(passed).plus(AHEAD)
     }
 
     /// As long after the newest packet as this one came after it.
@@ -218,6 +236,21 @@ mod tests {
         assert_eq!(findings.last(), Some(&Finding::Useless));
         assert_eq!(findings.len(), WILD_JUMPS as usize);
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 40), "{times:?}");
+    }
+
+    #[test]
+    fn a_publisher_that_returns_is_placed_after_what_was_sent_before_it() {
+        let mut before = Continuity::default();
+        // Sent ahead of time: eight seconds more than passed.
+        placed(&mut before, &[(VIDEO, 0, 0), (SOUND, 10_000, 2_000), (VIDEO, 10_040, 2_040)]);
+        let mut back = Continuity::after(before.reached());
+        let packets = [(VIDEO, 3_040, 3_040), (SOUND, 3_030, 3_045), (VIDEO, 3_080, 3_080)];
+        assert_eq!(placed(&mut back, &packets), (vec![11_040, 11_030, 11_080], vec![]));
+        // One whose times are later keeps them; one that begins within what was sent does not.
+        let mut later = Continuity::after(before.reached());
+        assert_eq!(placed(&mut later, &[(VIDEO, 10_041, 3_040)]).0, [10_041]);
+        let mut within = Continuity::after(before.reached());
+        assert_eq!(placed(&mut within, &[(VIDEO, 10_040, 3_040)]).0, [11_040]);
     }
 
     #[test]

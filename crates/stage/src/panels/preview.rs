@@ -1,29 +1,57 @@
 //! The programme as viewers get it, and the hand on it.
 
 use studio::{Command, Hand, Touch};
-use widgets::Palette;
 use widgets::egui::{
-    self, Color32, CornerRadius, FontId, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, Ui, Vec2, pos2,
+    self, Color32, CornerRadius, FontId, Id, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, Ui, Vec2, pos2,
     vec2,
 };
+use widgets::icon::{self, Icon};
 use widgets::picture::fit;
-use widgets::text::{row, width};
+use widgets::text::{Tone, row, width};
+use widgets::{Palette, button};
 
 use super::Shown;
+use super::arrange::Hands;
+use crate::autosave::Saving;
+use crate::editor::Editor;
+use crate::geometry::Mapping;
 use crate::view::{Order, View};
 
 /// Under the picture: its figures and what the mouse does.
 const CAPTION: f32 = 24.0;
+/// The same with tools in it.
+const TOOLS: f32 = 36.0;
+
+/// What the mouse does in the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tool {
+    /// Selects, moves and resizes sources.
+    #[default]
+    Arrange,
+    /// Pushes particles.
+    Push,
+    /// Attracts them.
+    Attract,
+}
 
 /// The hand on the picture, remembered from one frame to the next.
 #[derive(Default)]
 pub struct Pointer {
+    tool: Tool,
+    hands: Hands,
     /// Where it was, in shares of the picture, and when.
     last: Option<(Vec2, f64)>,
 }
 
 impl Pointer {
-    pub fn show(&mut self, ui: &mut Ui, view: &View, shown: Option<Shown>, orders: &mut Vec<Order>) {
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        view: &View,
+        shown: Option<Shown>,
+        mut editor: Option<&mut Editor>,
+        orders: &mut Vec<Order>,
+    ) {
         let programme = &view.snapshot.programme;
         let size = match shown {
             Some(shown) => shown.size,
@@ -31,10 +59,17 @@ impl Pointer {
             None => vec2(16.0, 9.0),
         };
         let room = ui.available_rect_before_wrap();
-        let fitted = fit(Rect::from_min_max(room.min, pos2(room.right(), room.bottom() - CAPTION)), size);
+        let below = if editor.is_some() { TOOLS } else { CAPTION };
+        let fitted = fit(Rect::from_min_max(room.min, pos2(room.right(), room.bottom() - below)), size);
         let touchable = view.snapshot.simulation.is_some();
-        let sense = if touchable { Sense::click_and_drag() } else { Sense::hover() };
-        let response = ui.allocate_rect(fitted, sense);
+        if !touchable {
+            self.tool = Tool::Arrange;
+        }
+        let arranges = editor.is_some() && self.tool == Tool::Arrange && programme.width > 0;
+        let sense = if touchable || arranges { Sense::click_and_drag() } else { Sense::hover() };
+        // An id of its own: one by its place among the panels would change with every notice, and end a drag.
+        let response = ui.interact(fitted, Id::unique("programme"), sense);
+        ui.advance_cursor_after_rect(fitted);
         let said = "Programme preview";
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, said));
         let palette = Palette::of(ui);
@@ -60,10 +95,18 @@ impl Pointer {
         }
         let line = Stroke::new(1.0, palette.line);
         painter.rect_stroke(fitted, CornerRadius::ZERO, line, StrokeKind::Outside);
-        if touchable {
-            self.touch(ui, &response, fitted, orders);
+        match &mut editor {
+            Some(editor) if arranges => {
+                let programme = vec2(programme.width as f32, programme.height as f32);
+                self.hands.show(ui, &response, Mapping { picture: fitted, programme }, editor);
+            }
+            _ if touchable => self.touch(ui, &response, fitted, orders),
+            _ => {}
         }
-        caption(ui, view, fitted);
+        match editor {
+            Some(editor) => self.tools(ui, view, fitted, editor),
+            None => caption(ui, view, fitted),
+        }
     }
 
     fn touch(&mut self, ui: &Ui, response: &egui::Response, picture: Rect, orders: &mut Vec<Order>) {
@@ -77,7 +120,7 @@ impl Pointer {
         let at = (at - picture.min) / picture.size();
         let hand = if modifiers.alt {
             Some(Hand::Repel)
-        } else if secondary || modifiers.shift {
+        } else if secondary || modifiers.shift || self.tool == Tool::Attract {
             Some(Hand::Attract)
         } else {
             let moved = self.last.map(|(last, then)| ((at - last), now - then));
@@ -93,6 +136,82 @@ impl Pointer {
         // A hand that rests still attracts.
         ui.ctx().request_repaint_after(std::time::Duration::from_millis(33));
     }
+}
+
+impl Pointer {
+    /// Undo, redo, what the mouse does, and a word on what is under way.
+    fn tools(&mut self, ui: &mut Ui, view: &View, picture: Rect, editor: &mut Editor) {
+        let area =
+            Rect::from_min_size(picture.left_bottom() + vec2(0.0, 8.0), vec2(picture.width(), TOOLS - 8.0));
+        let mut tool = self.tool;
+        ui.scope_builder(egui::UiBuilder::new().scope_id(Id::unique("tools")).max_rect(area), |ui| {
+            ui.horizontal_centered(|ui| {
+                ui.spacing_mut().item_spacing.x = 4.0;
+                steps(ui, editor);
+                if view.snapshot.simulation.is_some() {
+                    ui.add_space(4.0);
+                    let tools = [
+                        (Tool::Arrange, "Arrange", "Drag sources in the picture"),
+                        (Tool::Push, "Push", "Drag pushes the particles"),
+                        (Tool::Attract, "Attract", "Drag attracts the particles"),
+                    ];
+                    for (wanted, word, hint) in tools {
+                        if button::toggle(ui, tool == wanted, word).on_hover_text(hint).clicked() {
+                            tool = wanted;
+                        }
+                    }
+                }
+                ui.add_space(8.0);
+                let (tone, said) = said(view, self.tool, editor);
+                let palette = Palette::of(ui);
+                let colour = if tone == Tone::Quiet { palette.text_low } else { tone.colour(palette) };
+                let text = RichText::new(&said).size(12.0).color(colour);
+                let label = egui::Label::new(text).truncate().show_tooltip_when_elided(false);
+                ui.add(label).on_hover_text(said);
+            });
+        });
+        self.tool = tool;
+    }
+}
+
+fn steps(ui: &mut Ui, editor: &mut Editor) {
+    let key = |shortcut| ui.ctx().format_shortcut(shortcut);
+    let (undo_key, redo_key) = (key(&super::UNDO_KEY), key(&super::REDO_KEY));
+    let (undo, redo) = (editor.undo_label(), editor.redo_label());
+    let named = |word: &str, label: &Option<String>| match label {
+        Some(label) => format!("{word}: {label}"),
+        None => word.to_owned(),
+    };
+    ui.add_enabled_ui(undo.is_some(), |ui| {
+        let hint = format!("{} ({undo_key})", named("Undo", &undo));
+        if icon::named_button(ui, Icon::Undo, "Undo", &hint).clicked() {
+            editor.undo();
+        }
+    });
+    ui.add_enabled_ui(redo.is_some(), |ui| {
+        let hint = format!("{} ({redo_key})", named("Redo", &redo));
+        if icon::named_button(ui, Icon::Redo, "Redo", &hint).clicked() {
+            editor.redo();
+        }
+    });
+}
+
+/// What was refused, else where edits go, else what the mouse does.
+fn said(view: &View, tool: Tool, editor: &Editor) -> (Tone, String) {
+    if let Some(refusal) = editor.refusal() {
+        return (Tone::Warn, refusal.to_owned());
+    }
+    if view.saving == Saving::Nowhere && editor.undo_label().is_some() {
+        let told = "Your scenes last as long as this window: it was opened without a file.";
+        return (Tone::Quiet, told.into());
+    }
+    let told = match tool {
+        Tool::Arrange if editor.selection().is_empty() => "Click a source in the picture to arrange it",
+        Tool::Arrange => "Shift frees the shape · Alt crops · Ctrl does not snap · arrows nudge",
+        Tool::Push => "Drag pushes · Shift attracts · Alt repels",
+        Tool::Attract => "Drag attracts · Alt repels",
+    };
+    (Tone::Quiet, told.into())
 }
 
 fn caption(ui: &mut Ui, view: &View, picture: Rect) {

@@ -1,4 +1,4 @@
-//! What the programme is made of.
+//! What the engine runs, and how it does.
 
 use studio::snapshot::{SimulationFigures, SourceFigures};
 use widgets::Palette;
@@ -22,16 +22,21 @@ pub fn show(ui: &mut Ui, view: &View) {
             );
         }
         for source in &snapshot.sources {
-            line(ui, &source.name, kind(source), state(source));
-            if let Some(message) = &source.message {
-                note(ui, &sentence(message), Tone::Warn);
-                ui.add_space(4.0);
-            }
+            device(ui, source);
         }
         if let Some(simulation) = &snapshot.simulation {
             line(ui, "Particles", &shown(simulation), (Tone::Good, "On"));
         }
     });
+}
+
+/// A source's name, what it is, how it does, and why.
+pub fn device(ui: &mut Ui, source: &SourceFigures) {
+    line(ui, &source.name, kind(source), state(source));
+    if let Some(message) = &source.message {
+        note(ui, &sentence(message), Tone::Warn);
+        ui.add_space(4.0);
+    }
 }
 
 fn line(ui: &mut Ui, name: &str, kind: &str, (tone, word): (Tone, &str)) {
@@ -70,7 +75,7 @@ fn kind(source: &SourceFigures) -> &'static str {
     }
 }
 
-fn state(source: &SourceFigures) -> (Tone, &'static str) {
+pub fn state(source: &SourceFigures) -> (Tone, &'static str) {
     match source.state {
         // Not what a person came to show.
         "live" if source.kind == "synthetic" => (Tone::Quiet, "On"),

@@ -12,6 +12,8 @@ use widgets::egui::{self, Key, Modifiers, OutputCommand, vec2};
 use super::Panels;
 use crate::view::{Order, Phase, Summary, View};
 
+mod editing;
+
 struct State {
     panels: Panels,
     view: View,

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use compose::scene::{self, Content, Mistake, Place};
+use compose::Layer;
+use compose::scene::{Content, LayerError, MAX_LAYERS, Mistake, Place};
 use media::{Ladder, Rendition, RenditionName, Size};
 
-use super::{BroadcastFile, GAIN_DB, Output, Sound, Source, VERSION};
+use super::{BroadcastFile, GAIN_DB, MAX_SCENES, NAME_MAX, Output, SCENES_VERSION, Sound, Source, VERSIONS};
 
 /// Above this a programme cannot be composed in real time anywhere that was tried.
 const SIDE_MAX: u32 = 4096;
 const SIDE_MIN: u32 = 90;
 const PARTICLES_MAX: u32 = 4_000_000;
 const KBPS: std::ops::RangeInclusive<u32> = 50..=50_000;
-/// In bytes.
-const NAME_MAX: usize = 100;
 
 fn mistake<T>(place: Place, message: impl Into<String>) -> Result<T, Mistake> {
     Err(Mistake::new(place, message))
@@ -21,8 +20,9 @@ fn mistake<T>(place: Place, message: impl Into<String>) -> Result<T, Mistake> {
 
 /// The first mistake that is found.
 pub fn check(file: &BroadcastFile) -> Result<(), Mistake> {
-    if file.version != VERSION {
-        let message = format!("version {} is not known; this build reads {VERSION}", file.version);
+    if !VERSIONS.contains(&file.version) {
+        let (first, last) = (VERSIONS.start(), VERSIONS.end());
+        let message = format!("version {} is not known; this build reads {first} to {last}", file.version);
         return mistake(Place::of("version"), message);
     }
     even_size("programme", &Place::of("programme"), file.size())?;
@@ -31,7 +31,7 @@ pub fn check(file: &BroadcastFile) -> Result<(), Mistake> {
     names("sound", "sounds", file.sounds.iter().map(Sound::name))?;
     sources(&file.sources)?;
     sounds(&file.sounds)?;
-    layers(file)?;
+    scenes(file)?;
     outputs(file, &ladder)
 }
 
@@ -138,13 +138,59 @@ fn sounds(sounds: &[Sound]) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn layers(file: &BroadcastFile) -> Result<(), Mistake> {
-    scene::validate(&file.layers)?;
-    for (index, layer) in file.layers.iter().enumerate() {
+fn scenes(file: &BroadcastFile) -> Result<(), Mistake> {
+    if file.version < SCENES_VERSION {
+        if !file.scenes.is_empty() {
+            let message =
+                format!("scenes come with version {SCENES_VERSION}, and this is version {}", file.version);
+            return mistake(Place::of("scenes"), message);
+        }
+        return layers(file, &Place::of("layers"), file.layers.iter());
+    }
+    if !file.layers.is_empty() {
+        let message = format!("from version {SCENES_VERSION} on layers belong to a scene: [[scenes.layers]]");
+        return mistake(Place::of("layers"), message);
+    }
+    let place = |index| Place::of("scenes").item(index);
+    if file.scenes.len() > MAX_SCENES {
+        let message = format!("there are {} scenes, and at most {MAX_SCENES} are allowed", file.scenes.len());
+        return mistake(place(MAX_SCENES), message);
+    }
+    names("scene", "scenes", file.scenes.iter().map(|scene| scene.name.as_str()))?;
+    for (index, scene) in file.scenes.iter().enumerate() {
+        // An editor trims names, and two that differ by a space are one to a reader.
+        if scene.name.trim() != scene.name {
+            return mistake(place(index).key("name"), "a scene's name neither begins nor ends with a space");
+        }
+        layers(file, &place(index).key("layers"), scene.layers.iter().map(|arranged| &arranged.layer))?;
+    }
+    Ok(())
+}
+
+fn layers<'a>(
+    file: &BroadcastFile,
+    list: &Place,
+    layers: impl ExactSizeIterator<Item = &'a Layer>,
+) -> Result<(), Mistake> {
+    let place = |index| list.clone().item(index);
+    if layers.len() > MAX_LAYERS {
+        return mistake(place(MAX_LAYERS), LayerError::TooManyLayers(layers.len()).to_string());
+    }
+    for (index, layer) in layers.enumerate() {
+        if let Err(err) = layer.validate() {
+            let key = match &err {
+                LayerError::Range { field, .. }
+                | LayerError::Empty { field }
+                | LayerError::TooLong { field, .. } => Some(*field),
+                LayerError::CropsAll => Some("crop"),
+                LayerError::Contents(_) | LayerError::TooManyLayers(_) => None,
+            };
+            return mistake(key.into_iter().fold(place(index), Place::key), err.to_string());
+        }
         if let Content::Source(name) = &layer.content
             && !file.sources.iter().any(|source| source.name() == name)
         {
-            let place = Place::of("layers").item(index).key("source");
+            let place = place(index).key("source");
             return mistake(place, format!("a layer shows \"{name}\", and no source is called so"));
         }
     }

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use compose::scene::{Blend, Content, Fit};
+
 use super::*;
 
 const FULL: &str = r##"
@@ -61,7 +63,7 @@ fn mistakes_are_named_with_their_line() {
     let said = |text: &str| BroadcastFile::parse(text).unwrap_err().to_string();
     let unknown = said("version = 1\n[programme]\nwidht = 640\n");
     assert!(unknown.contains("line 3") && unknown.contains("widht"), "{unknown}");
-    assert!(said("version = 2").contains("version 2"));
+    assert!(said("version = 3").contains("version 3"));
     assert!(said("version = 1\nprogramme = { fps = 0 }").contains("1 to 120"));
     assert!(said("version = 1\nprogramme = { width = 641 }").contains("641"));
     let twice =
@@ -127,8 +129,8 @@ fn what_cannot_be_meant_is_told_at_the_line_that_says_it() {
         assert!(told.starts_with(&format!("line {line}, ")) && told.contains(what), "{told}\n{rest}");
         assert!(!told.contains("hunter2"), "{told}");
     }
-    let version = BroadcastFile::parse("# mine\n\nversion = 2\n").unwrap_err().to_string();
-    assert!(version.starts_with("line 3, ") && version.contains("version 2"), "{version}");
+    let version = BroadcastFile::parse("# mine\n\nversion = 3\n").unwrap_err().to_string();
+    assert!(version.starts_with("line 3, ") && version.contains("version 3"), "{version}");
 }
 
 #[test]
@@ -142,6 +144,57 @@ fn what_cannot_be_read_of_an_entry_is_told_at_its_line_and_a_mistyped_key_at_its
     assert!(kind.starts_with("line 9, ") && kind.contains("did you mean \"screen\""), "{kind}");
     let missing = said("[[sources]]\nkind = \"file\"\nname = \"c\"");
     assert!(missing.starts_with("line 8, ") && missing.contains("`path`"), "{missing}");
+}
+
+#[test]
+fn a_file_of_version_1_opens_as_one_scene_called_main() {
+    let file = BroadcastFile::parse(include_str!("samples/v1.toml")).unwrap();
+    let [main] = &file.scenes[..] else { panic!("one scene") };
+    let camera = Layer { opacity: 0.55, ..Layer::full_frame("camera", Fit::Cover) };
+    let particles = Layer { blend: Blend::Add, ..Layer::new(Content::Source("particles".into())) };
+    let layers = [camera, particles].map(|layer| Arranged { layer, locked: false });
+    assert_eq!((main.name.as_str(), &main.layers[..]), ("Main", &layers[..]));
+    assert_eq!(file.first_scene().layers.len(), 2);
+}
+
+#[test]
+fn a_file_of_version_2_has_scenes_whose_layers_may_be_locked() {
+    let file = BroadcastFile::parse(include_str!("samples/v2.toml")).unwrap();
+    let names: Vec<_> = file.scenes.iter().map(|scene| scene.name.as_str()).collect();
+    assert_eq!(names, ["Opening", "Show"]);
+    let locked = |scene: &NamedScene| scene.layers.iter().map(|layer| layer.locked).collect::<Vec<_>>();
+    assert_eq!((locked(&file.scenes[0]), locked(&file.scenes[1])), (vec![true, false], vec![false, false]));
+    let Content::Text(text) = &file.scenes[0].layers[1].layer.content else { panic!("a text") };
+    assert_eq!((text.content.as_str(), text.size), ("Soon", 96.0));
+    assert!(!file.scenes[1].layers[1].layer.visible);
+    assert_eq!(file.first_scene().layers[0].content, Content::Colour("#101418".parse().unwrap()));
+}
+
+#[test]
+fn a_mistake_in_a_scene_is_told_at_its_line() {
+    let camera = "version = 2\nsources = [{ kind = \"clock\", name = \"a\" }]\n";
+    let said = |more: &str| BroadcastFile::parse(&format!("{camera}{more}\n")).unwrap_err().to_string();
+    let scene = "[[scenes]]\nname = \"x\"\n[[scenes.layers]]\n";
+    let cases = [
+        (format!("{scene}source = \"b\""), 6, "\"b\""),
+        (format!("{scene}source = \"a\"\nopacity = 2.0"), 7, "outside 0 to 1"),
+        (format!("{scene}source = \"a\"\nlockd = true"), 7, "lockd"),
+        (format!("{scene}source = \"a\"\nlocked = 1"), 7, "boolean"),
+        (format!("{scene}source = \"a\"\n[[scenes]]\nname = \"x\""), 8, "two scenes are called \"x\""),
+        ("[[scenes]]\nname = \"x \"".into(), 4, "space"),
+        ("[[scenes]]\nname = \"\"".into(), 4, "1 to 100 bytes"),
+        ("[[scenes]]\nname = \"x\"\ncolour = 1".into(), 5, "colour"),
+        ("layers = [{ source = \"a\" }]".into(), 3, "[[scenes.layers]]"),
+    ];
+    for (more, line, what) in cases {
+        let told = said(&more);
+        assert!(told.starts_with(&format!("line {line}, ")) && told.contains(what), "{told}\n{more}");
+    }
+    let many: String = (0..65).map(|number| format!("[[scenes]]\nname = \"{number}\"\n")).collect();
+    let told = said(&many);
+    assert!(told.starts_with("line 131, ") && told.contains("65 scenes"), "{told}");
+    let early = BroadcastFile::parse("version = 1\n[[scenes]]\nname = \"x\"").unwrap_err().to_string();
+    assert!(early.starts_with("line 2, ") && early.contains("version 2"), "{early}");
 }
 
 proptest! {

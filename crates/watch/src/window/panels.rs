@@ -28,6 +28,8 @@ const STATISTICS: f32 = 300.0;
 /// Bars over the picture: enough of it is hidden for any text to be read.
 const BAR_OPACITY: f32 = 0.96;
 const VOLUME_STEP: f32 = 0.05;
+/// The room for what is said in the middle.
+const SAID: f32 = 120.0;
 
 /// What is remembered from one frame to the next.
 #[derive(Default)]
@@ -54,6 +56,9 @@ impl Panels {
         }
         if view.has_statistics {
             statistics(ui, view);
+        }
+        if matches!(view.phase, Phase::Over { .. }) && again(ui) {
+            orders.push(Order::Again);
         }
     }
 
@@ -135,10 +140,19 @@ pub fn only_words(ui: &mut Ui, heading: &str, words: Option<&str>) {
     say(ui, room, heading, words);
 }
 
+/// Below what is said where nothing plays: whether it is to begin again. Return does the same.
+pub fn again(ui: &mut Ui) -> bool {
+    let below = pos2(ui.max_rect().center().x, ui.max_rect().center().y + SAID / 2.0);
+    let area = Area::new(Id::unique("again")).fixed_pos(below).pivot(Align2::CENTER_TOP);
+    let button = area.show(ui.ctx(), |ui| button::primary(ui, "Watch again")).inner;
+    let is_free = ui.memory(|memory| memory.focused().is_none());
+    button.clicked() || (is_free && ui.input(|input| input.key_pressed(Key::Enter)))
+}
+
 /// On the picture, which is dark where something is said on it, in both themes.
 fn say(ui: &mut Ui, room: Rect, heading: &str, words: Option<&str>) {
     let width = (room.width() - 48.0).clamp(0.0, 520.0);
-    let area = Rect::from_center_size(room.center(), vec2(width, 120.0));
+    let area = Rect::from_center_size(room.center(), vec2(width, SAID));
     let mut inner =
         ui.new_child(egui::UiBuilder::new().max_rect(area).layout(Layout::top_down(Align::Center)));
     inner.label(RichText::new(heading).font(strong(18.0)).color(Color32::WHITE));

@@ -1,31 +1,13 @@
 //! What a person is asked before the first paid second: what it costs, from which account, up to how much. One screen, one
 //! button.
 
-use widgets::egui::{
-    self, Align, Align2, ComboBox, Frame, Key, Layout, Margin, Rect, RichText, ScrollArea, Stroke, TextEdit,
-    Ui, UiBuilder, pos2, vec2,
-};
+pub use widgets::card::Agreement;
+use widgets::card::{Card, buttons, heading, line};
+use widgets::egui::{self, Align2, ComboBox, Key, RichText, TextEdit, Ui, vec2};
 use widgets::secret::{Secret, SecretField};
 use widgets::text::{Tone, note};
 use widgets::theme::strong;
 use widgets::{Palette, Tokens, button};
-
-const WIDTH: f32 = 440.0;
-/// Within the sheet's edge, and around it.
-const MARGIN: f32 = 20.0;
-const EDGE: f32 = 12.0;
-/// The buttons, which are always there, and what is above them.
-const FOOTER: f32 = 40.0;
-const NAMES: f32 = 92.0;
-
-/// Something to be read before it is agreed to.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Agreement {
-    pub title: String,
-    /// What it is, and its value.
-    pub lines: Vec<(String, String)>,
-    pub warnings: Vec<String>,
-}
 
 /// What whoever plays wants to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,7 +89,7 @@ pub struct Sheet {
     choice: Option<Choice>,
     /// Nobody has been told the choice.
     is_changed: bool,
-    height: f32,
+    card: Card,
     passphrase: SecretField,
     is_shown_whole: bool,
     /// The first control has had the focus.
@@ -121,59 +103,35 @@ impl Sheet {
     }
 
     pub fn show(&mut self, ui: &mut Ui, title: &str, question: &Question) -> Option<Reply> {
-        let room = ui.max_rect();
-        let palette = Palette::of(ui);
-        let width = WIDTH.min(room.width() - 2.0 * (MARGIN + EDGE));
-        let (left, top) = (room.center().x - width / 2.0 - MARGIN, room.center().y - self.height / 2.0);
-        let place = Rect::from_min_max(pos2(left, top.max(room.top() + EDGE)), room.max);
-        let mut ui = ui.new_child(UiBuilder::new().max_rect(place).layout(Layout::top_down(Align::Min)));
-        let line = Stroke::new(1.0, palette.line);
-        let frame = Frame::new().fill(palette.panel).stroke(line).corner_radius(Tokens::get().space.radius);
-        let shown = frame.inner_margin(Margin::same(MARGIN as i8)).show(&mut ui, |ui| {
-            ui.set_width(width);
-            let most = room.height() - 2.0 * (EDGE + MARGIN) - FOOTER;
-            let scroll = ScrollArea::vertical().max_height(most).auto_shrink([false, true]);
-            let answer = scroll.show(ui, |ui| {
-                ui.set_width(width - widgets::scroll::margin());
-                match question {
-                    Question::Confirm { agreement, yes } => {
-                        heading(ui, &agreement.title);
-                        ui.add_space(8.0);
-                        lines(ui, agreement);
-                        Asked { yes: yes.clone(), is_ready: true, is_entered: false }
-                    }
-                    Question::Terms(terms) => self.terms(ui, title, terms),
-                }
-            });
-            ui.add_space(12.0);
-            self.answer(ui, question, &answer.inner)
-        });
-        // It stands in the middle from the next frame on.
-        let height = shown.response.rect.height();
-        if self.height != height {
-            self.height = height;
-            ui.ctx().request_repaint();
-        }
-        shown.inner
+        let mut card = std::mem::take(&mut self.card);
+        let body = |sheet: &mut Self, ui: &mut Ui| match question {
+            Question::Confirm { agreement, yes } => {
+                heading(ui, &agreement.title);
+                ui.add_space(8.0);
+                agreement.show(ui);
+                Asked { yes: yes.clone(), is_ready: true, is_entered: false }
+            }
+            Question::Terms(terms) => sheet.terms(ui, title, terms),
+        };
+        let reply =
+            card.show(ui, self, body, |sheet, ui, asked| buttons(ui, |ui| sheet.answer(ui, question, asked)));
+        self.card = card;
+        reply
     }
 
+    /// The buttons.
     fn answer(&mut self, ui: &mut Ui, question: &Question, asked: &Asked) -> Option<Reply> {
         let mut reply = None;
-        let size = vec2(ui.available_width(), Tokens::get().space.control);
-        ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
-            let yes = ui.add_enabled_ui(asked.is_ready, |ui| button::primary(ui, &asked.yes)).inner;
-            if asked.is_ready && (yes.clicked() || asked.is_entered) {
-                reply = Some(match (question, &self.choice) {
-                    (Question::Terms(_), Some(choice)) => {
-                        Reply::Agreed(choice.clone(), self.passphrase.take())
-                    }
-                    _ => Reply::Confirmed,
-                });
-            }
-            if button::quiet(ui, "Cancel").clicked() || ui.input(|input| input.key_pressed(Key::Escape)) {
-                reply = Some(Reply::Declined);
-            }
-        });
+        let yes = ui.add_enabled_ui(asked.is_ready, |ui| button::primary(ui, &asked.yes)).inner;
+        if asked.is_ready && (yes.clicked() || asked.is_entered) {
+            reply = Some(match (question, &self.choice) {
+                (Question::Terms(_), Some(choice)) => Reply::Agreed(choice.clone(), self.passphrase.take()),
+                _ => Reply::Confirmed,
+            });
+        }
+        if button::quiet(ui, "Cancel").clicked() || ui.input(|input| input.key_pressed(Key::Escape)) {
+            reply = Some(Reply::Declined);
+        }
         if reply.is_none() && std::mem::take(&mut self.is_changed) {
             reply = self.choice.clone().map(Reply::Chosen);
         }
@@ -245,49 +203,10 @@ impl Sheet {
             for agreement in agreements {
                 ui.add_space(8.0);
                 ui.label(RichText::new(&agreement.title).font(strong(13.0)));
-                lines(ui, agreement);
+                agreement.show(ui);
             }
         }
     }
-}
-
-fn heading(ui: &mut Ui, text: &str) {
-    let text = RichText::new(text).font(strong(18.0)).color(Palette::of(ui).text_high);
-    ui.add(egui::Label::new(text).wrap());
-}
-
-fn lines(ui: &mut Ui, agreement: &Agreement) {
-    let palette = Palette::of(ui);
-    for (name, value) in &agreement.lines {
-        ui.horizontal_top(|ui| {
-            ui.allocate_ui_with_layout(vec2(NAMES, 0.0), Layout::top_down(Align::Min), |ui| {
-                ui.set_width(NAMES);
-                ui.label(RichText::new(name).size(12.0).color(palette.text_mid));
-            });
-            let value = RichText::new(value).size(12.0).color(palette.text_high);
-            // In a row of its own, else later lines would begin elsewhere.
-            ui.vertical(|ui| ui.add(egui::Label::new(value).wrap()));
-        });
-    }
-    for warning in &agreement.warnings {
-        note(ui, warning, Tone::Warn);
-    }
-}
-
-/// What it is, and the control for it beside.
-fn line(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui)) {
-    ui.horizontal(|ui| {
-        ui.set_min_height(Tokens::get().space.control);
-        ui.allocate_ui_with_layout(
-            vec2(NAMES, Tokens::get().space.control),
-            Layout::left_to_right(Align::Center),
-            |ui| {
-                ui.set_width(NAMES);
-                ui.label(RichText::new(name).color(Palette::of(ui).text_mid));
-            },
-        );
-        add(ui);
-    });
 }
 
 fn choose(ui: &mut Ui, name: &str, offered: &[String], chosen: &mut usize) {

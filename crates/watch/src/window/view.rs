@@ -91,6 +91,8 @@ pub enum Order {
     Quality(Option<RenditionName>),
     /// Takes the dearer offer.
     Consent,
+    /// What is over begins again, where it can.
+    Again,
     /// Watches no more: the window closes.
     Stop,
 }

@@ -6,6 +6,8 @@ use std::fmt;
 
 use pay::{Amount, ChannelId, PublicKey};
 
+use crate::link::{decoded, whole};
+
 const START: &str = "tickcast:approve?";
 const LINK_MAX: usize = 1_024;
 
@@ -48,7 +50,8 @@ impl std::error::Error for BadLink {}
 
 impl Request {
     pub fn parse(link: &str) -> Result<Self, BadLink> {
-        let rest = link.trim().strip_prefix(START).ok_or(BadLink::NotALink)?;
+        let link = whole(link);
+        let rest = link.strip_prefix(START).ok_or(BadLink::NotALink)?;
         if rest.len() > LINK_MAX {
             return Err(BadLink::TooLong);
         }
@@ -74,26 +77,6 @@ impl Request {
         };
         if fields.is_empty() { Ok(request) } else { Err(BadLink::Unknown) }
     }
-}
-
-/// As forms encode it. `None` for what is no text, or has what could deceive a terminal.
-fn decoded(text: &str) -> Option<String> {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let [first, tail @ ..] = rest {
-        match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
-                rest = tail;
-            }
-            (b'%', _) => return None,
-            (byte, tail) => {
-                bytes.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 fn is_node(text: &str) -> bool {

@@ -1,15 +1,14 @@
 //! Asking in the window: the account, the cap, the passphrase, and a yes to what is signed.
 
-use ::wallet::approval::Approval;
 use ::wallet::{Account, SecretText, Unit};
-use ::watch::window::{Agreement, Choice, Draft, Question, Reply, Secret, Terms, WindowHandle};
+use ::watch::window::{Choice, Draft, Question, Reply, Secret, Terms, WindowHandle};
 use anyhow::{Context, bail};
 use pay::{Amount, VerifiedOffer};
 
 use super::super::paying::{Checkout, PayingOptions, Plan, Wish, tier_of};
 use super::Payer;
 use crate::in_words;
-use crate::wallet::ask::stranger;
+use crate::wallet::ask::{agreement, stranger};
 use crate::wallet::chain_link::{ChainUnit, NamedBy, chain_unit};
 
 /// A cap that is offered: ten minutes.
@@ -106,7 +105,7 @@ impl<'a> Offered<'a> {
         let payee = self.tiers[quality].offer().payee.account();
         Ok(Terms {
             payee: checkout.wallet.book()?.called(&payee),
-            accounts: self.accounts.iter().map(labelled).collect(),
+            accounts: self.accounts.iter().map(Account::labelled).collect(),
             qualities: self.tiers.iter().map(|offer| self.priced(offer)).collect(),
             unit: self.unit.symbol().to_owned(),
             choice,
@@ -142,21 +141,5 @@ impl<'a> Offered<'a> {
         let wish = self.options.wish(account, self.unit.clone(), cap)?;
         checkout.renew().await?;
         checkout.plan(Wish { tier: Some(tier), is_closing: choice.is_closing, ..wish }).await
-    }
-}
-
-fn labelled(account: &Account) -> String {
-    let address = account.address().to_string();
-    match (address.get(..6), address.get(address.len().saturating_sub(6)..)) {
-        (Some(first), Some(last)) => format!("{}  {first}…{last}", account.name.as_str()),
-        _ => account.name.as_str().to_owned(),
-    }
-}
-
-fn agreement(approval: &Approval) -> Agreement {
-    Agreement {
-        title: approval.title.clone(),
-        lines: approval.lines.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-        warnings: approval.warnings.iter().map(ToString::to_string).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! Accounts and their channels, as the chain and the database tell of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chain::{BlockRef, ChannelNews, ChannelState};
 use pay::channel::{EventRefused, Funds};
@@ -41,6 +41,11 @@ pub(super) struct Account {
     pub left_at: UnixMillis,
     /// Of a settlement that failed.
     pub retry: Retry,
+    /// The channels for whose sake this one was settled though that was not worth its fee: each is a deposit, and it is
+    /// done once for each.
+    pub hurried_by: BTreeSet<ChannelId>,
+    /// Another channel waits for this one's settlement.
+    pub is_hurried: bool,
 }
 
 impl Account {
@@ -53,6 +58,8 @@ impl Account {
             waiting: VecDeque::new(),
             left_at: UnixMillis(0),
             retry: Retry::default(),
+            hurried_by: BTreeSet::new(),
+            is_hurried: false,
         }
     }
 
@@ -107,6 +114,12 @@ pub enum Unable {
     DisputeWindow,
     #[error("the deposit does not pay another second: top the channel up")]
     TooLittle,
+    #[error(
+        "what this account watched from its earlier channel is settled first: it takes as long as two blocks"
+    )]
+    Unsettled,
+    #[error("this account watches from another channel now: stop there first")]
+    Watching,
     #[error("the credit window is full: what is owed must be transferred first")]
     CreditSpent,
     #[error("the node is paid in another way: ask GET /api/pay")]
@@ -378,11 +391,21 @@ impl Till {
         }
         // The prepaid second, if nothing was paid yet, is one second like another.
         let left = deposit.checked_sub(spent).unwrap_or(Amount::ZERO);
-        if left >= least.per_tick() {
-            Ok(())
-        } else {
-            Err(if is_credit { Unable::CreditSpent } else { Unable::TooLittle })
+        if left < least.per_tick() {
+            return Err(if is_credit { Unable::CreditSpent } else { Unable::TooLittle });
         }
+        if !is_own && !is_credit && !account.ledger.is_settled() {
+            return Err(if account.watcher.is_some() { Unable::Watching } else { Unable::Unsettled });
+        }
+        Ok(())
+    }
+
+    /// Has the account's present channel settled at once, so that `next` can take its place.
+    pub fn hurry(&mut self, party: Party, next: ChannelId) {
+        let Some(account) = self.accounts.get_mut(&party) else { return };
+        let Account { spare, hurried_by, .. } = account;
+        hurried_by.retain(|id| spare.contains_key(id));
+        account.is_hurried |= spare.contains_key(&next) && hurried_by.insert(next);
     }
 }
 

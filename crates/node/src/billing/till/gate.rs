@@ -279,6 +279,12 @@ impl Till {
         self.chain_age_ms = age_ms;
     }
 
+    /// Whether a channel that is opened now would be served.
+    pub fn hears_chain(&self) -> bool {
+        let is_recent = |age_ms| age_ms <= self.rules.dispute_window_ms / 2;
+        self.rules.credit.is_some() || self.chain_age_ms.is_some_and(is_recent)
+    }
+
     /// Asked each second: what passes by itself has perhaps passed.
     pub fn tick(&mut self, now: UnixMillis) {
         let mut held = Vec::new();

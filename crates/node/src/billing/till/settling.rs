@@ -97,14 +97,14 @@ impl Till {
             let is_urgent = settlement.reason.is_urgent();
             let is_idle = settlement.reason != SettleReason::End
                 || now.millis_since(account.left_at) >= self.rules.settle_idle_ms;
+            let pays = account.is_hurried || (is_idle && open >= self.rules.settle_at_least);
             // A close pays it, too.
             let id = account.ledger.channel().id();
             let will_close = account.ledger.close_agreed().is_some()
                 && !matches!(self.closes.get(&id), Some(CloseState::Failed(_)));
-            let is_worth = open >= self.rules.settle_at_least && is_idle && !will_close;
             let may = match is_urgent {
                 true => account.retry.may_urgently(now),
-                false => is_worth && account.retry.may(now),
+                false => pays && !will_close && account.retry.may(now),
             };
             let order = (urgency(settlement.reason), closes_at(account.ledger.channel()), Reverse(open));
             may.then_some((order, Due { party: *party, settlement }))

@@ -656,6 +656,46 @@ fn a_channel_that_was_left_for_another_is_never_taken_again() {
 }
 
 #[test]
+fn a_channel_is_settled_at_once_where_another_is_to_take_its_place_and_once_for_each() {
+    let mut bench =
+        Bench { till: till(Rules { settle_at_least: Amount::new(1_000_000), ..rules() }), ..Bench::new() };
+    let mut first = bench.viewer(7, 100_000);
+    let second = Viewer::new(7, 1, &bench.priced);
+    bench.open(&second, 100_000);
+    let party = Party { payer: first.account, payee: bench.priced.payee };
+    let least = Price::new(Amount::new(PRICE)).unwrap();
+    let able = |bench: &Bench| bench.till.is_able(party, second.terms.id(), least, NOW);
+    let (conn, ..) = bench.watch(&mut first);
+    assert_eq!(able(&bench), Err(Unable::Watching));
+    bench.till.gone(conn, NOW);
+    assert_eq!(able(&bench), Err(Unable::Unsettled));
+    let later = NOW.plus(DAY_MS);
+    assert_eq!(bench.till.due(9, later), [], "it is not worth its fee");
+    bench.till.hurry(party, second.terms.id());
+    let due = bench.till.due(9, NOW);
+    let totals: Vec<_> = due.iter().map(|due| due.settlement.voucher.body.cumulative.units()).collect();
+    assert_eq!(totals, [PRICE]);
+    let event = ChannelEvent::Settled { cumulative: Amount::new(PRICE) };
+    let news = ChannelNews { channel: first.terms.id(), event, terms: None };
+    bench.till.finalized(BlockRef { number: 2, hash: [2; 32] }, &[news], NOW);
+    assert_eq!(able(&bench), Ok(()));
+    // Its payer goes on with the first instead: nobody has the next second settled for the same deposit.
+    let (conn, peer, ticket) = bench.watch(&mut first);
+    // The first second is the one that was paid in advance.
+    for second in 0..2 {
+        bench.reach(peer, 1, second, second + 1);
+        let tick = bench.till.sessions[&ticket.id].run.as_ref().unwrap().tick(second);
+        let paid = first.played(tick.0);
+        bench.pay(conn, paid);
+    }
+    assert_eq!(bench.account(&first).ledger.accepted(), Amount::new(2 * PRICE));
+    bench.till.gone(conn, NOW);
+    assert_eq!(able(&bench), Err(Unable::Unsettled));
+    bench.till.hurry(party, second.terms.id());
+    assert_eq!(bench.till.due(9, later), []);
+}
+
+#[test]
 fn an_opening_that_is_not_final_is_served_up_to_the_grace_and_forgotten_when_its_block_loses() {
     let mut bench = Bench::new();
     let mut viewer = Viewer::new(7, 0, &bench.priced);

@@ -130,6 +130,23 @@ fn a_pause_says_that_nothing_is_paid_and_play_ends_it() {
 }
 
 #[test]
+fn what_is_over_begins_again_by_a_button_or_return() {
+    let over = || View { phase: Phase::Over { words: "the stream is over".into() }, ..paying() };
+    let mut window = self::window(over());
+    window.get_by_label("Watch again").click();
+    window.run_steps(1);
+    assert_eq!(std::mem::take(&mut window.state_mut().orders), [Order::Again]);
+    let mut window = self::window(over());
+    window.key_press(Key::Enter);
+    window.run_steps(1);
+    assert_eq!(window.state().orders, [Order::Again]);
+    let mut plays = self::window(playing());
+    plays.key_press(Key::Enter);
+    plays.run_steps(1);
+    assert!(plays.query_by_label("Watch again").is_none() && plays.state().orders.is_empty());
+}
+
+#[test]
 fn a_dearer_price_is_paid_after_a_yes_alone() {
     let mut view = paying();
     view.cost.as_mut().expect("it is paid").offered = Some("0.0002 UNIT".into());

@@ -1,0 +1,122 @@
+//! The sheet as a person meets it: by the names that a screen reader says.
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use widgets::egui::{self, Event, vec2};
+
+use super::*;
+
+struct State {
+    sheet: Sheet,
+    showing: Showing,
+    done: Vec<Done>,
+}
+
+fn sheet(showing: Showing) -> Harness<'static, State> {
+    let state = State { sheet: Sheet::default(), showing, done: Vec::new() };
+    let mut harness = Harness::builder()
+        .with_size(vec2(560.0, 520.0))
+        .with_context_setup(widgets::install)
+        .with_accessibility_check(true)
+        .build_ui_state(
+            |ui: &mut egui::Ui, state: &mut State| state.done.extend(state.sheet.show(ui, &state.showing)),
+            state,
+        );
+    harness.run();
+    harness
+}
+
+fn deposit(lines: usize) -> Agreement {
+    let line = |number: usize| (format!("line {number}"), "0.6 UNIT".to_owned());
+    let warnings = vec!["This site could take all of it.".to_owned()];
+    Agreement { title: "A page asks for a deposit".into(), lines: (0..lines).map(line).collect(), warnings }
+}
+
+fn sign(wrong: Option<&str>) -> Showing {
+    let opening = Agreement { title: "Open a payment channel".into(), ..Agreement::default() };
+    Showing::Asking(Question::Sign {
+        agreements: vec![deposit(3), opening],
+        wrong: wrong.map(ToOwned::to_owned),
+    })
+}
+
+#[test]
+fn what_is_signed_is_all_shown_and_signed_by_passphrase_alone() {
+    let mut window = sheet(sign(None));
+    for shown in ["A page asks for a deposit", "line 2", "Open a payment channel"] {
+        window.get_by_label(shown);
+    }
+    window.get_by_label_contains("could take all of it");
+    // The field has the focus.
+    window.key_press(Key::Enter);
+    window.run_steps(2);
+    assert!(window.state().done.is_empty(), "nothing was typed");
+    window.event(Event::Text("nine lemons".into()));
+    window.run_steps(2);
+    window.key_press(Key::Enter);
+    window.run_steps(2);
+    let [Done::Answered(Reply::Signed(typed))] = &window.state().done[..] else {
+        panic!("{:?}", window.state().done)
+    };
+    assert_eq!(typed.as_str(), "nine lemons");
+}
+
+#[test]
+fn a_wrong_passphrase_is_said_and_typed_anew() {
+    let mut window = sheet(sign(None));
+    window.event(Event::Text("wrong".into()));
+    window.run_steps(2);
+    window.get_by_label("Sign and send").click();
+    window.run_steps(2);
+    window.state_mut().showing = sign(Some("That is not the passphrase."));
+    window.run_steps(3);
+    window.get_by_label_contains("That is not the passphrase.");
+    window.event(Event::Text("right".into()));
+    window.run_steps(2);
+    window.get_by_label("Sign and send").click();
+    window.run_steps(2);
+    let last = window.state().done.last();
+    assert!(
+        matches!(last, Some(Done::Answered(Reply::Signed(typed))) if typed.as_str() == "right"),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn one_of_several_is_chosen_and_all_else_is_confirmed_or_left() {
+    let among = vec!["bob".to_owned(), "savings".to_owned()];
+    let choose = Question::Choose { title: "Which account pays?".into(), name: "From account".into(), among };
+    let mut window = sheet(Showing::Asking(choose));
+    window.get_by_label("savings").click();
+    window.run_steps(2);
+    window.get_by_label("Go on").click();
+    window.run_steps(2);
+    assert!(matches!(window.state().done[..], [Done::Answered(Reply::Chosen(1))]));
+
+    let confirm = Question::Confirm { agreement: deposit(1), yes: "That is its unit".into() };
+    let mut window = sheet(Showing::Asking(confirm));
+    window.get_by_label("That is its unit").click();
+    window.run_steps(2);
+    window.key_press(Key::Escape);
+    window.run_steps(2);
+    let done = &window.state().done[..];
+    assert!(matches!(done, [Done::Answered(Reply::Confirmed), Done::Closed]), "{done:?}");
+}
+
+#[test]
+fn what_is_long_scrolls_and_the_buttons_stay() {
+    let agreements = vec![deposit(80)];
+    let window = sheet(Showing::Asking(Question::Sign { agreements, wrong: None }));
+    let cancel = window.get_by_label("Cancel").rect();
+    assert!(cancel.bottom() <= 520.0, "{cancel:?}");
+}
+
+#[test]
+fn what_became_of_it_is_read_and_closed() {
+    let over = Showing::Over { heading: "Done".into(), words: "The page may pay 0.6 UNIT.".into() };
+    let mut window = sheet(over);
+    window.get_by_label_contains("may pay 0.6 UNIT");
+    window.get_by_label("Close").click();
+    window.run_steps(2);
+    assert!(matches!(window.state().done[..], [Done::Closed]));
+}

@@ -1,0 +1,93 @@
+//! Asking in the native prompt: what is signed is shown with the field for the passphrase, which is the consent.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ::approve::{Agreement, Prompt, Question, Reply};
+use anyhow::bail;
+use wallet::SecretText;
+use wallet::approval::Approval;
+
+use super::Ask;
+
+const DECLINED: &str = "you did not agree, so nothing was signed";
+
+pub(super) struct Window {
+    prompt: Prompt,
+    /// What was said since the last signature, and is shown with the next.
+    told: Mutex<Vec<Agreement>>,
+    wrong: Mutex<Option<String>>,
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Window")
+    }
+}
+
+impl Ask {
+    pub(in crate::wallet) fn in_window(prompt: Prompt) -> Self {
+        let window = Window { prompt, told: Mutex::default(), wrong: Mutex::default() };
+        Self { passphrase_fd: None, yes: false, window: Some(window) }
+    }
+
+    /// The passphrase that was asked for last: it is asked for anew.
+    pub(super) fn was_wrong(&self) {
+        if let Some(window) = &self.window {
+            *whole(&window.wrong) = Some("That is not the account's passphrase.".to_owned());
+        }
+    }
+}
+
+impl Window {
+    pub fn show(&self, approval: &Approval) {
+        whole(&self.told).push(agreement(approval));
+    }
+
+    pub fn note(&self, words: &str) {
+        let mut told = whole(&self.told);
+        match told.last_mut() {
+            Some(last) => last.warnings.push(words.to_owned()),
+            None => told.push(Agreement { warnings: vec![words.to_owned()], ..Agreement::default() }),
+        }
+    }
+
+    pub fn passphrase(&self) -> anyhow::Result<SecretText> {
+        let (agreements, wrong) = (whole(&self.told).clone(), whole(&self.wrong).take());
+        let Reply::Signed(secret) = self.prompt.ask(Question::Sign { agreements, wrong }) else {
+            bail!(DECLINED)
+        };
+        self.prompt.say("Signing, and waiting for the chain");
+        Ok(SecretText::new(secret.as_str())?)
+    }
+
+    pub fn confirm(&self, approval: &Approval, yes: &str) -> anyhow::Result<()> {
+        let question = Question::Confirm { agreement: agreement(approval), yes: yes.to_owned() };
+        match self.prompt.ask(question) {
+            Reply::Confirmed => Ok(()),
+            _ => bail!(DECLINED),
+        }
+    }
+
+    pub fn choose(&self, title: &str, name: &str, among: Vec<String>) -> anyhow::Result<usize> {
+        let question = Question::Choose { title: title.to_owned(), name: name.to_owned(), among };
+        match self.prompt.ask(question) {
+            Reply::Chosen(index) => Ok(index),
+            _ => bail!(DECLINED),
+        }
+    }
+}
+
+/// As windows show it.
+pub(crate) fn agreement(approval: &Approval) -> Agreement {
+    Agreement {
+        title: approval.title.clone(),
+        lines: approval.lines.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        warnings: approval.warnings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Each is whole between any two operations, also when a holder panicked.
+fn whole<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,6 +1,7 @@
 //! Links that open the program: `tickcast:approve?…` asks the wallet, `tickcast:watch?url=…` plays what a watch page's
 //! address names. Both are somebody else's text.
 
+#[cfg(feature = "windows")]
 use anyhow::bail;
 
 const SCHEME: &str = "tickcast:";
@@ -47,12 +48,13 @@ pub(crate) fn watched(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// Where it means none.
+#[cfg(feature = "windows")]
 pub fn arguments(link: &str) -> anyhow::Result<[String; 3]> {
     let link = whole(link);
     let is_page = link.starts_with("http://") || link.starts_with("https://");
     let command = match link.strip_prefix(SCHEME) {
         Some(rest) if rest.starts_with("approve?") => "approve",
-        Some(rest) if rest.starts_with("watch?") => "watch",
+        Some(rest) if rest.starts_with("watch?") && watched(&link).is_some() => "watch",
         None if is_page => "watch",
         _ => bail!("this link means nothing to this version: it is neither a stream's nor a wallet's"),
     };
@@ -64,6 +66,7 @@ pub fn arguments(link: &str) -> anyhow::Result<[String; 3]> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "windows")]
     #[test]
     fn a_link_is_watched_or_approved_and_nothing_else() {
         let told = |link: &str| arguments(link).map(|[command, _, link]| (command, link)).ok();
@@ -72,7 +75,8 @@ mod tests {
         assert_eq!(told(approve), Some(("approve".into(), approve.into())));
         assert_eq!(told("tickcast://approve?node=x\n"), Some(("approve".into(), approve.into())));
         assert_eq!(told("https://h/watch/x").map(|(command, _)| command), Some("watch".into()));
-        for bad in ["", "--headless", "tickcast:", "tickcast:node?x", "file:///etc/passwd", "approve?node=x"]
+        for bad in
+            ["", "--headless", "tickcast:", "tickcast:node?x", "file:///etc/passwd", "tickcast:watch?x"]
         {
             assert_eq!(told(bad), None, "{bad}");
         }

@@ -98,7 +98,7 @@ fn run(command: Command, log: &str) -> ExitCode {
         Command::Open { link } => match link.map(|link| meant(&link)) {
             None => return without_command(log),
             Some(Ok(command)) => return run(command, log),
-            Some(Err(err)) => Err(err),
+            Some(Err(err)) => tickcast::wallet::tell(&err).and(Err(err)),
         },
         #[cfg(all(feature = "wallet", feature = "windows"))]
         Command::Approve(options) => tickcast::wallet::run_approve(options),

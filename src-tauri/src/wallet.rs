@@ -154,11 +154,12 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 pub fn run_approve(options: ApproveOptions) -> anyhow::Result<()> {
     let ApproveOptions { approve, wallet_folder, json, look } = options;
     let prompt = ::approve::Prompt::default();
-    let shell = Shell::open(wallet_folder, Ask::in_window(prompt.clone()), json)?;
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| {
             prompt.say("Reaching the node and its chain");
-            let ended = wait_for(approve::run(&shell, &approve));
+            let ask = Ask::in_window(prompt.clone());
+            let ended = Shell::open(wallet_folder, ask, json)
+                .and_then(|shell| wait_for(approve::run(&shell, &approve)));
             match &ended {
                 Ok(words) => prompt.over("Done", words),
                 Err(err) => prompt.over("It was not done", &crate::in_words(err)),
@@ -170,6 +171,14 @@ pub fn run_approve(options: ApproveOptions) -> anyhow::Result<()> {
         shown?;
         ended
     })
+}
+
+/// Why a link could not be followed: whoever pressed it has no terminal.
+#[cfg(feature = "windows")]
+pub fn tell(err: &anyhow::Error) -> anyhow::Result<()> {
+    let prompt = ::approve::Prompt::default();
+    prompt.over("This link cannot be opened", &crate::in_words(err));
+    Ok(::approve::run(&prompt, ::approve::Look::default())?)
 }
 
 fn wait_for<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -5,7 +5,7 @@ import { addressOf } from "../src/pay/address";
 import { exactly, shortly } from "../src/pay/amount";
 import { fromHex, Reader, toHex, WireError, Writer, type Hex } from "../src/pay/bytes";
 import { verify } from "../src/pay/key";
-import { commandOf, linkOf } from "../src/pay/link";
+import { codeOf, commandOf, linkOf } from "../src/pay/link";
 import { decode, encode, type ToNode } from "../src/pay/messages";
 import {
   bodyOf, channel, close, delegation, hashOf, login, offer, receipt, toSign, voucher, whole, writeSigned, type Form,
@@ -119,6 +119,10 @@ describe("what people read", () => {
     expect(link).toBe(`tickcast:approve?node=http%3A%2F%2F127.0.0.1%3A8080&stream=Ab-9_x&tier=3&session=0x00${"11".repeat(32)}`
       + `&deposit=300&channel=0x${"22".repeat(32)}`);
     expect(commandOf(linkOf({ ...asked, playbackId: "it's" }))).not.toContain("it's");
+  });
+
+  it("is known again by the first digits of the page's key, as the wallet shows them", () => {
+    expect(codeOf(`0x009c2105b977${"00".repeat(27)}`)).toBe("9C21 05B9");
   });
 });
 

@@ -28,6 +28,8 @@ pub fn run(prompt: &Prompt, look: Look) -> Result<(), WindowError> {
         ..NativeOptions::default()
     };
     let shown = prompt.clone();
+    // Whoever asks waits for it, also where it never opened, or failed.
+    let _gone = Gone(prompt);
     let ran = eframe::run_native(
         "tickcast-approve",
         native,
@@ -38,9 +40,16 @@ pub fn run(prompt: &Prompt, look: Look) -> Result<(), WindowError> {
             Ok(Box::new(Window { prompt: shown, sheet: Sheet::default() }))
         }),
     );
-    // Whoever asks waits for it, also where it never opened.
-    prompt.leave();
     Ok(ran?)
+}
+
+/// Says that the window is gone, whatever the reason.
+struct Gone<'a>(&'a Prompt);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 struct Window {

@@ -459,7 +459,9 @@ fn an_image_that_cannot_be_read_is_named_and_drawn_as_a_slate() {
         let scene = Scene::new(vec![Layer::new(Content::Image(path.into()))]);
         let said = read_meanwhile(|| {
             compositor.compose(&scene, &|_| None, ZERO);
-            compositor.problems().first().cloned()
+            // Frames come faster here than a disk answers, which is said meanwhile.
+            let is_awaited = |problem: &Problem| format!("{problem:?}").contains("does not answer");
+            compositor.problems().first().filter(|problem| !is_awaited(problem)).cloned()
         });
         assert!(
             matches!(&said, Problem::Image { layer: 0, message, .. } if message.contains(why)),

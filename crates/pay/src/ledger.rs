@@ -211,12 +211,13 @@ impl Ledger {
         Ok(self.stage_books(books, Some(channel), None, Committed::default()))
     }
 
-    /// Whether the payee has all that was accepted, in final blocks: its channel may be left for another.
+    /// Whether the payee has all that was accepted, in final blocks, or all that it will get: its channel may be left for
+    /// another.
     pub fn is_settled(&self) -> bool {
         // An agreed close is carried out before its books are left; one of which nobody got anything is the payer's.
         let is_closing = self.books.close.is_some_and(|(theirs, _)| !theirs.body.cumulative.is_zero());
         let is_closed = matches!(self.channel.finalized(), Phase::Closed { .. });
-        self.accepted() <= self.channel.finalized().settled() && (is_closed || !is_closing)
+        is_closed || (self.accepted() <= self.channel.finalized().settled() && !is_closing)
     }
 
     pub const fn channel(&self) -> &Channel {

@@ -200,6 +200,17 @@ struct Window {
     title: String,
     sheet: Sheet,
     stage: Stage,
+    kept: Option<Kept>,
+}
+
+/// What a person has set, and what holds of the window: it stays so where something is watched again.
+#[derive(Clone, Copy)]
+struct Kept {
+    volume: f32,
+    is_muted: bool,
+    is_full_screen: bool,
+    is_on_top: bool,
+    has_statistics: bool,
 }
 
 enum Stage {
@@ -234,6 +245,7 @@ impl Window {
             title: String::new(),
             sheet: Sheet::default(),
             stage: Stage::Saying("Opening".to_owned()),
+            kept: None,
         }
     }
 
@@ -245,6 +257,9 @@ impl Window {
             self.title = title;
         }
         let Some(next) = whole(&self.handle.0.next).take() else { return };
+        if let Stage::Playing(playing) = &self.stage {
+            self.kept = Some(playing.kept());
+        }
         self.stage = match next {
             Next::Saying(words) => Stage::Saying(words),
             Next::Asking(question) => {
@@ -254,7 +269,12 @@ impl Window {
                 Stage::Asking(question)
             }
             Next::Playing(show) => match Playing::new(*show, &self.title, self.handle.clone(), context) {
-                Ok(playing) => Stage::Playing(Box::new(playing)),
+                Ok(mut playing) => {
+                    if let Some(kept) = self.kept {
+                        playing.restore(kept);
+                    }
+                    Stage::Playing(Box::new(playing))
+                }
                 Err(err) => {
                     self.handle.over(&format!("the picture cannot be shown: {err}"));
                     Stage::Saying(String::new())
@@ -287,6 +307,20 @@ impl Playing {
             orders,
             _converter: converter,
         })
+    }
+
+    fn kept(&self) -> Kept {
+        let View { is_full_screen, is_on_top, has_statistics, .. } = self.view;
+        let Show { sound, .. } = &self.show;
+        Kept { volume: sound.volume(), is_muted: sound.is_muted(), is_full_screen, is_on_top, has_statistics }
+    }
+
+    fn restore(&mut self, kept: Kept) {
+        let Kept { volume, is_muted, is_full_screen, is_on_top, has_statistics } = kept;
+        self.show.sound.set_volume(volume);
+        self.show.sound.set_muted(is_muted);
+        (self.view.is_full_screen, self.view.is_on_top) = (is_full_screen, is_on_top);
+        self.view.has_statistics = has_statistics;
     }
 
     fn renew(&mut self) {

@@ -9,10 +9,13 @@ use api::{Client, StreamInfo};
 use chain::{Call, RailError, Settings};
 use clap::Args;
 use pay::id::blake2_256;
-use pay::{Amount, ChannelId, ChannelTerms, ContentId, Phase, RailInfo, RailKind, UnixMillis, VerifiedOffer};
+use pay::{
+    Amount, ChannelId, ChannelTerms, ContentId, Phase, PublicKey, RailInfo, RailKind, UnixMillis,
+    VerifiedOffer,
+};
 use serde_json::json;
 use wallet::approval::{Act, Approval};
-use wallet::{Account, Address, ChannelStatus, NewChannel, calendar};
+use wallet::{Account, Address, ChannelRecord, ChannelStatus, NewChannel, calendar};
 
 use self::request::Request;
 use super::chain_link::{Chain, NamedBy};
@@ -25,6 +28,8 @@ const SECONDS_MAX: u64 = 300;
 const GOOD_FOR_MS: u64 = 24 * 3_600_000;
 /// A longer dispute window would lock a deposit of five minutes for too long.
 const WINDOW_MAX_MS: u64 = 24 * 3_600_000;
+/// Two clicks on one link come within this.
+const FRESH_MS: u64 = 10_000;
 /// Of a stream's title.
 const TITLE_CHARS: usize = 80;
 
@@ -93,7 +98,7 @@ pub(super) async fn run(shell: &Shell, options: &Approve) -> anyhow::Result<Stri
     };
     shell.ask.show(&introduction(&chain, &request, &stream, &offer));
     let (channel, payer) = (asked.terms.id(), asked.account.address().to_string());
-    send(shell, &chain, &request.node, asked).await?;
+    send(shell, &chain, &request.node, asked, options.again).await?;
     let unit = chain.unit();
     let text = format!(
         "the page may pay {} from channel {channel}. The rest comes back when the page closes the channel, or with \
@@ -115,11 +120,28 @@ fn is_plain(endpoint: &str) -> bool {
 }
 
 /// Writes down the channel before anything is sent for it, and what became of it.
-async fn send(shell: &Shell, chain: &Chain, node_url: &str, asked: Asked) -> anyhow::Result<()> {
+async fn send(
+    shell: &Shell,
+    chain: &Chain,
+    node_url: &str,
+    asked: Asked,
+    is_again: bool,
+) -> anyhow::Result<()> {
     let Asked { account, act, call, terms } = asked;
     let id = terms.id();
     if let Act::Open { .. } = act {
         shell.wallet.note_page_channel(terms, node_url, now())?;
+        // The same link may have been opened twice at once: what is noted first is seen by both.
+        let is_same = |known: &ChannelRecord| {
+            let is_there = matches!(known.status, ChannelStatus::Prepared | ChannelStatus::Open);
+            is_there && known.terms.session == terms.session && known.terms.id() != id
+        };
+        if !is_again && shell.wallet.channels()?.iter().any(|known| is_same(known) && is_fresh(known)) {
+            shell.wallet.update_channel(id, |record| record.status = ChannelStatus::Failed)?;
+            bail!(
+                "this page's link is open already, or was a moment ago. --again opens another channel all the same"
+            );
+        }
     }
     let sent = chain.submit(shell, &account, act.clone(), call).await;
     let is_unknown =
@@ -134,6 +156,11 @@ async fn send(shell: &Shell, chain: &Chain, node_url: &str, asked: Asked) -> any
         })?;
     }
     sent.map(|_| ())
+}
+
+/// So new that it was noted while this one was asked about.
+fn is_fresh(known: &ChannelRecord) -> bool {
+    now().millis_since(known.created) < FRESH_MS
 }
 
 /// A link that is approved twice would lock two deposits, of which the page needs one. What the chain says of the
@@ -181,6 +208,12 @@ fn lasts(terms: &ChannelTerms, expires_at: UnixMillis) -> bool {
     now() < UnixMillis(expires_at.0.saturating_sub(terms.dispute_window_ms))
 }
 
+/// By which a person knows a page's key again: anybody can name the page's address in a link of their own.
+fn code(session: &PublicKey) -> String {
+    let digits: Vec<String> = session.bytes.iter().take(4).map(|byte| format!("{byte:02X}")).collect();
+    digits.concat().as_bytes().chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+}
+
 /// What the approval itself cannot know: where the money is asked for, and what it buys.
 fn introduction(chain: &Chain, request: &Request, stream: &StreamInfo, offer: &VerifiedOffer) -> Approval {
     let title: String = stream.title.chars().filter(|c| !c.is_control()).take(TITLE_CHARS).collect();
@@ -190,14 +223,15 @@ fn introduction(chain: &Chain, request: &Request, stream: &StreamInfo, offer: &V
     Approval {
         title: "A page asks for a deposit".to_owned(),
         lines: vec![
-            ("page", format!("{}/watch/{}", request.node, request.playback_id)),
+            ("to watch", format!("{}/watch/{}", request.node, request.playback_id)),
+            ("code", format!("{}: the page that you opened shows the same", code(&request.session))),
             ("stream", title),
             ("price", format!("{} a second", unit.exactly(price))),
             ("deposit", format!("{}, which is {seconds} s", unit.exactly(deposit))),
             (
                 "meaning",
-                "the page pays from it with a key of its own and does not ask again: this site could take ALL of the deposit, \
-                 and never more"
+                "whoever made the link pays from it with a key of their own and does not ask again: they and this site could take \
+                 ALL of the deposit, and never more. A link that you were sent is somebody else's"
                     .to_owned(),
             ),
         ],
@@ -304,4 +338,18 @@ fn payer(shell: &Shell, named: Option<&str>) -> anyhow::Result<Account> {
         own = own.into_iter().skip(chosen).take(1).collect();
     }
     own.pop().context("there is no account to pay from: make one with `tickcast wallet new`")
+}
+
+#[cfg(test)]
+mod tests {
+    use pay::KeyScheme;
+
+    use super::*;
+
+    #[test]
+    fn a_pages_key_is_known_again_by_its_first_digits_as_the_page_shows_them() {
+        let mut bytes = [0; 32];
+        bytes[..5].copy_from_slice(&[0x9c, 0x21, 0x05, 0xb9, 0x77]);
+        assert_eq!(code(&PublicKey { scheme: KeyScheme::Ed25519, bytes }), "9C21 05B9");
+    }
 }

@@ -29,3 +29,6 @@ export const closeCommandOf = (channel: Hex, endpoints: string[]): string => {
   const chain = endpoints[0] ? ` --chain '${endpoints[0].replaceAll("'", "%27")}'` : "";
   return `tickcast wallet channels close ${channel}${chain}`;
 };
+
+/** By which a person knows this page's key again in a wallet: anybody can make a link that names this page. */
+export const codeOf = (session: Hex): string => session.slice(4, 12).toUpperCase().replace(/(.{4})/, "$1 ");

@@ -10,7 +10,7 @@ import { shortly, type Unit } from "../pay/amount";
 import { fromHex, type Hex } from "../pay/bytes";
 import { hasSessionKey, noKeyBecause, sessionKey, verify } from "../pay/key";
 import type { Leaving } from "../pay/leaving";
-import { commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
+import { codeOf, commandOf, DEPOSIT_SECONDS, linkOf } from "../pay/link";
 import { PaySession, type PayStatus } from "../pay/session";
 import {
   accountOf, channel as channelForm, hashOf, login as loginForm, offer as offerForm, toSign, whole, type Offer,
@@ -29,7 +29,7 @@ export type PayView =
   | { at: "unable"; words: string; hint: string }
   /** A wallet is to open a channel, or to top one up. */
   | {
-    at: "fund"; cost: Cost; choice: Choice; deposit: bigint; link: string; command: string; isTopUp: boolean; funding: FundingView;
+    at: "fund"; cost: Cost; choice: Choice; deposit: bigint; link: string; command: string; code: string; isTopUp: boolean; funding: FundingView;
     why: Leaving | null; last: PayStatus | null; taking: Taking | null;
   }
   /** It can be paid; one button begins. `back` gets the rest of the deposit back; of a channel that never paid anything
@@ -264,12 +264,11 @@ export class Purse {
   async #funded(counter: Counter): Promise<Channel | "other quality"> {
     const { cost, offer, qualities } = counter;
     let isWanted = false;
+    const wantsOther = () => this.#tier !== null && this.#tier !== cost.tier && qualities.some(({ tier }) => tier === this.#tier);
     const begin = () => { isWanted = true; this.#wake(); };
     const choice = { qualities, choose: (tier: number) => { this.#tier = tier; this.#wake(); } };
     for (let turn = 1; ; turn += 1) {
-      if (this.#tier !== null && this.#tier !== cost.tier && qualities.some(({ tier }) => tier === this.#tier)) {
-        return "other quality";
-      }
+      if (wantsOther()) return "other quality";
       const channels = await this.#channels(counter);
       this.#noteClosing(channels, cost);
       const channel = mostLeft(open(channels));
@@ -287,6 +286,8 @@ export class Purse {
         this.#goesOn = null;
         this.#funding.done();
         const mayGoOn = goesOn && offer.price <= goesOn.price && performance.now() < goesOn.untilMs;
+        // The quality may have been changed while the node was asked: its price is shown before anything is paid.
+        if (wantsOther()) return "other quality";
         if (isWanted || mayGoOn) return channel;
         const back = channel.spent > 0n ? () => void this.#back(counter, channel) : null;
         const byWallet = ended(channels) ?? (!back || this.#returned ? channel : null);
@@ -374,7 +375,7 @@ export class Purse {
       node: location.origin, playbackId: this.playbackId, tier: offer.quality.tier, session: key.public, deposit,
       channel: channel?.id ?? null,
     });
-    return { deposit, link, command: commandOf(link), isTopUp: channel !== null };
+    return { deposit, link, command: commandOf(link), code: codeOf(key.public), isTopUp: channel !== null };
   }
 
   /** Those that were opened for this page. */

@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 use super::rights::{self, LOCAL};
 use crate::app::App;
 use crate::billing::log::Act;
-use crate::store::{ArchiveError, StreamRow};
+use crate::store::{ArchiveError, StoreError, StreamRow};
 
 /// At most this many streams are listed.
 const LIST_MAX: u32 = 100;
@@ -72,10 +72,17 @@ pub async fn rotate_key(
     let by = rights::keeper(&app, peer, &headers, &row)?;
     let detail = json!({ "stream": row.playback_id.as_str(), "by": by });
     let act = (Act::new("stream.key_rotated", detail), app.billing().clock.now());
-    let key = app.store().rotate_key(row.id, act).await?;
-    if let Some(stream) = app.running(&row.playback_id) {
-        stream.oust().await;
-    }
+    // One goes with the other, though whoever asked may have gone.
+    let (node, stream) = (Arc::clone(&app), row.clone());
+    let rotated = tokio::spawn(async move {
+        let key = node.store().rotate_key(stream.id, act).await?;
+        if let Some(stream) = node.running(&stream.playback_id) {
+            stream.oust().await;
+        }
+        Ok::<_, StoreError>(key)
+    });
+    let ending = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "node_ending", "The node is ending.");
+    let key = rotated.await.map_err(|_| ending())??;
     Ok(Json(created(&app, &headers, StreamRow { key, ..row }).await))
 }
 

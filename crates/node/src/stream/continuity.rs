@@ -120,8 +120,14 @@ impl Continuity {
             None => newest.minus(AHEAD),
         };
         let passed = arrived.minus(came).max(Timestamp::zero(Timescale::MILLIS));
-        let is_new = self.floor.is_none_or(|floor| at > floor);
-        is_new && earliest <= at && at <= newest.plus(passed).plus(AHEAD)
+        let is_first = self.lanes.is_empty();
+        // Lanes of one timeline stay together: the second one may begin a little before the first.
+        let floor = self.floor.map(|floor| if is_first { floor } else { floor.minus(BACK) });
+        let is_new = floor.is_none_or(|floor| at > floor);
+        // Whoever lagged before may be on time now.
+        let now = newest.plus(passed);
+        let latest = if is_first { now.max(arrived) } else { now };
+        is_new && earliest <= at && at <= latest.plus(AHEAD)
     }
 
     /// As long after the newest packet as this one came after it.
@@ -251,6 +257,14 @@ mod tests {
         assert_eq!(placed(&mut later, &[(VIDEO, 10_041, 3_040)]).0, [10_041]);
         let mut within = Continuity::after(before.reached());
         assert_eq!(placed(&mut within, &[(VIDEO, 10_040, 3_040)]).0, [11_040]);
+        // At once, and with sound that begins before the pictures: they stay together.
+        let mut at_once = Continuity::after(before.reached());
+        assert_eq!(placed(&mut at_once, &[(VIDEO, 2_040, 2_041), (SOUND, 1_900, 2_042)]).0, [10_080, 9_940]);
+        // Of one that lagged by half a minute nothing stays behind.
+        let mut lagged = Continuity::default();
+        placed(&mut lagged, &[(VIDEO, 0, 30_000)]);
+        let mut in_time = Continuity::after(lagged.reached());
+        assert_eq!(placed(&mut in_time, &[(VIDEO, 31_000, 31_000)]).0, [31_000]);
     }
 
     #[test]

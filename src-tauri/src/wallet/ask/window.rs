@@ -14,8 +14,10 @@ const DECLINED: &str = "you did not agree, so nothing was signed";
 
 pub(super) struct Window {
     prompt: Prompt,
-    /// What was said since the last signature, and is shown with the next.
+    /// What was said, and is shown with the next signature.
     told: Mutex<Vec<Agreement>>,
+    /// For the next of these.
+    notes: Mutex<Vec<String>>,
     wrong: Mutex<Option<String>>,
 }
 
@@ -27,7 +29,8 @@ impl fmt::Debug for Window {
 
 impl Ask {
     pub(in crate::wallet) fn in_window(prompt: Prompt) -> Self {
-        let window = Window { prompt, told: Mutex::default(), wrong: Mutex::default() };
+        let window =
+            Window { prompt, told: Mutex::default(), notes: Mutex::default(), wrong: Mutex::default() };
         Self { passphrase_fd: None, yes: false, window: Some(window) }
     }
 
@@ -41,15 +44,13 @@ impl Ask {
 
 impl Window {
     pub fn show(&self, approval: &Approval) {
-        whole(&self.told).push(agreement(approval));
+        let mut shown = agreement(approval);
+        shown.warnings.append(&mut whole(&self.notes));
+        whole(&self.told).push(shown);
     }
 
     pub fn note(&self, words: &str) {
-        let mut told = whole(&self.told);
-        match told.last_mut() {
-            Some(last) => last.warnings.push(words.to_owned()),
-            None => told.push(Agreement { warnings: vec![words.to_owned()], ..Agreement::default() }),
-        }
+        whole(&self.notes).push(words.to_owned());
     }
 
     pub fn passphrase(&self) -> anyhow::Result<SecretText> {

@@ -44,8 +44,8 @@ pub(super) struct Account {
     /// The channels for whose sake this one was settled though that was not worth its fee: each is a deposit, and it is
     /// done once for each.
     pub hurried_by: BTreeSet<ChannelId>,
-    /// Another channel waits for this one's settlement.
-    pub is_hurried: bool,
+    /// The one that waits for this one's settlement now.
+    pub hurried_for: Option<ChannelId>,
 }
 
 impl Account {
@@ -59,7 +59,7 @@ impl Account {
             left_at: UnixMillis(0),
             retry: Retry::default(),
             hurried_by: BTreeSet::new(),
-            is_hurried: false,
+            hurried_for: None,
         }
     }
 
@@ -118,6 +118,11 @@ pub enum Unable {
         "what this account watched from its earlier channel is settled first: it takes as long as two blocks"
     )]
     Unsettled,
+    #[error(
+        "what this account watched from its earlier channel is worth less than the fee of its settlement: close that \
+         channel first, or watch on from it"
+    )]
+    SettledLater,
     #[error("this account watches from another channel now: stop there first")]
     Watching,
     #[error("the credit window is full: what is owed must be transferred first")]
@@ -395,7 +400,12 @@ impl Till {
             return Err(if is_credit { Unable::CreditSpent } else { Unable::TooLittle });
         }
         if !is_own && !is_credit && !account.ledger.is_settled() {
-            return Err(if account.watcher.is_some() { Unable::Watching } else { Unable::Unsettled });
+            let is_spent = account.hurried_by.contains(&id) && account.hurried_for.is_none();
+            return Err(match account.watcher {
+                Some(_) => Unable::Watching,
+                None if is_spent => Unable::SettledLater,
+                None => Unable::Unsettled,
+            });
         }
         Ok(())
     }
@@ -403,9 +413,9 @@ impl Till {
     /// Has the account's present channel settled at once, so that `next` can take its place.
     pub fn hurry(&mut self, party: Party, next: ChannelId) {
         let Some(account) = self.accounts.get_mut(&party) else { return };
-        let Account { spare, hurried_by, .. } = account;
-        hurried_by.retain(|id| spare.contains_key(id));
-        account.is_hurried |= spare.contains_key(&next) && hurried_by.insert(next);
+        if account.spare.contains_key(&next) && !account.hurried_by.contains(&next) {
+            account.hurried_for = Some(next);
+        }
     }
 }
 

@@ -292,7 +292,7 @@ impl Till {
             Err(Unable::Retired) => Err(Refusal::ChannelExpiring),
             // It may be said again later, and passes.
             Err(Unable::ChainAway) => Err(Refusal::NodeFault),
-            Err(Unable::Unsettled | Unable::Watching) => Err(Refusal::Unsettled),
+            Err(Unable::Unsettled | Unable::SettledLater | Unable::Watching) => Err(Refusal::Unsettled),
             Err(Unable::Refused(reason)) => Err(reason),
         }
     }
@@ -318,7 +318,7 @@ impl Till {
     fn started(&mut self, conn: ConnId, ticket: TicketId, party: Party, started: Started, now: UnixMillis) {
         let Some(account) = self.accounts.get_mut(&party) else { return };
         let before = account.watcher.replace(ticket);
-        account.is_hurried = false;
+        account.hurried_for = None;
         // What was said on an earlier connection does not count any more.
         account.waiting.retain(|(from, word)| *from == conn || matches!(word, Word::Gone));
         if let Some(old) = before.and_then(|old| self.sessions.get(&old))

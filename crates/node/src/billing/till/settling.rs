@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use pay::ledger::{SettleReason, Settlement};
 use pay::{Amount, Channel, ChannelId, CloseTerms, Phase, Signed, UnixMillis};
 
+use super::accounts::Account;
 use super::{Party, Till};
 use crate::billing::journal::OpenSettlement;
 
@@ -97,7 +98,7 @@ impl Till {
             let is_urgent = settlement.reason.is_urgent();
             let is_idle = settlement.reason != SettleReason::End
                 || now.millis_since(account.left_at) >= self.rules.settle_idle_ms;
-            let pays = account.is_hurried || (is_idle && open >= self.rules.settle_at_least);
+            let pays = account.hurried_for.is_some() || (is_idle && open >= self.rules.settle_at_least);
             // A close pays it, too.
             let id = account.ledger.channel().id();
             let will_close = account.ledger.close_agreed().is_some()
@@ -138,6 +139,11 @@ impl Till {
     /// It is on its way: not again, unless it fails or a later one is due.
     pub fn settling(&mut self, due: &Due) {
         if let Some(account) = self.accounts.get_mut(&due.party) {
+            if let Some(next) = account.hurried_for {
+                let Account { spare, hurried_by, .. } = account;
+                hurried_by.retain(|id| spare.contains_key(id));
+                hurried_by.insert(next);
+            }
             account.ledger.settling(&due.settlement);
         }
     }

@@ -1,16 +1,18 @@
 //! Fifty viewers who pay, on a bad network: they come and go, die without a word, and lose their lines; the publisher
 //! freezes, and the node is killed. Whatever happens, each second that played is paid, and no other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use testkit::{Dice, soak};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use watch::{PayHandle, PayStatus};
 
+use crate::broadcasts::LIMIT;
 use crate::lossy_line::{Carried, Line};
-use crate::market::{GRACE_TICKS, PRICE, Place, Rules, until};
+use crate::market::{GRACE_TICKS, PRICE, Place, Rules, poll};
 use crate::payer::{Disk, Payer};
 use crate::show::Show;
 
@@ -47,9 +49,20 @@ const FREEZE: Duration = Duration::from_secs(3);
 struct Crowd {
     show: Show,
     disks: Vec<(pay::ChannelId, Disk)>,
+    newest: Vec<Newest>,
     viewers: JoinSet<(Payer, Carried)>,
     is_over: Arc<AtomicBool>,
     window_s: Option<u64>,
+}
+
+/// A viewer's newest session, while it lives.
+type Newest = Arc<Mutex<Option<PayHandle>>>;
+
+/// Whether it has named as many seconds unplayed as a node forgives: from then on it pays each second in advance, and
+/// where one more is lost, no longer.
+fn is_barred(status: &PayStatus) -> bool {
+    let paid = status.totals.signed;
+    status.totals.unplayed >= paid.min(30 + paid / 10)
 }
 
 /// Some of the time that a life takes. Nothing is waited for.
@@ -58,7 +71,13 @@ async fn pass(dice: &mut Dice, from_ms: u64, to_ms: u64) {
 }
 
 /// One viewer's evening: it joins and leaves, and every third time dies instead; every third time its line is cut, too.
-async fn live(mut payer: Payer, place: Place, is_over: Arc<AtomicBool>, seed: u64) -> (Payer, Carried) {
+async fn live(
+    mut payer: Payer,
+    place: Place,
+    is_over: Arc<AtomicBool>,
+    newest: Newest,
+    seed: u64,
+) -> (Payer, Carried) {
     let (mut dice, mut carried) = (Dice::new(seed), Carried::default());
     pass(&mut dice, 0, 6_000).await;
     while !is_over.load(Ordering::Relaxed) {
@@ -68,6 +87,7 @@ async fn live(mut payer: Payer, place: Place, is_over: Arc<AtomicBool>, seed: u6
             pass(&mut dice, 200, 500).await;
             continue;
         };
+        *newest.lock().expect("nobody panicked") = Some(watching.pay.clone());
         let is_late = || is_over.load(Ordering::Relaxed);
         watching.until(Duration::from_millis(dice.between(3_000, 12_000)), |_| is_late()).await;
         if dice.happens(33) {
@@ -94,11 +114,13 @@ impl Crowd {
         let payers = Payer::open_all(&show.market, people).await;
         let disks = payers.iter().map(|payer| (payer.channel(), payer.disk.clone())).collect();
         let (is_over, mut dice) = (Arc::new(AtomicBool::new(false)), Dice::new(seed));
-        let mut viewers = JoinSet::new();
+        let (mut viewers, mut newest) = (JoinSet::new(), Vec::new());
         for payer in payers {
-            viewers.spawn(live(payer, show.place.clone(), Arc::clone(&is_over), dice.roll()));
+            let own = Newest::default();
+            newest.push(Arc::clone(&own));
+            viewers.spawn(live(payer, show.place.clone(), Arc::clone(&is_over), own, dice.roll()));
         }
-        Self { show, disks, viewers, is_over, window_s }
+        Self { show, disks, newest, viewers, is_over, window_s }
     }
 
     /// What must be true at every moment: `settled ≤ accepted ≤ signed`, and the audit finds nothing. Nobody can change
@@ -126,11 +148,27 @@ impl Crowd {
         self.disks.iter().map(|(_, disk)| disk.signed()).sum()
     }
 
-    /// Waits until the crowd has paid for some seconds more: there is a load.
-    async fn until_loaded(&self) {
+    /// Waits until the crowd has paid for some seconds more: there is a load. `false` where there will be none any more,
+    /// since so many deaths of its node and its own have cost it all that is forgiven.
+    async fn is_loaded(&self) -> bool {
         let seconds = LOAD_OF_EACH * self.disks.len() as u64;
-        let enough = self.signed() + u128::from(seconds) * PRICE;
-        until("the crowd pays", async || (self.signed() >= enough).then_some(())).await;
+        let begun = self.signed();
+        let enough = begun + u128::from(seconds) * PRICE;
+        let loaded = poll(async || (self.signed() >= enough).then_some(()));
+        if tokio::time::timeout(LIMIT, loaded).await.is_ok() {
+            return true;
+        }
+        let newest = self.newest.iter().map(|own| own.lock().expect("nobody panicked").clone());
+        let sessions: Vec<_> = newest.flatten().map(|pay| pay.status()).collect();
+        let barred = sessions.iter().filter(|status| is_barred(status)).count();
+        if barred + 1 >= self.newest.len() {
+            return false;
+        }
+        let paid = (self.signed() - begun) / PRICE;
+        let (node, engine) = (self.show.market.node.log(), self.show.engine.log());
+        panic!(
+            "{paid} of {seconds} s were paid, {barred} are barred\n{sessions:#?}\nthe node: {node}\nthe engine: {engine}"
+        );
     }
 
     async fn kill_and_restart(&mut self) {
@@ -219,18 +257,28 @@ fn a_crowd_that_pays_by_transfers_pays_for_each_second_that_played_and_owes_no_m
     evenings(people, seconds, windows_s, 2);
 }
 
-/// A crowd whose node is killed so often while it is watched.
+/// A crowd whose node is killed so often while it is watched. A crowd that nothing is forgiven any more goes home early,
+/// and another one comes in its place.
 fn kills(people: u8, kills: usize, window_s: Option<u64>, seed: u64) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let (mut crowd, mut dice) = (Crowd::gather(people, window_s, 100 + seed).await, Dice::new(seed));
-        for _ in 0..kills {
-            crowd.until_loaded().await;
-            pass(&mut dice, 0, 3_000).await;
-            crowd.kill_and_restart().await;
+        let (mut dice, mut left) = (Dice::new(seed), kills);
+        for crowd in 0.. {
+            let mut crowd = Crowd::gather(people, window_s, 100 + seed + 10_000 * crowd).await;
+            let before = left;
+            while left > 0 && crowd.is_loaded().await {
+                pass(&mut dice, 0, 3_000).await;
+                crowd.kill_and_restart().await;
+                left -= 1;
+            }
+            assert!(left < before, "a crowd that has just come is forgiven something");
+            // They come back after the last kill, too, where that is forgiven still.
+            let _ = left == 0 && crowd.is_loaded().await;
+            crowd.go_home().await;
+            if left == 0 {
+                return;
+            }
         }
-        crowd.until_loaded().await;
-        crowd.go_home().await;
     });
 }
 

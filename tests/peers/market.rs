@@ -367,7 +367,8 @@ pub async fn until<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> 
     }
 }
 
-async fn poll<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+/// Looks ten times a second, for as long as the caller waits.
+pub async fn poll<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let mut turns = tokio::time::interval(Duration::from_millis(100));
     loop {
         turns.tick().await;

@@ -15,6 +15,16 @@ pub const MAX_RENDITIONS: usize = 16;
 /// Finds the picture of a source for this frame, by its name in the scene.
 pub type Inputs<'a> = &'a dyn Fn(&str) -> Option<Picture>;
 
+/// A change of scenes at one instant: the light of both, mixed. What is brighter than white stays white for longer,
+/// as when a film is faded.
+#[derive(Clone, Copy, Debug)]
+pub struct Fade<'a> {
+    pub from: &'a Scene,
+    pub to: &'a Scene,
+    /// Of `to`, from 0 to 1; brought there where it is neither.
+    pub share: f32,
+}
+
 /// What a compositor makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompositorConfig {
@@ -111,13 +121,21 @@ pub trait Compositor: Send {
     fn submit(&mut self, scene: &Scene, inputs: Inputs<'_>, timestamp: Timestamp)
     -> Result<(), ComposeError>;
 
+    /// Draws both scenes of `fade`, each with what `inputs` finds, and mixes them. Costs as much as both.
+    fn submit_fade(
+        &mut self,
+        fade: Fade<'_>,
+        inputs: Inputs<'_>,
+        timestamp: Timestamp,
+    ) -> Result<(), ComposeError>;
+
     /// The oldest finished frame that was not polled yet; never waits.
     fn poll(&mut self) -> Result<Option<Composed>, ComposeError>;
 
     /// The oldest unfinished frame, waiting for it; `None` when all were polled. For the end and for tests.
     fn finish(&mut self) -> Result<Option<Composed>, ComposeError>;
 
-    /// What the newest frame could not show.
+    /// What the newest frame could not show; of a fade, what the scene that comes could not.
     fn problems(&self) -> &[Problem];
 
     /// Frames that were given up, since their results were not polled or not ready in time.

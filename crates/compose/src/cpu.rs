@@ -4,7 +4,8 @@
 
 use media::{Picture, Size, Timestamp};
 
-use crate::compositor::{ComposeError, Composed, Compositor, CompositorConfig, Inputs, Problem};
+use crate::color::unit;
+use crate::compositor::{ComposeError, Composed, Compositor, CompositorConfig, Fade, Inputs, Problem};
 use crate::draw_list::DrawList;
 use crate::frame_format::Nv12Layout;
 use crate::geometry::Rect;
@@ -21,6 +22,7 @@ mod resample;
 mod row;
 mod scaler;
 
+use blend::fade_row;
 pub use isa::Isa;
 use ladder::{Ladder, Output};
 use painter::Painter;
@@ -40,6 +42,13 @@ struct Preview {
     pool: Pool,
 }
 
+/// Where the scene that goes is drawn, while one does.
+#[derive(Debug)]
+struct Outgoing {
+    painter: Painter,
+    band: Band,
+}
+
 /// The CPU backend.
 #[derive(Debug)]
 pub struct CpuCompositor {
@@ -48,6 +57,7 @@ pub struct CpuCompositor {
     list: DrawList,
     painter: Painter,
     band: Band,
+    outgoing: Option<Outgoing>,
     ladder: Ladder,
     /// For each rendition, in the configuration's order: its level, layout and buffers.
     outputs: Vec<(usize, Nv12Layout, Pool)>,
@@ -84,6 +94,7 @@ impl CpuCompositor {
             list: DrawList::new(programme),
             painter: Painter::new(isa, Rect::of(programme)),
             band: Band::new(programme.width as usize, BAND_ROWS as usize),
+            outgoing: None,
             ladder,
             outputs,
             preview: None,
@@ -101,7 +112,25 @@ impl CpuCompositor {
 
     /// Draws `scene` and returns it finished.
     pub fn compose(&mut self, scene: &Scene, inputs: Inputs<'_>, timestamp: Timestamp) -> Composed {
-        self.list.build(scene, inputs);
+        self.outgoing = None;
+        self.list.build(None, scene, inputs);
+        self.draw(1.0, timestamp)
+    }
+
+    /// Draws the mix of two scenes and returns it finished.
+    pub fn compose_fade(&mut self, fade: Fade<'_>, inputs: Inputs<'_>, timestamp: Timestamp) -> Composed {
+        self.list.build(Some(fade.from), fade.to, inputs);
+        let (isa, programme) = (self.isa, self.config.programme);
+        let outgoing = self.outgoing.get_or_insert_with(|| Outgoing {
+            painter: Painter::new(isa, Rect::of(programme)),
+            band: Band::new(programme.width as usize, BAND_ROWS as usize),
+        });
+        outgoing.painter.begin(self.list.outgoing());
+        self.draw(unit(fade.share), timestamp)
+    }
+
+    /// Draws what is listed, `share` of it beside the scene that goes.
+    fn draw(&mut self, share: f32, timestamp: Timestamp) -> Composed {
         let with_preview = self.prepare_preview();
         self.ladder.begin_frame();
         for (level, _, pool) in &self.outputs {
@@ -113,6 +142,13 @@ impl CpuCompositor {
         for top in (0..height).step_by(BAND_ROWS as usize) {
             let rows = BAND_ROWS.min(height - top);
             self.painter.paint(draws, &mut self.band, top, rows);
+            if let Some(Outgoing { painter, band }) = &mut self.outgoing {
+                painter.paint(self.list.outgoing(), band, top, rows);
+                let width = self.config.programme.width as usize;
+                for row in 0..rows as usize {
+                    fade_row(self.isa, share, self.band.part_mut(row, 0, width), band.row(row));
+                }
+            }
             for row in 0..rows as usize {
                 self.ladder.programme_row(self.band.row(row));
             }
@@ -128,6 +164,12 @@ impl CpuCompositor {
             Picture::rgba(preview.size, bytes, timestamp).expect("the pool's buffers have the preview's size")
         });
         Composed { timestamp, renditions, preview }
+    }
+
+    fn keep(&mut self, composed: Composed) {
+        if self.ready.replace(composed).is_some() {
+            self.dropped += 1;
+        }
     }
 
     /// Whether this frame has a preview; its level is made when the size is a new one.
@@ -170,9 +212,18 @@ impl Compositor for CpuCompositor {
         timestamp: Timestamp,
     ) -> Result<(), ComposeError> {
         let composed = self.compose(scene, inputs, timestamp);
-        if self.ready.replace(composed).is_some() {
-            self.dropped += 1;
-        }
+        self.keep(composed);
+        Ok(())
+    }
+
+    fn submit_fade(
+        &mut self,
+        fade: Fade<'_>,
+        inputs: Inputs<'_>,
+        timestamp: Timestamp,
+    ) -> Result<(), ComposeError> {
+        let composed = self.compose_fade(fade, inputs, timestamp);
+        self.keep(composed);
         Ok(())
     }
 

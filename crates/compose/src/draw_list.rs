@@ -71,16 +71,24 @@ pub struct DrawList {
     programme: Size,
     stills: StillCache,
     draws: Vec<Draw>,
+    /// Of the scene that goes, while one does.
+    outgoing: Vec<Draw>,
     problems: Vec<Problem>,
 }
 
 impl DrawList {
     pub fn new(programme: Size) -> Self {
-        Self { programme, stills: StillCache::new(), draws: Vec::new(), problems: Vec::new() }
+        let (draws, outgoing, problems) = (Vec::new(), Vec::new(), Vec::new());
+        Self { programme, stills: StillCache::new(), draws, outgoing, problems }
     }
 
     pub fn draws(&self) -> &[Draw] {
         &self.draws
+    }
+
+    /// What the scene that goes draws.
+    pub fn outgoing(&self) -> &[Draw] {
+        &self.outgoing
     }
 
     /// What could not be drawn as the scene says.
@@ -91,12 +99,23 @@ impl DrawList {
     /// Lets go of this frame's pictures, so that their buffers return to whoever made them.
     pub fn release(&mut self) {
         self.draws.clear();
+        self.outgoing.clear();
     }
 
-    pub fn build(&mut self, scene: &Scene, inputs: Inputs<'_>) {
-        self.draws.clear();
-        self.problems.clear();
+    /// Lists `scene`, and beside it the one that goes.
+    pub fn build(&mut self, outgoing: Option<&Scene>, scene: &Scene, inputs: Inputs<'_>) {
+        self.release();
         self.stills.next_frame();
+        if let Some(outgoing) = outgoing {
+            self.outgoing = self.list(Vec::new(), outgoing, inputs);
+        }
+        // Whoever looks for problems looks at the scene that stays.
+        self.problems.clear();
+        let draws = std::mem::take(&mut self.draws);
+        self.draws = self.list(draws, scene, inputs);
+    }
+
+    fn list(&mut self, mut draws: Vec<Draw>, scene: &Scene, inputs: Inputs<'_>) -> Vec<Draw> {
         let programme = Rect::of(self.programme);
         for (number, layer) in scene.layers.iter().enumerate() {
             if !layer.visible || layer.opacity <= 0.0 || layer.validate().is_err() {
@@ -105,10 +124,11 @@ impl DrawList {
             let Some((what, placement)) = self.find(number, layer, inputs) else { continue };
             let draw = Draw { what, placement, opacity: layer.opacity, blend: layer.blend };
             if draw.covers(programme) {
-                self.draws.clear();
+                draws.clear();
             }
-            self.draws.push(draw);
+            draws.push(draw);
         }
+        draws
     }
 
     fn find(&mut self, number: usize, layer: &Layer, inputs: Inputs<'_>) -> Option<(What, Placement)> {

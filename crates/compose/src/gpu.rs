@@ -6,20 +6,23 @@
 use media::{Picture, Size, Timestamp};
 use wgpu::{Device, Queue};
 
-use crate::compositor::{ComposeError, Composed, Compositor, CompositorConfig, Inputs, Problem};
+use crate::color::unit;
+use crate::compositor::{ComposeError, Composed, Compositor, CompositorConfig, Fade, Inputs, Problem};
 use crate::draw_list::DrawList;
 use crate::pool::Pool;
 use crate::scene::Scene;
 
+mod fade;
 mod layers;
 mod outputs;
 mod pipelines;
 mod readback;
 mod textures;
 
+use fade::FadePass;
 use layers::Layers;
 use outputs::{Format, Outputs};
-use pipelines::Pipelines;
+use pipelines::{PROGRAMME_FORMAT, Pipelines};
 use readback::{Finished, HUNG, Ring};
 
 /// The GPU backend.
@@ -32,6 +35,8 @@ pub struct GpuCompositor {
     pipelines: Pipelines,
     list: DrawList,
     layers: Layers,
+    /// While a fade runs.
+    fade: Option<FadePass>,
     outputs: Outputs,
     ring: Ring,
     /// For each rendition, in the configuration's order.
@@ -57,12 +62,13 @@ impl GpuCompositor {
             return Err(ComposeError::Gpu(reason));
         }
         let pipelines = Pipelines::new(&device);
-        let outputs = Outputs::new(&device, &pipelines, &config);
+        let outputs = Outputs::new(&device, &pipelines, &config, PROGRAMME_FORMAT);
         let ring = Ring::new();
         let pools = outputs.rendition_bytes().map(Pool::new).collect();
         Ok(Self {
             list: DrawList::new(config.programme),
             layers: Layers::new(&device, &pipelines, config.programme),
+            fade: None,
             config,
             device,
             queue,
@@ -74,6 +80,51 @@ impl GpuCompositor {
             preview_wanted: None,
             dropped: 0,
         })
+    }
+
+    /// Draws `scene`, with a share of it where another one goes.
+    fn submit_scenes(
+        &mut self,
+        from: Option<(&Scene, f32)>,
+        scene: &Scene,
+        inputs: Inputs<'_>,
+        timestamp: Timestamp,
+    ) -> Result<(), ComposeError> {
+        let preview = self.preview_wanted.take();
+        if self.ring.is_full() {
+            // The GPU is more than two frames behind: this one is given up, not waited for.
+            self.dropped += 1;
+            return Ok(());
+        }
+        let Self { config, device, queue, pipelines, list, layers, outputs, fade, .. } = self;
+        list.build(from.map(|(outgoing, _)| outgoing), scene, inputs);
+        layers.prepare(device, queue, pipelines, list.draws())?;
+        let mut encoder = device.create_command_encoder(&Default::default());
+        let outputs = if let Some((_, share)) = from {
+            let fade = fade.get_or_insert_with(|| FadePass::new(device, pipelines, config));
+            fade.prepare(device, queue, pipelines, list.outgoing(), share)?;
+            layers.draw(&mut encoder, pipelines, list.draws(), fade.incoming());
+            fade.draw(&mut encoder, pipelines, list.outgoing());
+            &mut fade.outputs
+        } else {
+            *fade = None;
+            layers.draw(&mut encoder, pipelines, list.draws(), outputs.programme());
+            outputs
+        };
+        if let Some(size) = preview {
+            outputs.set_preview(device, pipelines, size);
+            if self.preview_pool.as_ref().is_none_or(|(known, _)| *known != size) {
+                self.preview_pool = Some((size, Pool::new(size.pixels() as usize * 4)));
+            }
+        }
+        outputs.convert(&mut encoder, pipelines, preview.is_some());
+        let formats = outputs.parts(preview.is_some());
+        let slot = self.ring.take(device, formats, outputs.bytes(preview.is_some()));
+        outputs.copy_to(&mut encoder, &slot.buffer, preview.is_some());
+        queue.submit([encoder.finish()]);
+        self.ring.submitted(slot, timestamp);
+        list.release();
+        Ok(())
     }
 
     fn deliver(&mut self, finished: Finished) -> Result<Composed, ComposeError> {
@@ -131,30 +182,16 @@ impl Compositor for GpuCompositor {
         inputs: Inputs<'_>,
         timestamp: Timestamp,
     ) -> Result<(), ComposeError> {
-        let preview = self.preview_wanted.take();
-        if self.ring.is_full() {
-            // The GPU is more than two frames behind: this one is given up, not waited for.
-            self.dropped += 1;
-            return Ok(());
-        }
-        self.list.build(scene, inputs);
-        if let Some(size) = preview {
-            self.outputs.set_preview(&self.device, &self.pipelines, size);
-            if self.preview_pool.as_ref().is_none_or(|(known, _)| *known != size) {
-                self.preview_pool = Some((size, Pool::new(size.pixels() as usize * 4)));
-            }
-        }
-        self.layers.prepare(&self.device, &self.queue, &self.pipelines, self.list.draws())?;
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        self.layers.draw(&mut encoder, &self.pipelines, self.list.draws(), self.outputs.programme());
-        self.outputs.convert(&mut encoder, &self.pipelines, preview.is_some());
-        let formats = self.outputs.parts(preview.is_some());
-        let slot = self.ring.take(&self.device, formats, self.outputs.bytes(preview.is_some()));
-        self.outputs.copy_to(&mut encoder, &slot.buffer, preview.is_some());
-        self.queue.submit([encoder.finish()]);
-        self.ring.submitted(slot, timestamp);
-        self.list.release();
-        Ok(())
+        self.submit_scenes(None, scene, inputs, timestamp)
+    }
+
+    fn submit_fade(
+        &mut self,
+        fade: Fade<'_>,
+        inputs: Inputs<'_>,
+        timestamp: Timestamp,
+    ) -> Result<(), ComposeError> {
+        self.submit_scenes(Some((fade.from, unit(fade.share))), fade.to, inputs, timestamp)
     }
 
     fn poll(&mut self) -> Result<Option<Composed>, ComposeError> {

@@ -20,7 +20,8 @@ mod still_cache;
 mod text;
 
 pub use compositor::{
-    ComposeError, Composed, Compositor, CompositorConfig, Inputs, MAX_PROGRAMME_EDGE, MAX_RENDITIONS, Problem,
+    ComposeError, Composed, Compositor, CompositorConfig, Fade, Inputs, MAX_PROGRAMME_EDGE, MAX_RENDITIONS,
+    Problem,
 };
 pub use cpu::{CpuCompositor, Isa};
 #[cfg(feature = "gpu")]

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use compose::scene::{Blend, Colour, Content, Crop, Fit, Text};
-use compose::{Compositor, CompositorConfig, CpuCompositor, Isa, Layer, Problem, Scene};
+use compose::{Compositor, CompositorConfig, CpuCompositor, Fade, Isa, Layer, Problem, Scene};
 use media::{ColorMatrix, ColorRange, Picture, PixelFormat, Size, Timescale, Timestamp};
 use tickcast_compose as compose;
 
@@ -64,6 +64,75 @@ fn half_of_white_over_black_is_188_since_light_adds_up_linearly() {
     let half = Layer { opacity: 0.5, ..colour(Colour::WHITE) };
     let pixels = preview(vec![colour(Colour::BLACK), half], SMALL, None);
     assert!(pixels.iter().all(|p| *p == [188, 188, 188, 255]));
+}
+
+fn code(light: f64) -> u8 {
+    (exact_encode(light) * 255.0).round() as u8
+}
+
+#[test]
+fn a_fade_from_black_to_white_is_its_share_of_the_light_with_every_instruction_set() {
+    let (black, white) = (Scene::new(vec![colour(Colour::BLACK)]), Scene::new(vec![colour(Colour::WHITE)]));
+    for isa in Isa::available() {
+        let mut compositor = CpuCompositor::with_isa(config(SMALL, &[SMALL]), isa).unwrap();
+        // Half of the light is the code 188, and luma 16 + 219 · 0.7354 = 177.
+        for share in [0.0, 0.03125, 0.25, 0.5, 0.75, 1.0] {
+            compositor.request_preview(SMALL);
+            let fade = Fade { from: &black, to: &white, share };
+            let composed = compositor.compose_fade(fade, &|_| None, ZERO);
+            let light = f64::from(share);
+            let pixels = composed.preview.unwrap();
+            assert!(
+                pixels.data().as_chunks::<4>().0.iter().all(|p| p[..3] == [code(light); 3]),
+                "{share} with {}",
+                isa.name()
+            );
+            let luma = (16.0 + 219.0 * exact_encode(light)).round() as u8;
+            assert_eq!(yuv(&composed.renditions[0], 3, 5), [luma, 128, 128], "{share} with {}", isa.name());
+        }
+    }
+}
+
+#[test]
+fn what_both_scenes_show_stands_still_while_they_fade_and_the_rest_is_mixed() {
+    let red_box =
+        |x: f32| Layer { size: Some([4.0, 8.0]), position: [x, 0.0], ..colour(Colour::rgb(255, 0, 0)) };
+    let half_white = || Layer { opacity: 0.5, ..colour(Colour::WHITE) };
+    let from = Scene::new(vec![colour(Colour::WHITE), red_box(0.0)]);
+    // Its background is black, and what is over it lets it through.
+    let to = Scene::new(vec![half_white(), half_white(), red_box(12.0), red_box(0.0)]);
+    let mut compositor = CpuCompositor::new(config(SMALL, &[])).unwrap();
+    compositor.request_preview(SMALL);
+    let fade = Fade { from: &from, to: &to, share: 0.25 };
+    let pixels = compositor.compose_fade(fade, &|_| None, ZERO).preview.unwrap();
+    let at = |x: usize| pixels.data().as_chunks::<4>().0[x];
+    assert_eq!(at(0), [255, 0, 0, 255], "in both");
+    // 3/4 of white and 1/4 of what two halves of white leave of black: 3/4.
+    let middle = code(0.75 + 0.25 * 0.75);
+    assert_eq!(at(8), [middle, middle, middle, 255]);
+    assert_eq!(at(15), [255, code(0.75), code(0.75), 255], "red over white");
+}
+
+#[test]
+fn after_a_fade_a_scene_is_drawn_as_before_it() {
+    let picture = Picture::rgba(SMALL, noise(SMALL.pixels() as usize * 4, 7).into(), ZERO).unwrap();
+    let scene = Scene::new(vec![Layer { opacity: 0.7, ..Layer::full_frame("a", Fit::Cover) }]);
+    let other = Scene::new(vec![Layer::full_frame("b", Fit::Stretch), colour(Colour::WHITE)]);
+    let inputs = |name: &str| (name == "a").then(|| picture.clone());
+    let mut compositor = CpuCompositor::new(config(SMALL, &[SMALL])).unwrap();
+    let before = compositor.compose(&scene, &inputs, ZERO).renditions[0].data().clone();
+    let fade = Fade { from: &scene, to: &other, share: 0.5 };
+    let during = compositor.compose_fade(fade, &inputs, ZERO).renditions[0].data().clone();
+    assert_ne!(during, before);
+    assert_eq!(
+        compositor.problems(),
+        [Problem::MissingSource { layer: 0, name: "b".into() }],
+        "of the scene that comes"
+    );
+    let nothing = Fade { from: &scene, to: &other, share: f32::NAN };
+    assert_eq!(compositor.compose_fade(nothing, &inputs, ZERO).renditions[0].data(), &before);
+    assert_eq!(compositor.compose(&scene, &inputs, ZERO).renditions[0].data(), &before);
+    assert_eq!(compositor.problems(), []);
 }
 
 #[test]

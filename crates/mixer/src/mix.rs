@@ -30,6 +30,10 @@ pub enum Mute {
 pub struct InputSettings {
     pub gain_db: f32,
     pub mute: Mute,
+    /// Heard by whoever listens at the desk too, as long as it is not muted.
+    pub monitored: bool,
+    /// Heard at the desk alone with others like it, muted or not. The programme does not hear that.
+    pub soloed: bool,
 }
 
 /// What the programme's meters show.
@@ -47,6 +51,8 @@ pub struct Mixed {
     /// 10 ms at 48 kHz, stereo, stamped with the `start` that was asked for.
     pub block: AudioBlock,
     pub meters: ProgrammeMeters,
+    /// What is heard at the desk, stamped alike; `None` where nothing is listened to.
+    pub monitor: Option<AudioBlock>,
 }
 
 #[derive(Debug)]
@@ -56,6 +62,8 @@ struct Strip {
     /// Gain at the end of the last block.
     gain: f32,
     audible: f32,
+    /// As `audible`, at the desk.
+    listened: f32,
     level: Level,
     input: Input,
 }
@@ -74,6 +82,7 @@ pub struct Mixer {
     limiter: Limiter,
     loudness: LoudnessMeter,
     sum: Box<[f32; SAMPLES]>,
+    monitor: Box<[f32; SAMPLES]>,
     scratch: Box<[f32; SAMPLES]>,
 }
 
@@ -91,13 +100,25 @@ impl Mixer {
             limiter: Limiter::default(),
             loudness: LoudnessMeter::default(),
             sum: Box::new([0.0; SAMPLES]),
+            monitor: Box::new([0.0; SAMPLES]),
             scratch: Box::new([0.0; SAMPLES]),
         }
     }
 
-    /// The fixed delay from capture to the programme, limiter and resampler included.
+    /// The delay from capture to the programme, limiter and resampler included.
     pub fn latency(&self) -> Timestamp {
         self.latency
+    }
+
+    /// Raises the latency to `wanted`, by whole blocks, where it is lower: for an input that delivers later than all
+    /// before it. Returns by how many blocks. Whoever mixes leaves out so many starts: then the next block follows the
+    /// last one's sound without a gap, and each comes that much later.
+    pub fn raise_latency(&mut self, wanted: Timestamp) -> i64 {
+        let block = BLOCK_FRAMES as i64;
+        let missing = wanted.minus(self.latency).rescale(Timescale::AUDIO).ticks().max(0);
+        let blocks = (missing + block - 1) / block;
+        self.latency = self.latency.plus(Timestamp::new(blocks * block, Timescale::AUDIO));
+        blocks
     }
 
     pub fn add_input(&mut self, settings: InputSettings) -> InputId {
@@ -108,6 +129,7 @@ impl Mixer {
             settings,
             gain: db_to_gain(settings.gain_db),
             audible: audible(settings),
+            listened: 0.0,
             level: Level::SILENCE,
             input: Input::new(),
         });
@@ -155,11 +177,20 @@ impl Mixer {
     pub fn mix(&mut self, start: Timestamp) -> Mixed {
         let look_ahead = Timestamp::new(LOOK_AHEAD_FRAMES as i64, Timescale::AUDIO);
         let time = start.minus(self.latency).as_secs_f64() + look_ahead.as_secs_f64();
+        let any_soloed = self.strips.iter().any(|strip| strip.settings.soloed);
+        let mut is_listened = false;
         self.sum.fill(0.0);
+        self.monitor.fill(0.0);
         for strip in &mut self.strips {
             strip.input.read(time, &mut self.scratch[..]);
             ramp(&mut self.scratch[..], &mut strip.gain, db_to_gain(strip.settings.gain_db));
             strip.level = Level::of(&self.scratch[..]);
+            let listened = listened(strip.settings, any_soloed);
+            if strip.listened > 0.0 || listened > 0.0 {
+                is_listened = true;
+                add_ramped(&mut self.monitor[..], &self.scratch[..], strip.listened, listened);
+                strip.listened = listened;
+            }
             ramp(&mut self.scratch[..], &mut strip.audible, audible(strip.settings));
             self.sum.iter_mut().zip(&self.scratch[..]).for_each(|(sum, v)| *sum += v);
         }
@@ -170,13 +201,36 @@ impl Mixer {
             loudness: self.loudness.push(&self.sum[..]),
             limiter_db: gain_to_db(least).min(0.0),
         };
-        let block = AudioBlock {
+        let block = |samples: &[f32]| AudioBlock {
             rate: PROGRAMME_RATE,
             channels: PROGRAMME_CHANNELS,
-            samples: Arc::from(&self.sum[..]),
+            samples: Arc::from(samples),
             timestamp: start,
         };
-        Mixed { block, meters }
+        // It goes to one pair of ears, past no limiter: what is beyond full scale is cut off there.
+        let monitor = is_listened.then(|| {
+            self.monitor.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
+            block(&self.monitor[..])
+        });
+        Mixed { block: block(&self.sum[..]), meters, monitor }
+    }
+}
+
+fn listened(settings: InputSettings, any_soloed: bool) -> f32 {
+    match (any_soloed, settings.monitored) {
+        (true, _) => f32::from(u8::from(settings.soloed && settings.gain_db > SILENCE_DB)),
+        (false, true) => audible(settings),
+        (false, false) => 0.0,
+    }
+}
+
+/// Adds `samples` to `sum` at a gain that goes `from` one `to` another over the block.
+fn add_ramped(sum: &mut [f32], samples: &[f32], from: f32, to: f32) {
+    let (sum, samples) = (sum.as_chunks_mut::<2>().0, samples.as_chunks::<2>().0);
+    let step = (to - from) / samples.len().max(1) as f32;
+    for (n, (sum, sample)) in sum.iter_mut().zip(samples).enumerate() {
+        let gain = from + step * (n + 1) as f32;
+        sum.iter_mut().zip(sample).for_each(|(sum, v)| *sum += v * gain);
     }
 }
 

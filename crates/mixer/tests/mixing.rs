@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use media::{AudioBlock, BLOCK_FRAMES, Timescale, Timestamp};
 use proptest::prelude::*;
-use tickcast_mixer::{InputId, InputSettings, Mixer, Mute, PushError};
+use tickcast_mixer::{InputId, InputSettings, Mixed, Mixer, Mute, PushError, SILENCE_DB};
 
 const LATENCY: Timestamp = Timestamp::new(60, Timescale::MILLIS);
 
@@ -118,6 +118,35 @@ fn the_latency_holds_for_devices_with_large_blocks() {
         programme.extend_from_slice(&mixer.mix(start_of(block)).block.samples);
     }
     assert!((centre_of(&programme, 1.1) - 1.1).abs() < 5e-5);
+}
+
+#[test]
+fn a_latency_that_is_raised_leaves_no_gap_in_the_programme_and_none_of_its_sound_out() {
+    let tone = |time: f64| (time * 440.0 * TAU).sin() * 0.25;
+    let programme_of = |raised_at: Option<i64>| {
+        let mut device = Device::new(44_100, 2);
+        let mut mixer = Mixer::new(Timestamp::new(30, Timescale::MILLIS));
+        let id = mixer.add_input(InputSettings::default());
+        let (mut programme, mut start) = (Vec::new(), 0);
+        for block in 0..200 {
+            if raised_at == Some(block) {
+                // 25 ms more are three whole blocks.
+                assert_eq!(mixer.raise_latency(Timestamp::new(55, Timescale::MILLIS)), 3);
+                assert_eq!(mixer.raise_latency(Timestamp::new(60, Timescale::MILLIS)), 0);
+                assert_eq!(mixer.latency(), Timestamp::new(60, Timescale::MILLIS));
+                start += 3;
+            }
+            device.deliver(start_of(start).as_secs_f64(), &mut mixer, id, &tone);
+            programme.extend_from_slice(&mixer.mix(start_of(start)).block.samples);
+            start += 1;
+        }
+        assert_eq!(mixer.input(id).unwrap().counts.gap, 0);
+        programme
+    };
+    let (plain, raised) = (programme_of(None), programme_of(Some(100)));
+    let apart = plain.iter().zip(&raised).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    // A sample of this tone differs from the next by 0.014.
+    assert!(apart < 1e-3, "{apart}");
 }
 
 /// Drives a device for ten virtual minutes; returns the worst offset of the pulses after the first five
@@ -246,7 +275,7 @@ fn inputs_are_summed_at_their_gains_and_a_muted_one_is_metered_but_not_heard() {
     let mut mixer = Mixer::new(LATENCY);
     let ids =
         [0.0, -20.0, 0.0].map(|gain_db| mixer.add_input(InputSettings { gain_db, ..Default::default() }));
-    mixer.set_input(ids[2], InputSettings { gain_db: 0.0, mute: Mute::Muted }).unwrap();
+    mixer.set_input(ids[2], InputSettings { mute: Mute::Muted, ..Default::default() }).unwrap();
     let block = |level: f32, n: i64| AudioBlock {
         rate: 48_000,
         channels: 1,
@@ -265,6 +294,56 @@ fn inputs_are_summed_at_their_gains_and_a_muted_one_is_metered_but_not_heard() {
     assert!((heard - 0.30).abs() < 1e-3, "{heard}");
     let muted = mixer.input(ids[2]).unwrap().level.peak_dbfs[0];
     assert!((muted + 6.02).abs() < 0.02, "{muted} dBFS");
+}
+
+#[test]
+fn who_listens_hears_what_is_monitored_or_what_is_soloed_alone_and_the_programme_neither() {
+    let monitored = InputSettings { monitored: true, ..InputSettings::default() };
+    let soloed = InputSettings { soloed: true, mute: Mute::Muted, ..InputSettings::default() };
+    let muted = InputSettings { mute: Mute::Muted, ..monitored };
+    // Three inputs of 0.1, 0.2 and 0.4: each sum says which of them were heard.
+    let heard = |settings: [InputSettings; 3]| {
+        let mut mixer = Mixer::new(LATENCY);
+        let ids = settings.map(|settings| mixer.add_input(settings));
+        let mut devices = [0; 3].map(|_| Device::new(48_000, 2));
+        let mut last = None;
+        for block in 0..50 {
+            for ((device, id), level) in devices.iter_mut().zip(ids).zip([0.1, 0.2, 0.4]) {
+                device.deliver(start_of(block).as_secs_f64(), &mut mixer, id, &|_| level);
+            }
+            last = Some(mixer.mix(start_of(block)));
+        }
+        let Mixed { block, monitor, .. } = last.unwrap();
+        assert!(monitor.as_ref().is_none_or(|monitor| monitor.timestamp == block.timestamp));
+        let tenths = |block: &AudioBlock| (block.samples[BLOCK_FRAMES] * 10.0).round() as i32;
+        (tenths(&block), monitor.as_ref().map(tenths))
+    };
+    let plain = InputSettings::default();
+    assert_eq!(heard([plain; 3]), (7, None));
+    assert_eq!(heard([plain, monitored, plain]), (7, Some(2)));
+    assert_eq!(heard([monitored, muted, plain]), (5, Some(1)), "what is muted is muted for both");
+    assert_eq!(heard([monitored, plain, soloed]), (3, Some(4)), "muted, and listened to");
+    let off = InputSettings { gain_db: SILENCE_DB, ..monitored };
+    assert_eq!(heard([off, plain, plain]).1, None, "a fader at the bottom");
+}
+
+#[test]
+fn what_is_listened_to_comes_and_goes_without_a_click() {
+    let (mut mixer, id) = alone(InputSettings::default());
+    let mut device = Device::new(48_000, 2);
+    let mut monitored = Vec::new();
+    for block in 0..60 {
+        device.deliver(start_of(block).as_secs_f64(), &mut mixer, id, &|_| 0.5);
+        let is_on = (20..40).contains(&block);
+        mixer.set_input(id, InputSettings { monitored: is_on, ..InputSettings::default() }).unwrap();
+        let monitor = mixer.mix(start_of(block)).monitor;
+        assert_eq!(monitor.is_some(), (20..=40).contains(&block), "{block}");
+        monitored.extend(monitor.iter().flat_map(|block| block.samples.iter().step_by(2).copied()));
+    }
+    // 0.5 in 480 steps.
+    let step = monitored.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+    assert!(step < 0.5 / 480.0 + 1e-4, "{step}");
+    assert!((monitored[480 * 10] - 0.5).abs() < 1e-3);
 }
 
 #[test]

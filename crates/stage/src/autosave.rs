@@ -75,7 +75,7 @@ fn run(mut file: ScenesFile, newest: &Slot<Collection>, told: &Mutex<Saving>, st
 }
 
 fn save(file: &mut ScenesFile, collection: &Collection) -> Saving {
-    match file.save(&collection.named_scenes()) {
+    match file.save(&collection.contents()) {
         Ok(()) => Saving::Saved,
         Err(err) => {
             let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use media::{Picture, Slot, StopSignal, Worker};
+use studio::broadcast::{Sound, Source};
 use studio::collection::ScenesFile;
 use studio::snapshot::OnAir;
-use studio::{Collection, Engine, EngineError, Snapshot};
+use studio::{Collection, DeviceList, Engine, EngineError, Snapshot, SourceError};
 use tokio::runtime::Handle;
 use widgets::egui::ColorImage;
 use widgets::picture::image;
 
 use crate::autosave::Autosave;
 use crate::rates::History;
-use crate::view::{Order, Phase, Summary, View};
+use crate::view::{Looked, Order, Phase, Summary, View};
 
 /// Orders that wait for the thread. Full: the person's next click is lost, which a stuck thread explains.
 const ORDERS: usize = 256;
@@ -165,6 +166,10 @@ struct Course {
     preview: Slot<Picture>,
     pace: Pace,
     newest_figures: Option<Instant>,
+    /// What the engine is to run and had no room to be told at once.
+    wanted: Option<(Vec<Source>, Vec<Sound>)>,
+    devices: DeviceList,
+    is_looking: bool,
     /// While live: its latest snapshot, and the frames that had been dropped before.
     live: Option<(Snapshot, u64)>,
 }
@@ -225,13 +230,30 @@ impl Desk {
             preview: engine.preview(PREVIEW),
             pace: Pace::new(Instant::now()),
             newest_figures: None,
+            wanted: None,
+            devices: DeviceList::default(),
+            is_looking: false,
             live: None,
         };
         while !stop.is_set() && !self.studio.leave.wanted(self.is_idle()) {
             match self.orders.recv_timeout(TURN) {
                 Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Order::Look) => {
+                    course.devices.look(Instant::now());
+                    course.is_looking = true;
+                    self.view.devices = Looked::NotYet;
+                }
+                Ok(Order::Sources(sources, sounds)) => course.wanted = Some((sources, sounds)),
                 Ok(order) => self.follow(opened, order),
                 Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.run_sources(engine, &mut course);
+            if course.is_looking
+                && let Some(devices) = course.devices.found(Instant::now())
+            {
+                course.is_looking = false;
+                self.view.devices = Looked::Found(devices);
+                self.tell();
             }
             if let Some(image) = course.preview.take().as_ref().and_then(image) {
                 self.shown.put(image);
@@ -243,6 +265,20 @@ impl Desk {
                 self.renew_figures(engine, &mut course, now);
             }
         }
+    }
+
+    /// Until the engine has room for all of it.
+    fn run_sources(&mut self, engine: &Engine, course: &mut Course) {
+        let Some((sources, sounds)) = &course.wanted else { return };
+        match engine.set_sources(sources, sounds) {
+            Err(SourceError::Busy) => return,
+            Err(err) => {
+                self.view.refused = Some(err.to_string());
+                self.tell();
+            }
+            Ok(()) => {}
+        }
+        course.wanted = None;
     }
 
     fn is_idle(&self) -> bool {
@@ -295,6 +331,11 @@ impl Desk {
                 }
                 Ok(())
             }
+            Order::StartOutput(at) => engine.start_output(at),
+            Order::StopOutput(at) => {
+                engine.stop_output(at);
+                Ok(())
+            }
             Order::Record => record(opened),
             Order::EndRecording => {
                 engine.end_recording();
@@ -312,7 +353,7 @@ impl Desk {
                 }
                 return;
             }
-            Order::Retry | Order::Close => return,
+            Order::Look | Order::Sources(..) | Order::Retry | Order::Close => return,
         };
         self.view.refused = followed.err().map(|err| err.to_string());
         self.tell();

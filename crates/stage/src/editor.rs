@@ -2,8 +2,10 @@
 //! yet to be told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use studio::Command;
+use studio::broadcast::Sound;
 use studio::collection::{
     Collection, Edit, Gesture, History, Item, ItemId, Made, Property, SceneEntry, SceneId,
 };
@@ -28,6 +30,8 @@ pub struct Editor {
     gestures: u64,
     /// What the programme was told to show.
     shown: Arc<SceneEntry>,
+    /// Whose sources the engine was told to run.
+    running: Collection,
     /// What was handed on to be saved.
     kept: Collection,
     refusal: Option<String>,
@@ -38,6 +42,7 @@ impl Editor {
     pub fn new(begin: Collection) -> Self {
         Self {
             shown: Arc::clone(begin.current()),
+            running: begin.clone(),
             kept: begin.clone(),
             history: History::new(begin),
             selection: Vec::new(),
@@ -197,19 +202,61 @@ impl Editor {
         self.selection.retain(|id| scene.item(*id).is_some());
     }
 
+    /// How long one scene fades into the next; nothing is a cut.
+    pub fn fade(&self) -> Duration {
+        self.collection().fade()
+    }
+
+    pub fn set_fade(&mut self, fade: Duration) {
+        self.history.set_fade(fade);
+    }
+
     /// What the engine and the file have not been told.
     pub fn tell(&mut self, orders: &mut Vec<Order>) {
-        let scene = self.history.present().current();
+        let present = self.history.present();
+        if !present.same_sources(&self.running) {
+            tell_sources(&self.running, present, orders);
+            self.running = present.clone();
+        }
+        let scene = present.current();
         if !Arc::ptr_eq(scene, &self.shown) {
             let drawn = scene.scene();
-            if drawn != self.shown.scene() {
+            if scene.id != self.shown.id {
+                orders.push(Order::Command(Command::SwitchScene { scene: drawn, fade: present.fade() }));
+            } else if drawn != self.shown.scene() {
                 orders.push(Order::Command(Command::Scene(drawn)));
             }
             self.shown = Arc::clone(scene);
         }
-        if !self.history.present().same_scenes(&self.kept) {
-            self.kept = self.history.present().clone();
+        let is_kept = present.is_same(&self.kept)
+            && present.current().id == self.kept.current().id
+            && present.fade() == self.kept.fade();
+        if !is_kept {
+            self.kept = present.clone();
             orders.push(Order::Keep(self.kept.clone()));
+        }
+    }
+}
+
+/// Faders are moved, and where anything else changed the sources are opened and closed.
+fn tell_sources(running: &Collection, present: &Collection, orders: &mut Vec<Order>) {
+    let devices = |sounds: &[Sound]| sounds.iter().map(|sound| sound.at(0.0, false)).collect::<Vec<_>>();
+    let is_other =
+        running.sources() != present.sources() || devices(running.sounds()) != devices(present.sounds());
+    if is_other {
+        orders.push(Order::Sources(present.sources().to_vec(), present.sounds().to_vec()));
+    }
+    for sound in present.sounds() {
+        let Some(before) = running.sounds().iter().find(|before| before.name() == sound.name()) else {
+            continue;
+        };
+        let ((gain_before, muted_before), (gain_db, muted)) = (before.fader(), sound.fader());
+        let name = || sound.name().to_owned();
+        if gain_db != gain_before {
+            orders.push(Order::Command(Command::Gain { name: name(), gain_db }));
+        }
+        if muted != muted_before {
+            orders.push(Order::Command(Command::MuteSource { name: name(), muted }));
         }
     }
 }

@@ -56,7 +56,7 @@ fn output(view: &View) -> Option<Health> {
     // Whether it comes back nobody knows: a wrong key stays wrong.
     let then = match lost.state {
         "lost" => "It is tried again.",
-        _ => "End and go live again to try once more.",
+        _ => "Start it to try once more.",
     };
     let others = outputs.iter().any(|output| output.state == "up");
     let recording = recording.as_ref().is_some_and(|recording| recording.state == "recording");

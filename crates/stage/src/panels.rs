@@ -1,5 +1,6 @@
 //! The window's parts: drawn from a [`View`], answered with [`Order`]s.
 
+mod adding;
 mod arrange;
 mod dialogs;
 mod items;
@@ -103,7 +104,7 @@ impl Panels {
             });
             if width >= SOURCES_FROM {
                 Panel::left("sources").exact_size(220.0).resizable(false).frame(area).show(ui, |ui| {
-                    self.left(ui, view);
+                    self.left(ui, view, orders);
                 });
             }
             if width >= PARTICLES_FROM && self.has_right(view) {
@@ -147,7 +148,7 @@ impl Panels {
     }
 
     /// Scenes over sources; what the engine runs alone where nothing is to be arranged.
-    fn left(&mut self, ui: &mut Ui, view: &View) {
+    fn left(&mut self, ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
         let Some((_, editor)) = &mut self.editor else { return sources::show(ui, view) };
         let height = (ui.available_height() * SCENES_SHARE).round();
         let width = ui.available_width();
@@ -155,7 +156,7 @@ impl Panels {
             ui.set_min_size(egui::vec2(width, height));
             ui.vertical(|ui| self.scenes.show(ui, editor));
         });
-        self.items.show(ui, view, editor);
+        self.items.show(ui, view, editor, orders);
     }
 
     /// Whether there may be something in it: a column that came and went would move the picture under the pointer.
@@ -218,7 +219,8 @@ impl Panels {
             ui.allocate_ui(egui::vec2(half, height), |ui| {
                 ui.set_width(half);
                 ui.spacing_mut().item_spacing.x = 8.0;
-                ui.vertical(|ui| mixer::show(ui, view, &mut self.holds, orders));
+                let editor = self.editor.as_mut().map(|(_, editor)| editor);
+                ui.vertical(|ui| mixer::show(ui, view, editor, &mut self.holds, orders));
             });
             let rest = ui.available_width();
             if rest < outputs::LEAST {
@@ -227,7 +229,7 @@ impl Panels {
             ui.allocate_ui(egui::vec2(rest, height), |ui| {
                 ui.set_width(rest);
                 ui.spacing_mut().item_spacing.x = 8.0;
-                ui.vertical(|ui| outputs::show(ui, view));
+                ui.vertical(|ui| outputs::show(ui, view, orders));
             });
         });
     }
@@ -259,7 +261,7 @@ impl Panels {
 fn shows_particles(editor: &Editor) -> bool {
     let sources = editor.collection().sources();
     let is_simulation =
-        |name: &str| sources.iter().any(|source| source.name == name && source.kind == "simulation");
+        |name: &str| sources.iter().any(|source| source.name() == name && source.kind() == "simulation");
     editor.selected().any(|item| matches!(&item.layer.content, Content::Source(name) if is_simulation(name)))
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use studio::{Collection, Command, Snapshot};
+use studio::broadcast::{Sound, Source};
+use studio::{Collection, Command, Devices, Snapshot};
 
 use crate::autosave::Saving;
 use crate::rates::Rates;
@@ -32,6 +33,15 @@ pub struct Summary {
     pub recording: Option<PathBuf>,
 }
 
+/// What there is on this machine to add.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Looked {
+    /// It is looked for, or nobody wanted to know.
+    #[default]
+    NotYet,
+    Found(Devices),
+}
+
 /// Everything that the window shows, but for the picture.
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -44,6 +54,7 @@ pub struct View {
     /// The scenes that the studio was opened with; numbered, so that they are taken over once.
     pub editing: Option<(u64, Collection)>,
     pub saving: Saving,
+    pub devices: Looked,
     pub rates: Rates,
     /// What viewers lack, and why, in the sentences of the server that has them.
     pub notices: Vec<String>,
@@ -62,10 +73,17 @@ pub enum Order {
     GoLive,
     GoLiveUnrecorded,
     End,
+    /// One output while live, by its place among the broadcast's.
+    StartOutput(usize),
+    StopOutput(usize),
     Record,
     EndRecording,
     Command(Command),
-    /// Puts these scenes into the file, if there is one.
+    /// Looks for devices that may be added.
+    Look,
+    /// Opens and closes sources until they are these.
+    Sources(Vec<Source>, Vec<Sound>),
+    /// Puts this into the file, if there is one.
     Keep(Collection),
     /// Tries to start once more.
     Retry,

@@ -15,7 +15,7 @@ use compose::scene::Mistake;
 use compose::{Layer, Scene, SceneError};
 use media::{FrameRate, Ladder, Size};
 use rtmp::RtmpUrl;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::graphics::Choice;
@@ -31,6 +31,8 @@ const ONLY_SCENE: &str = "Main";
 pub const MAX_SCENES: usize = 64;
 /// Of a source or a scene, in bytes.
 pub const NAME_MAX: usize = 100;
+/// A fade that takes longer is none that anybody waits for.
+pub const FADE_MS_MAX: u32 = 10_000;
 /// What a sound's gain may be, in decibels: from silence to what is still somebody's wish.
 pub const GAIN_DB: RangeInclusive<f32> = -150.0..=24.0;
 
@@ -61,9 +63,11 @@ pub struct BroadcastFile {
     /// Of a file of version 1; read as the layers of its one scene, and empty from then on.
     #[serde(default)]
     layers: Vec<Layer>,
-    /// At least one once it was read; the first is shown at the start.
+    /// At least one once it was read.
     #[serde(default)]
     pub scenes: Vec<NamedScene>,
+    #[serde(default)]
+    pub switching: Switching,
     /// Empty: the default ladder for the programme's size.
     #[serde(default)]
     pub ladder: Vec<LadderStep>,
@@ -120,8 +124,19 @@ impl TryFrom<FpsText> for Fps {
     }
 }
 
+/// How scenes take turns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switching {
+    /// The scene that is shown at the start. Empty, or a scene's that is gone: the first one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub shown: String,
+    /// How long one fades into the next, in milliseconds, at most [`FADE_MS_MAX`]; 0 is a cut.
+    pub fade_ms: u32,
+}
+
 /// Where pictures come from; layers name it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
     /// A moving test pattern with burnt-in numbers.
@@ -135,19 +150,19 @@ pub enum Source {
     Camera {
         name: String,
         /// Empty: the first one found.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         device: String,
         /// Show the test pattern where there is no camera at the start, and until one that is there delivers. One that
         /// comes later is told, and not taken: a broadcast does not change by itself.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         or_synthetic: bool,
     },
     /// A screen or, where its title is given, a window.
     Screen {
         name: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         display: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         window: String,
     },
     File {
@@ -166,6 +181,11 @@ pub enum Source {
 
 fn default_particles() -> u32 {
     500_000
+}
+
+/// What need not be written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Source {
@@ -194,34 +214,34 @@ impl Source {
 }
 
 /// Where sound comes from.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Sound {
     /// A beep at each whole second.
     Synthetic {
         name: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         gain_db: f32,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         muted: bool,
     },
     Microphone {
         name: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         gain_db: f32,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         muted: bool,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         device: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         or_synthetic: bool,
     },
     /// The sound of a file that is a picture source too, or of a file of its own.
     File {
         name: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         gain_db: f32,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         muted: bool,
         path: PathBuf,
     },
@@ -232,6 +252,26 @@ impl Sound {
         match self {
             Self::Synthetic { name, .. } | Self::Microphone { name, .. } | Self::File { name, .. } => name,
         }
+    }
+
+    /// As the file spells it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Synthetic { .. } => "synthetic",
+            Self::Microphone { .. } => "microphone",
+            Self::File { .. } => "file",
+        }
+    }
+
+    /// The same at another gain, muted or not.
+    pub fn at(&self, gain: f32, is_muted: bool) -> Self {
+        let mut sound = self.clone();
+        match &mut sound {
+            Self::Synthetic { gain_db, muted, .. }
+            | Self::Microphone { gain_db, muted, .. }
+            | Self::File { gain_db, muted, .. } => (*gain_db, *muted) = (gain, is_muted),
+        }
+        sound
     }
 
     /// Decibels, and whether it is muted.
@@ -356,8 +396,15 @@ impl BroadcastFile {
 
     /// What is shown at the start.
     pub fn first_scene(&self) -> Scene {
-        let layers = self.scenes.first().map(|scene| scene.layers.as_slice()).unwrap_or_default();
+        let layers = self.scenes.get(self.first_index()).map(|scene| scene.layers.as_slice());
+        let layers = layers.unwrap_or_default();
         Scene::new(layers.iter().map(|arranged| arranged.layer.clone()).collect())
+    }
+
+    /// Which of the scenes that is.
+    pub fn first_index(&self) -> usize {
+        let shown = &self.switching.shown;
+        self.scenes.iter().position(|scene| scene.name == *shown).unwrap_or_default()
     }
 
     pub fn size(&self) -> Size {

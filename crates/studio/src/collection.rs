@@ -5,11 +5,12 @@ mod history;
 mod scenes_file;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use compose::scene::Content;
 use compose::{Layer, Scene};
 
-use crate::broadcast::{Arranged, BroadcastFile, NamedScene};
+use crate::broadcast::{Arranged, BroadcastFile, FADE_MS_MAX, NamedScene, Sound, Source, Switching};
 
 pub use edit::{Edit, Made, Property, Refusal};
 pub use history::{Gesture, History, MAX_STEPS};
@@ -71,14 +72,6 @@ impl SceneEntry {
     }
 }
 
-/// A picture source that items may show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownSource {
-    pub name: String,
-    /// As a broadcast file spells it: `camera`, `simulation` and so on.
-    pub kind: &'static str,
-}
-
 /// All scenes of a broadcast; there is always one, and one of them is shown.
 #[derive(Clone, Debug)]
 pub struct Collection {
@@ -86,11 +79,33 @@ pub struct Collection {
     scenes: Vec<Arc<SceneEntry>>,
     current: SceneId,
     next_id: u64,
-    sources: Arc<[KnownSource]>,
+    sources: Arc<[Source]>,
+    sounds: Arc<[Sound]>,
+    fade: Duration,
+}
+
+/// What a file keeps of a collection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    pub sources: Vec<Source>,
+    pub sounds: Vec<Sound>,
+    pub scenes: Vec<NamedScene>,
+    pub switching: Switching,
+}
+
+impl Contents {
+    pub fn of(file: &BroadcastFile) -> Self {
+        Self {
+            sources: file.sources.clone(),
+            sounds: file.sounds.clone(),
+            scenes: file.scenes.clone(),
+            switching: file.switching.clone(),
+        }
+    }
 }
 
 impl Collection {
-    /// What `file` holds, with its first scene shown.
+    /// What `file` holds, with the scene shown that it names.
     pub fn of(file: &BroadcastFile) -> Self {
         let mut next_id = 0;
         let mut fresh = || {
@@ -108,17 +123,32 @@ impl Collection {
             let items = scene.layers.iter().map(item).collect();
             scenes.push(Arc::new(SceneEntry { id, name: scene.name.clone(), items }));
         }
-        let known = |source: &crate::broadcast::Source| KnownSource {
-            name: source.name().into(),
-            kind: source.kind(),
-        };
-        let sources = file.sources.iter().map(known).collect();
-        let current = scenes.first().expect("a broadcast file has at least one scene").id;
-        Self { scenes, current, next_id, sources }
+        let current = scenes.get(file.first_index()).expect("a broadcast file has at least one scene").id;
+        Self {
+            scenes,
+            current,
+            next_id,
+            sources: file.sources.clone().into(),
+            sounds: file.sounds.clone().into(),
+            fade: Duration::from_millis(file.switching.fade_ms.into()),
+        }
     }
 
-    /// As a file holds them.
-    pub fn named_scenes(&self) -> Vec<NamedScene> {
+    /// As a file keeps it.
+    pub fn contents(&self) -> Contents {
+        let shown = if self.current == self.scenes[0].id { "" } else { &self.current().name };
+        Contents {
+            sources: self.sources.to_vec(),
+            sounds: self.sounds.to_vec(),
+            scenes: self.named_scenes(),
+            switching: Switching {
+                shown: shown.to_owned(),
+                fade_ms: u32::try_from(self.fade.as_millis()).unwrap_or(FADE_MS_MAX),
+            },
+        }
+    }
+
+    fn named_scenes(&self) -> Vec<NamedScene> {
         let arranged = |item: &Item| Arranged { layer: item.layer.clone(), locked: item.locked };
         let named = |scene: &Arc<SceneEntry>| NamedScene {
             name: scene.name.clone(),
@@ -141,8 +171,31 @@ impl Collection {
     }
 
     /// What items may show.
-    pub fn sources(&self) -> &[KnownSource] {
+    pub fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// What is mixed.
+    pub fn sounds(&self) -> &[Sound] {
+        &self.sounds
+    }
+
+    /// How long one scene fades into the next; nothing is a cut.
+    pub fn fade(&self) -> Duration {
+        self.fade
+    }
+
+    /// No edit, so nothing that is undone.
+    pub fn set_fade(&mut self, fade: Duration) {
+        self.fade = fade.min(Duration::from_millis(FADE_MS_MAX.into()));
+    }
+
+    /// Whether both have the same sources and the same sounds, faders included.
+    pub fn same_sources(&self, other: &Self) -> bool {
+        // Mostly those of the step before.
+        let same = |a: &Arc<[Source]>, b| Arc::ptr_eq(a, b) || a == b;
+        let same_sounds = |a: &Arc<[Sound]>, b| Arc::ptr_eq(a, b) || a == b;
+        same(&self.sources, &other.sources) && same_sounds(&self.sounds, &other.sounds)
     }
 
     /// Shows another scene: no edit, so nothing that is undone. `false` where there is no such scene.
@@ -154,8 +207,12 @@ impl Collection {
         known
     }
 
-    /// Whether both hold the same scenes with the same items; which one is shown does not matter.
-    pub fn same_scenes(&self, other: &Self) -> bool {
+    /// Whether both hold the same scenes with the same items, sources and sounds; which one is shown does not matter.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.same_scenes(other) && self.same_sources(other)
+    }
+
+    fn same_scenes(&self, other: &Self) -> bool {
         let same = |(a, b): (&Arc<SceneEntry>, &Arc<SceneEntry>)| Arc::ptr_eq(a, b) || a == b;
         self.scenes.len() == other.scenes.len() && self.scenes.iter().zip(&other.scenes).all(same)
     }
@@ -164,6 +221,7 @@ impl Collection {
     /// and no id is given twice.
     fn restored_for(mut self, present: &Self) -> Self {
         self.switch(present.current);
+        self.fade = present.fade;
         self.next_id = self.next_id.max(present.next_id);
         self
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use compose::{CompositorConfig, Scene};
-use media::{Codec, Picture, Slot, StudioEpoch, Timescale, WallTime};
+use media::{Codec, Picture, Slot, StudioEpoch, Timescale, Timestamp, WallTime};
 use rtc::{Network, Signalling};
 use rtmp::RtmpUrl;
 use thiserror::Error;
@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::broadcast::{self, BroadcastError, BroadcastFile, Output, Source};
+use crate::air::{Live, Running, idle};
+use crate::broadcast::{self, BroadcastError, BroadcastFile, GAIN_DB, Output, Sound, Source};
 use crate::graphics::{Graphics, Programme};
 use crate::hub::Hub;
 use crate::ladder::{self, Encoder, EncoderError};
@@ -22,13 +23,11 @@ use crate::output::rtmp::RtmpParts;
 use crate::output::whip::WhipParts;
 use crate::output::{self, Status};
 use crate::programme::{ProgrammeCommand, ProgrammeParts, ProgrammeThread};
-use crate::simulation::{AnySimulation, SimulationStage, SimulationThread, Touch};
-use crate::snapshot::{OnAir, OutputFigures, Snapshot};
+use crate::simulation::{SimulationStage, SimulationThread, Touch, simulation};
+use crate::snapshot::{OnAir, Snapshot};
 use crate::sound::{SoundError, SoundThread};
+use crate::source_list::{Listed, Places, SourceError, SourceId, SourceList};
 use crate::sources::{Around, open_picture, open_sound};
-
-/// Outputs get this long to say goodbye at the end.
-const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Makes the signalling for a WHIP address with its bearer token.
 pub type SignallingFactory =
@@ -56,6 +55,8 @@ pub enum EngineError {
     Rtmp(#[from] rtmp::UrlError),
     #[error("the last broadcast is still ending")]
     StillEnding,
+    #[error("this output is still saying goodbye")]
+    OutputEnding,
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -69,7 +70,15 @@ pub(crate) fn no_preset(name: &str) -> String {
 /// What may be asked of a running engine. Each takes effect with the next frame or block.
 #[derive(Clone, Debug)]
 pub enum Command {
+    /// The scene that is shown, as it is to look now; a fade to it goes on.
     Scene(Scene),
+    /// Another scene, which comes over this time: light of both, mixed. Zero is a cut.
+    ///
+    /// A fade that is under way ends with a cut to its scene; but one that is taken back turns where it is.
+    SwitchScene {
+        scene: Scene,
+        fade: Duration,
+    },
     Simulation(sim::Action),
     /// A hand on the picture, where the particles are drawn now.
     Touch(Touch),
@@ -80,6 +89,16 @@ pub enum Command {
         name: String,
         muted: bool,
     },
+    /// Whether one sound source is heard at the desk too.
+    MonitorSource {
+        name: String,
+        monitored: bool,
+    },
+    /// One sound source alone at the desk, muted or not; viewers hear what they heard.
+    SoloSource {
+        name: String,
+        soloed: bool,
+    },
     /// One sound source's gain in decibels, at most 24.
     Gain {
         name: String,
@@ -87,32 +106,6 @@ pub enum Command {
     },
     /// A key frame in all renditions at once.
     KeyFrame,
-}
-
-/// Outputs that are on air, and what ends them.
-struct Live {
-    since: Instant,
-    outputs: Vec<(Status, JoinHandle<()>)>,
-    hub: Hub,
-    stop: watch::Sender<bool>,
-}
-
-impl Live {
-    fn figures(&self) -> Vec<OutputFigures> {
-        self.outputs.iter().map(|(status, _)| status.get()).collect()
-    }
-
-    /// Lets each output finish what it has and say goodbye, within a limit for all of them.
-    async fn end(self) {
-        self.hub.close();
-        let limit = tokio::time::Instant::now() + GOODBYE;
-        for (status, task) in self.outputs {
-            if tokio::time::timeout_at(limit, task).await.is_err() {
-                tracing::warn!("an output did not end in time: {}", status.get().url);
-            }
-        }
-        self.stop.send_replace(true);
-    }
 }
 
 /// What leaves the studio now.
@@ -131,7 +124,8 @@ struct Air {
 /// A running studio. Dropping it ends it at once, [`Engine::stop`] in order.
 pub struct Engine {
     epoch: StudioEpoch,
-    // The order of dropping: first what makes frames, then what encodes, then what takes packets.
+    // The order of dropping: first what opens sources, then what makes frames, what encodes, and what takes packets.
+    sources: SourceList,
     programme: Arc<ProgrammeThread>,
     sound: SoundThread,
     encoders: Arc<Vec<Encoder>>,
@@ -181,12 +175,21 @@ impl Engine {
             renditions: encoders.iter().map(|encoder| encoder.rendition().size).collect(),
         };
         let Programme { compositor, backend } = graphics.compositor(config)?;
-        let simulation = simulation(file, graphics)?.map(SimulationThread::start).transpose()?;
+        let listed = Listed::of(file);
+        let (picture_ids, sound_ids) = (listed.pictures(), listed.sounds());
+        let simulation = match first_simulation(file, &picture_ids, graphics)? {
+            Some((id, stage)) => Some((id, SimulationThread::start(stage)?)),
+            None => None,
+        };
         let missing = around.missing();
         // Everything slow is behind: media time starts here.
         let epoch = StudioEpoch::new(Instant::now(), WallTime::from_system(SystemTime::now()));
+        let start = Timestamp::zero(Timescale::VIDEO);
         let (sounds, no_sounds) = (file.sounds.clone(), missing.clone());
-        let open = move || sounds.iter().map(|sound| open_sound(sound, epoch, &no_sounds)).collect();
+        let open = move || {
+            let open = |(sound, id)| open_sound(id, sound, epoch, start, &no_sounds);
+            sounds.iter().zip(sound_ids).map(open).collect()
+        };
         let sound = SoundThread::start(epoch, hub.clone(), &file.sounds, open)?;
         let sources = file.sources.clone();
         let programme = ProgrammeThread::start(
@@ -201,12 +204,22 @@ impl Engine {
                 backend,
             },
             move || {
-                let open = |source| open_picture(source, size, rate, epoch, &missing);
-                sources.iter().filter_map(open).collect()
+                let open = |(source, id)| open_picture(id, source, size, rate, epoch, start, &missing);
+                sources.iter().zip(picture_ids).filter_map(open).collect()
             },
         )?;
+        let places = Places {
+            epoch,
+            size,
+            rate,
+            graphics: graphics.clone(),
+            programme: programme.commands(),
+            sound: sound.commands(),
+            faders: sound.faders(),
+        };
         Ok(Self {
             epoch,
+            sources: SourceList::start(listed, places)?,
             programme: Arc::new(programme),
             sound,
             encoders,
@@ -236,24 +249,44 @@ impl Engine {
             return Err(EngineError::StillEnding);
         }
         air.ending = None;
-        let hub = self.hub.branch();
-        let (stop, _) = watch::channel(false);
-        let mut live = Live { since: Instant::now(), outputs: Vec::new(), hub, stop };
-        for output in &self.outputs {
-            if let Some(started) = self.start_output(output, &live)? {
-                live.outputs.push(started);
+        let mut live = Live::new(self.outputs.len());
+        for (at, output) in self.outputs.iter().enumerate() {
+            if let Some(running) = self.run_output(output)? {
+                live.start(at, running);
             }
         }
         air.live = Some(live);
         Ok(())
     }
 
+    /// Starts one output of the file, by its place there, that was stopped while live. Does nothing where it runs, and
+    /// where nothing is live.
+    pub fn start_output(&self, at: usize) -> Result<(), EngineError> {
+        let mut air = self.air();
+        let (Some(live), Some(output)) = (air.live.as_mut(), self.outputs.get(at)) else { return Ok(()) };
+        if live.is_leaving(at) {
+            return Err(EngineError::OutputEnding);
+        }
+        if live.is_off(at)
+            && let Some(running) = self.run_output(output)?
+        {
+            live.start(at, running);
+        }
+        Ok(())
+    }
+
+    /// Ends one output while the others go on.
+    pub fn stop_output(&self, at: usize) {
+        if let Some(live) = &mut self.air().live {
+            live.stop(at, &self.runtime);
+        }
+    }
+
     /// Ends the outputs while the programme goes on. They say goodbye in their own time; a snapshot shows when.
     pub fn end_live(&self) {
         let mut air = self.air();
         if let Some(live) = air.live.take() {
-            let statuses = live.outputs.iter().map(|(status, _)| status.clone()).collect();
-            air.ending = Some((statuses, self.runtime.spawn(live.end())));
+            air.ending = Some((live.statuses(), self.runtime.spawn(live.end())));
         }
     }
 
@@ -287,15 +320,13 @@ impl Engine {
         }
     }
 
-    fn start_output(
-        &self,
-        output: &Output,
-        live: &Live,
-    ) -> Result<Option<(Status, JoinHandle<()>)>, EngineError> {
-        let (hub, stop) = (live.hub.clone(), live.stop.subscribe());
+    fn run_output(&self, output: &Output) -> Result<Option<Running>, EngineError> {
+        let (stop, stopped) = watch::channel(false);
+        let own = self.hub.branch();
+        let hub = own.clone();
         let programme = Arc::clone(&self.programme);
         let want_key = move || programme.want_key();
-        let started = match output {
+        let (status, task) = match output {
             Output::Whip { url, token } => {
                 let parts = WhipParts {
                     renditions: self.encoders.iter().map(|encoder| encoder.track().clone()).collect(),
@@ -305,7 +336,7 @@ impl Engine {
                     signalling: (self.signalling)(url, token)?,
                 };
                 let status = Status::new("whip", output.place());
-                let task = output::whip::run(parts, hub, status.clone(), stop, want_key);
+                let task = output::whip::run(parts, hub, status.clone(), stopped, want_key);
                 (status, self.runtime.spawn(task))
             }
             Output::Rtmp { url, rendition } => {
@@ -314,11 +345,11 @@ impl Engine {
                 let video = self.rendition(rendition).track().clone();
                 let Some(sound) = self.sound.track(Codec::Aac).cloned() else { return Ok(None) };
                 let parts = RtmpParts { url, video, sound };
-                let task = output::rtmp::run(parts, hub, status.clone(), stop, want_key);
+                let task = output::rtmp::run(parts, hub, status.clone(), stopped, want_key);
                 (status, self.runtime.spawn(task))
             }
         };
-        Ok(Some(started))
+        Ok(Some(Running { status, task, hub: own, stop }))
     }
 
     /// The rendition called `name`, or the largest. The file's check saw to it that the name is known.
@@ -335,10 +366,19 @@ impl Engine {
     pub fn command(&self, command: Command) -> bool {
         match command {
             Command::Scene(scene) => self.programme.command(ProgrammeCommand::Scene(scene)),
+            Command::SwitchScene { scene, fade } => {
+                self.programme.command(ProgrammeCommand::Switch(scene, fade))
+            }
             Command::Simulation(action) => self.programme.command(ProgrammeCommand::Simulation(action)),
             Command::Touch(touch) => self.programme.command(ProgrammeCommand::Touch(touch)),
-            Command::MuteSource { name, muted } => self.sound.set_source_muted(&name, muted),
-            Command::Gain { name, gain_db } => self.sound.set_source_gain(&name, gain_db),
+            Command::MuteSource { name, muted } => self.sound.set(&name, |fader| fader.set_muted(muted)),
+            Command::MonitorSource { name, monitored } => {
+                self.sound.set(&name, |fader| fader.set_monitored(monitored))
+            }
+            Command::SoloSource { name, soloed } => self.sound.set(&name, |fader| fader.set_soloed(soloed)),
+            Command::Gain { name, gain_db } => {
+                GAIN_DB.contains(&gain_db) && self.sound.set(&name, |fader| fader.set_gain_db(gain_db))
+            }
             Command::Mute(muted) => {
                 self.sound.set_muted(muted);
                 true
@@ -350,20 +390,63 @@ impl Engine {
         }
     }
 
+    /// Makes the sources these, whatever they were: what is the same stays open, and faders stay where they are. Returns
+    /// at once; a snapshot shows how it goes.
+    ///
+    /// # Errors
+    /// With [`SourceError::Busy`] a part of it is done, and the rest may be asked for again.
+    pub fn set_sources(&self, sources: &[Source], sounds: &[Sound]) -> Result<(), SourceError> {
+        self.sources.set_pictures(sources)?;
+        self.sources.set_sounds(sounds)
+    }
+
+    /// Opens another picture source while the programme goes on. Returns at once; a snapshot shows how it goes.
+    pub fn add_source(&self, source: Source) -> Result<(), SourceError> {
+        self.sources.add_picture(source)
+    }
+
+    /// Closes the picture source that is called as this one is, and opens this one in its place.
+    pub fn change_source(&self, source: Source) -> Result<(), SourceError> {
+        self.sources.change_picture(source)
+    }
+
+    /// Closes a picture source. Layers that show it show the slate of a source without a picture.
+    pub fn remove_source(&self, name: &str) -> Result<(), SourceError> {
+        self.sources.remove_picture(name)
+    }
+
+    /// As [`Engine::add_source`], of what is heard.
+    pub fn add_sound(&self, sound: Sound) -> Result<(), SourceError> {
+        self.sources.add_sound(sound)
+    }
+
+    /// As [`Engine::change_source`]; its gain becomes the one that is said.
+    pub fn change_sound(&self, sound: Sound) -> Result<(), SourceError> {
+        self.sources.change_sound(sound)
+    }
+
+    /// Fades a sound out, within a block, and closes it.
+    pub fn remove_sound(&self, name: &str) -> Result<(), SourceError> {
+        self.sources.remove_sound(name)
+    }
+
     /// The programme's newest picture, made at most each `interval`.
     pub fn preview(&self, interval: Duration) -> Slot<Picture> {
         self.programme.preview(interval)
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let mut sources = self.programme.sources();
-        sources.extend(self.sound.sources());
+        let mut told = self.programme.sources();
+        told.extend(self.sound.sources());
+        let sources = self.sources.figures(&told);
         let air = self.air();
         let ending = air.ending.as_ref().filter(|(_, end)| !end.is_finished());
         let (on_air, outputs) = match (&air.live, ending) {
-            (Some(live), _) => (OnAir::Live, live.figures()),
+            (Some(live), _) => (OnAir::Live, live.figures(&self.outputs)),
             (None, Some((statuses, _))) => (OnAir::Ending, statuses.iter().map(Status::get).collect()),
-            (None, None) => (OnAir::Preview, self.outputs.iter().map(idle).collect()),
+            (None, None) => {
+                (OnAir::Preview, self.outputs.iter().map(|output| idle(output, "idle")).collect())
+            }
         };
         Snapshot {
             seconds: self.epoch.stamp(Instant::now(), Timescale::NANOS).as_secs_f64(),
@@ -391,10 +474,11 @@ impl Engine {
     /// live.
     pub async fn stop(self) -> Snapshot {
         let mut last = self.snapshot();
-        let Self { programme, sound, encoders, air, hub, .. } = self;
+        let Self { sources, programme, sound, encoders, air, hub, .. } = self;
         let Air { live, ending, recording, recorded, finalising } =
             air.into_inner().unwrap_or_else(PoisonError::into_inner);
         let finished = tokio::task::spawn_blocking(move || {
+            drop(sources);
             // The last clone of the programme lives in the outputs; stopping it is what counts here.
             programme.stop();
             drop(sound);
@@ -420,23 +504,16 @@ impl Engine {
     }
 }
 
-/// An output that is not on air.
-fn idle(output: &Output) -> OutputFigures {
-    let kind = match output {
-        Output::Whip { .. } => "whip",
-        Output::Rtmp { .. } => "rtmp",
-    };
-    OutputFigures { kind, url: output.place(), state: "idle", ..OutputFigures::default() }
-}
-
-fn simulation(file: &BroadcastFile, graphics: &Graphics) -> Result<Option<SimulationStage>, EngineError> {
-    let described = file.sources.iter().find_map(|source| match source {
-        Source::Simulation { name, preset, count, seed } => Some((name, preset, *count, *seed)),
+/// The simulation that the file names, with its id.
+fn first_simulation(
+    file: &BroadcastFile,
+    ids: &[SourceId],
+    graphics: &Graphics,
+) -> Result<Option<(SourceId, SimulationStage)>, EngineError> {
+    let described = file.sources.iter().zip(ids).find_map(|(source, id)| match source {
+        Source::Simulation { name, preset, count, seed } => Some((*id, name, preset, *count, *seed)),
         _ => None,
     });
-    let Some((name, preset, count, seed)) = described else { return Ok(None) };
-    let found = sim::Preset::from_name(preset).ok_or_else(|| EngineError::UnknownPreset(preset.clone()))?;
-    let config = sim::SimConfig { seed, count, preset: found, ..sim::SimConfig::default() };
-    let simulation: AnySimulation = graphics.simulation(config, file.size())?;
-    Ok(Some(SimulationStage::new(name.clone(), simulation, count)))
+    let Some((id, name, preset, count, seed)) = described else { return Ok(None) };
+    Ok(Some((id, simulation(name, preset, count, seed, file.size(), graphics)?)))
 }

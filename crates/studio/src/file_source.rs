@@ -96,17 +96,19 @@ fn decode(
     Ok(())
 }
 
-/// The pictures of a file. Its own time zero is the broadcast's, as for [`FileSound`], so both stay together.
+/// The pictures of a file. Its own time zero is where it was opened for, as for [`FileSound`], so both stay together.
 pub struct FilePictures {
     decoder: Decoder,
+    start: Timestamp,
     waiting: VecDeque<Picture>,
     shown: Option<Picture>,
 }
 
 impl FilePictures {
-    pub fn open(path: &Path) -> Self {
+    /// `start` is the broadcast's time at which the file begins.
+    pub fn open(path: &Path, start: Timestamp) -> Self {
         let decoder = Decoder::open(path, Need::Required, Need::Skip);
-        Self { decoder, waiting: VecDeque::new(), shown: None }
+        Self { decoder, start, waiting: VecDeque::new(), shown: None }
     }
 }
 
@@ -116,7 +118,8 @@ impl PictureSource for FilePictures {
             if self.waiting.is_empty()
                 && let Some(FilePiece::Picture(picture)) = self.decoder.next()
             {
-                self.waiting.push_back(picture);
+                let at = picture.timestamp().plus(self.start);
+                self.waiting.push_back(picture.at(at));
             }
             match self.waiting.front() {
                 Some(front) if front.timestamp() <= now => self.shown = self.waiting.pop_front(),
@@ -137,12 +140,14 @@ impl PictureSource for FilePictures {
 /// The sound of a file.
 pub struct FileSound {
     decoder: Decoder,
+    start: Timestamp,
     waiting: Option<AudioBlock>,
 }
 
 impl FileSound {
-    pub fn open(path: &Path) -> Self {
-        Self { decoder: Decoder::open(path, Need::Skip, Need::Required), waiting: None }
+    /// As [`FilePictures::open`].
+    pub fn open(path: &Path, start: Timestamp) -> Self {
+        Self { decoder: Decoder::open(path, Need::Skip, Need::Required), start, waiting: None }
     }
 }
 
@@ -152,7 +157,7 @@ impl SoundSource for FileSound {
             if self.waiting.is_none()
                 && let Some(FilePiece::Sound(block)) = self.decoder.next()
             {
-                self.waiting = Some(block);
+                self.waiting = Some(AudioBlock { timestamp: block.timestamp.plus(self.start), ..block });
             }
             match self.waiting.take() {
                 Some(block) if block.timestamp < until => out.push(block),
@@ -176,6 +181,8 @@ impl SoundSource for FileSound {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Read, Seek, SeekFrom};
+
+    use media::Timescale;
 
     use super::*;
 
@@ -223,5 +230,31 @@ mod tests {
         let status = Arc::downgrade(&decoder.status);
         drop(decoder);
         assert!(status.upgrade().is_none(), "the thread has let go of what it told");
+    }
+
+    #[test]
+    fn a_film_that_is_opened_later_begins_then_and_its_sound_with_it() {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let folder = tempfile::tempdir().unwrap();
+        let film = folder.path().join("film.mp4");
+        testkit::ffmpeg::sample(&film, 2).unwrap();
+        let hour = Timestamp::new(3_600 * 90_000, Timescale::VIDEO);
+        let later = |ms| hour.plus(Timestamp::new(ms, Timescale::MILLIS));
+        let mut pictures = FilePictures::open(&film, hour);
+        let first = testkit::wait_until("a picture", LIMIT, || pictures.picture_at(hour)).unwrap();
+        assert_eq!(first.timestamp(), hour);
+        // Pictures are 33⅓ ms apart, and one second is at the 30th.
+        let at_second = testkit::wait_until("the next ones", LIMIT, || {
+            pictures.picture_at(later(1_000)).filter(|picture| picture.timestamp() >= later(1_000))
+        });
+        assert_eq!(at_second.unwrap().timestamp(), later(1_000));
+        let mut sound = FileSound::open(&film, hour);
+        let mut blocks = Vec::new();
+        let heard = testkit::wait_until("sound", LIMIT, || {
+            sound.read(later(100), &mut blocks);
+            blocks.first().map(|block| block.timestamp)
+        });
+        let heard = heard.unwrap().minus(hour).as_secs_f64();
+        assert!(heard.abs() < 0.05, "{heard}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use compose::wgpu;
-use compose::{ComposeError, Compositor, CompositorConfig, CpuCompositor, GpuCompositor, Scene};
+use compose::{ComposeError, Compositor, CompositorConfig, CpuCompositor, Fade, GpuCompositor, Scene};
 use media::{Size, Timescale, Timestamp};
 use serde::Deserialize;
 use sim::{CpuBackend, GpuBackend, Isa, SimConfig, SimError, Simulation};
@@ -91,7 +91,7 @@ impl Graphics {
         self.name.as_deref()
     }
 
-    /// A compositor that has drawn once: a graphics driver may compile for seconds at its first frame.
+    /// A compositor that has drawn and faded once: a graphics driver may compile for seconds at its first frame.
     pub(crate) fn compositor(&self, config: CompositorConfig) -> Result<Programme, ComposeError> {
         if let Some(Device { device, queue, .. }) = self.device() {
             match warm(device, queue, config.clone()) {
@@ -132,7 +132,11 @@ fn warm(
     config: CompositorConfig,
 ) -> Result<Box<dyn Compositor>, ComposeError> {
     let mut compositor = GpuCompositor::new(device.clone(), queue.clone(), config)?;
-    compositor.submit(&Scene::new(Vec::new()), &|_| None, Timestamp::zero(Timescale::VIDEO))?;
+    let (nothing, zero) = (Scene::new(Vec::new()), Timestamp::zero(Timescale::VIDEO));
+    compositor.submit_fade(Fade { from: &nothing, to: &nothing, share: 0.5 }, &|_| None, zero)?;
+    compositor.finish()?;
+    // Without a fade, which lets go of what that takes.
+    compositor.submit(&nothing, &|_| None, zero)?;
     compositor.finish()?;
     Ok(Box::new(compositor))
 }

@@ -7,15 +7,17 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use compose::{Composed, Compositor, CpuCompositor, Scene};
+use compose::{ComposeError, Composed, Compositor, CpuCompositor, Inputs, Scene};
 use media::{FrameRate, Picture, Size, Slot, StopSignal, StudioEpoch, Timescale, Timestamp, Worker};
 
 use crate::frame_queue::Frame;
 use crate::ladder::{Encoder, KEY_INTERVAL_SECONDS};
 use crate::simulation::{SimulationThread, Touch};
 use crate::snapshot::{ProgrammeFigures, SimulationFigures, SourceFigures};
+use crate::source_list::SourceId;
 use crate::sources::{NamedPicture, figures};
 use crate::statistics::Window;
+use crate::transition::{Drawn, Shown};
 
 /// Requested key frames come at most this often: each costs every viewer's rendition a burst.
 const KEY_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,15 +35,29 @@ const PREVIEW_LEAST: Duration = Duration::from_millis(500);
 /// What may be changed while the programme runs.
 pub enum ProgrammeCommand {
     Scene(Scene),
+    /// Another scene, which fades in for so long.
+    Switch(Scene, Duration),
+    Add(NamedPicture),
+    /// The particles are drawn by this one.
+    Simulate(SourceId, SimulationThread),
+    /// Hands a source to whoever has the time to end it; nothing, where there is none.
+    Take(SourceId, SyncSender<Taken>),
     Simulation(sim::Action),
     Touch(Touch),
+}
+
+/// A source that is used no more; a device is closed where this is dropped.
+#[allow(dead_code, reason = "it is only dropped")]
+pub enum Taken {
+    Picture(NamedPicture),
+    Simulation(SimulationThread),
 }
 
 #[derive(Default)]
 struct Report {
     programme: ProgrammeFigures,
     simulation: Option<SimulationFigures>,
-    sources: Vec<SourceFigures>,
+    sources: Vec<(SourceId, SourceFigures)>,
 }
 
 /// The programme's pictures.
@@ -60,7 +76,7 @@ pub struct ProgrammeParts {
     pub rate: FrameRate,
     pub size: Size,
     pub scene: Scene,
-    pub simulation: Option<SimulationThread>,
+    pub simulation: Option<(SourceId, SimulationThread)>,
     pub encoders: Arc<Vec<Encoder>>,
     pub compositor: Box<dyn Compositor>,
     /// What the compositor runs on: `cpu` or `gpu`.
@@ -97,6 +113,11 @@ impl ProgrammeThread {
         drop(worker);
     }
 
+    /// For a thread that may wait until there is room.
+    pub fn commands(&self) -> SyncSender<ProgrammeCommand> {
+        self.commands.clone()
+    }
+
     /// `false` where too many commands wait already.
     pub fn command(&self, command: ProgrammeCommand) -> bool {
         !matches!(self.commands.try_send(command), Err(TrySendError::Full(_)))
@@ -122,7 +143,7 @@ impl ProgrammeThread {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).simulation.clone()
     }
 
-    pub fn sources(&self) -> Vec<SourceFigures> {
+    pub fn sources(&self) -> Vec<(SourceId, SourceFigures)> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).sources.clone()
     }
 }
@@ -145,8 +166,8 @@ struct Programme {
     epoch: StudioEpoch,
     rate: FrameRate,
     size: Size,
-    scene: Scene,
-    simulation: Option<SimulationThread>,
+    shown: Shown,
+    simulation: Option<(SourceId, SimulationThread)>,
     encoders: Arc<Vec<Encoder>>,
     sources: Vec<NamedPicture>,
     compositor: Box<dyn Compositor>,
@@ -180,7 +201,7 @@ impl Programme {
             epoch,
             rate,
             size,
-            scene,
+            shown: Shown::new(scene),
             simulation,
             encoders,
             sources,
@@ -238,10 +259,10 @@ impl Programme {
     fn frame(&mut self, index: u64) {
         let begun = Instant::now();
         let at = self.rate.timestamp_of(index, Timescale::VIDEO);
-        self.obey();
+        self.obey(at);
         let mut pictures: Vec<(String, Picture)> = Vec::new();
         let next = self.rate.timestamp_of(index + 1, Timescale::VIDEO);
-        if let Some(thread) = &mut self.simulation
+        if let Some((_, thread)) = &mut self.simulation
             && let Some(light) = thread.picture(next, self.size, self.rate.interval(), self.spent)
         {
             pictures.push((thread.name().to_owned(), light));
@@ -257,10 +278,10 @@ impl Programme {
             self.compositor.request_preview(self.size);
         }
         let key = self.key_due(index, begun);
-        if let Err(err) = self.compositor.submit(&self.scene, &find, at) {
+        if let Err(err) = self.submit(&find, at) {
             self.compose_without_gpu(&err);
             // What was under way is lost with it; the CPU takes this frame.
-            if let Err(err) = self.compositor.submit(&self.scene, &find, at) {
+            if let Err(err) = self.submit(&find, at) {
                 tracing::error!("a frame was not composed: {err}");
             }
         }
@@ -270,6 +291,13 @@ impl Programme {
         self.compose_ms.push(self.spent.as_secs_f32() * 1e3);
         if index.is_multiple_of(6) {
             self.tell();
+        }
+    }
+
+    fn submit(&mut self, inputs: Inputs<'_>, at: Timestamp) -> Result<(), ComposeError> {
+        match self.shown.at(at) {
+            Drawn::Scene(scene) => self.compositor.submit(scene, inputs, at),
+            Drawn::Fade(fade) => self.compositor.submit_fade(fade, inputs, at),
         }
     }
 
@@ -322,22 +350,40 @@ impl Programme {
         }
     }
 
-    fn obey(&mut self) {
+    /// What waits takes effect with the frame at `at`.
+    fn obey(&mut self, at: Timestamp) {
         while let Ok(command) = self.incoming.try_recv() {
             match command {
-                ProgrammeCommand::Scene(scene) => self.scene = scene,
+                ProgrammeCommand::Scene(scene) => self.shown.edit(scene),
+                ProgrammeCommand::Switch(scene, fade) => self.shown.switch(scene, fade, at),
+                ProgrammeCommand::Add(picture) => self.sources.push(picture),
+                ProgrammeCommand::Simulate(id, thread) => self.simulation = Some((id, thread)),
+                ProgrammeCommand::Take(id, taker) => {
+                    if let Some(taken) = self.take(id) {
+                        // There is room for one, and whoever asked waits for it.
+                        let _ = taker.try_send(taken);
+                    }
+                }
                 ProgrammeCommand::Simulation(action) => {
-                    if let Some(thread) = &self.simulation {
+                    if let Some((_, thread)) = &self.simulation {
                         thread.act(action);
                     }
                 }
                 ProgrammeCommand::Touch(touch) => {
-                    if let Some(thread) = &self.simulation {
+                    if let Some((_, thread)) = &self.simulation {
                         thread.touch(touch);
                     }
                 }
             }
         }
+    }
+
+    fn take(&mut self, id: SourceId) -> Option<Taken> {
+        if let Some((_, thread)) = self.simulation.take_if(|(known, _)| *known == id) {
+            return Some(Taken::Simulation(thread));
+        }
+        let at = self.sources.iter().position(|named| named.id == id)?;
+        Some(Taken::Picture(self.sources.remove(at)))
     }
 
     /// The preview is the first to give way where the machine is slow.
@@ -379,9 +425,9 @@ impl Programme {
             compose_ms_p50: self.compose_ms.percentile(0.5),
             lag_ms_p50: slowest.and_then(Encoder::lag_ms_p50),
         };
-        report.simulation = self.simulation.as_ref().map(SimulationThread::figures);
+        report.simulation = self.simulation.as_ref().map(|(_, thread)| thread.figures());
         let named = self.sources.iter();
-        report.sources = named.map(|n| figures(&n.name, n.kind, n.source.status())).collect();
+        report.sources = named.map(|n| (n.id, figures(&n.name, n.kind, n.source.status()))).collect();
     }
 }
 

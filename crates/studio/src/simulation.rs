@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use media::{Picture, Size, Timescale, Timestamp, Worker};
 use sim::{Action, Backend, CpuBackend, Isa, SimError, Simulation};
 
+use crate::engine::EngineError;
+use crate::graphics::Graphics;
 use crate::snapshot::{ReplayFigures, SimulationFigures};
 use crate::statistics::Window;
 
@@ -165,6 +167,21 @@ fn draw_ahead(
 
 /// On whichever backend the machine has.
 pub type AnySimulation = Simulation<Box<dyn Backend>>;
+
+/// What a broadcast asks for, on what the machine has.
+pub fn simulation(
+    name: &str,
+    preset: &str,
+    count: u32,
+    seed: u64,
+    size: Size,
+    graphics: &Graphics,
+) -> Result<SimulationStage, EngineError> {
+    let found =
+        sim::Preset::from_name(preset).ok_or_else(|| EngineError::UnknownPreset(preset.to_owned()))?;
+    let config = sim::SimConfig { seed, count, preset: found, ..sim::SimConfig::default() };
+    Ok(SimulationStage::new(name.to_owned(), graphics.simulation(config, size)?, count))
+}
 
 pub struct SimulationStage {
     name: String,

@@ -54,7 +54,7 @@ impl Snapshot {
             return Reach::Server;
         }
         // By what stood, and not by their states: an output that is tried again is connecting and lost by turns.
-        match (any(|output| output.state != "closed"), any(|output| output.stood)) {
+        match (any(|output| !matches!(output.state, "closed" | "stopped")), any(|output| output.stood)) {
             (true, true) => Reach::NotNow,
             (true, false) => Reach::NotYet,
             (false, _) => Reach::Nobody,
@@ -139,6 +139,17 @@ pub struct SoundFigures {
     /// Of the programme, after the limiter.
     pub level: LevelFigures,
     pub sources: Vec<SoundSourceFigures>,
+    /// Of the loudspeaker at the desk; `None` where nothing is listened to.
+    pub monitor: Option<MonitorFigures>,
+}
+
+/// What becomes of sound that is listened to at the desk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MonitorFigures {
+    /// `opening`, `heard` or `lost`.
+    pub state: &'static str,
+    /// Why it is lost.
+    pub message: Option<String>,
 }
 
 /// The highest levels since the last figures, left and right, in dBFS; `None` for silence.
@@ -154,6 +165,8 @@ pub struct SoundSourceFigures {
     pub name: String,
     pub gain_db: f64,
     pub muted: bool,
+    pub monitored: bool,
+    pub soloed: bool,
     /// After gain, before mute: one sees that a muted microphone still hears.
     pub level: LevelFigures,
 }
@@ -174,7 +187,7 @@ pub struct OutputFigures {
     pub kind: &'static str,
     /// Without any secret.
     pub url: String,
-    /// `idle`, `connecting`, `up`, `lost` or `closed`.
+    /// `idle`, `connecting`, `up`, `lost`, `closed` (by the server, or by a mistake) or `stopped` (by hand).
     pub state: &'static str,
     /// Whether it was up since the broadcast went live.
     #[serde(skip)]

@@ -1,4 +1,4 @@
-//! Opens what a broadcast file names.
+//! Opens what a broadcast names.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,14 +7,16 @@ use capture::{
     Bed, Camera, CameraRequest, Found, Instead, Lookout, Microphone, PictureSource, PictureStandIn, Screen,
     ScreenTarget, SoundSource, SoundStandIn, SourceStatus, Strip, StripOnly, TestPattern, TestTone,
 };
-use media::{FrameRate, Size, StudioEpoch};
+use media::{FrameRate, Size, StudioEpoch, Timestamp};
 
 use crate::broadcast::{Sound, Source};
 use crate::file_source::{FilePictures, FileSound};
 use crate::snapshot::SourceFigures;
+use crate::source_list::SourceId;
 
 /// A picture source under its name in the scene.
 pub struct NamedPicture {
+    pub id: SourceId,
     pub name: String,
     pub kind: &'static str,
     pub source: Box<dyn PictureSource>,
@@ -22,6 +24,7 @@ pub struct NamedPicture {
 
 /// A sound source under its name in the mixer.
 pub struct NamedSound {
+    pub id: SourceId,
     pub name: String,
     pub kind: &'static str,
     pub settings: mixer::InputSettings,
@@ -76,12 +79,14 @@ pub struct Missing {
 
 /// Opens a picture source; `None` for the simulation, which is no source of captured pictures.
 ///
-/// Never fails: what cannot be opened is a source that says why and tries again.
+/// Never fails: what cannot be opened is a source that says why and tries again. A file begins at `start`.
 pub fn open_picture(
+    id: SourceId,
     source: &Source,
     size: Size,
     rate: FrameRate,
     epoch: StudioEpoch,
+    start: Timestamp,
     missing: &Missing,
 ) -> Option<NamedPicture> {
     let pattern = || -> Box<dyn PictureSource> {
@@ -114,13 +119,20 @@ pub fn open_picture(
             };
             ("screen", Box::new(Screen::open(target, rate, epoch)))
         }
-        Source::File { path, .. } => ("file", Box::new(FilePictures::open(path))),
+        Source::File { path, .. } => ("file", Box::new(FilePictures::open(path, start))),
         Source::Simulation { .. } => return None,
     };
-    Some(NamedPicture { name: source.name().to_owned(), kind, source: opened })
+    Some(NamedPicture { id, name: source.name().to_owned(), kind, source: opened })
 }
 
-pub fn open_sound(sound: &Sound, epoch: StudioEpoch, missing: &Missing) -> NamedSound {
+/// As [`open_picture`].
+pub fn open_sound(
+    id: SourceId,
+    sound: &Sound,
+    epoch: StudioEpoch,
+    start: Timestamp,
+    missing: &Missing,
+) -> NamedSound {
     let tone = || -> Box<dyn SoundSource> { Box::new(TestTone::new(Bed::Silence)) };
     let (kind, opened): (_, Box<dyn SoundSource>) = match sound {
         Sound::Synthetic { .. } => ("synthetic", tone()),
@@ -137,12 +149,12 @@ pub fn open_sound(sound: &Sound, epoch: StudioEpoch, missing: &Missing) -> Named
                 (_, false) => ("microphone", Box::new(Microphone::open(named(device), epoch))),
             }
         }
-        Sound::File { path, .. } => ("file", Box::new(FileSound::open(path))),
+        Sound::File { path, .. } => ("file", Box::new(FileSound::open(path, start))),
     };
     let (gain_db, muted) = sound.fader();
     let mute = if muted { mixer::Mute::Muted } else { mixer::Mute::Heard };
-    let settings = mixer::InputSettings { gain_db, mute };
-    NamedSound { name: sound.name().to_owned(), kind, settings, source: opened }
+    let settings = mixer::InputSettings { gain_db, mute, ..Default::default() };
+    NamedSound { id, name: sound.name().to_owned(), kind, settings, source: opened }
 }
 
 /// Empty means: whichever there is.

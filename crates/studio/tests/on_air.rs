@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtc::{Network, SignallingError};
-use testkit::wait_until;
+use testkit::{RtmpServer, wait_until};
 use tickcast_studio as studio;
 use tickcast_studio::snapshot::OnAir;
 use tickcast_studio::{BroadcastFile, Command, Engine, EngineError, Graphics, SignallingFactory};
@@ -25,7 +25,11 @@ outputs = [{ kind = "rtmp", url = "rtmp://127.0.0.1:9/live/secret" }]
 "#;
 
 fn open(runtime: &Runtime) -> Engine {
-    let file = BroadcastFile::parse(FILE).expect("a broadcast file");
+    open_file(runtime, FILE)
+}
+
+fn open_file(runtime: &Runtime, file: &str) -> Engine {
+    let file = BroadcastFile::parse(file).expect("a broadcast file");
     let none: SignallingFactory = Arc::new(|_, _| Err(SignallingError::BadAnswer("no WHIP here".into())));
     let engine = Engine::open(&file, &Graphics::default(), Network::Loopback, &none, runtime.handle());
     engine.expect("the engine opens")
@@ -57,6 +61,50 @@ fn a_broadcast_begins_and_ends_while_the_programme_goes_on() {
     engine.go_live().unwrap();
     assert_eq!(engine.snapshot().on_air, OnAir::Live);
     runtime.block_on(engine.stop());
+}
+
+#[test]
+fn one_output_is_stopped_and_started_again_while_the_other_goes_on() {
+    let server = RtmpServer::start().unwrap();
+    let [one, other] = ["one", "other"].map(|name| server.url(name));
+    let outputs = format!(r#"[{{ kind = "rtmp", url = "{one}" }}, {{ kind = "rtmp", url = "{other}" }}]"#);
+    let (before, _) = FILE.split_once("outputs = ").unwrap();
+    let runtime = Runtime::new().unwrap();
+    let engine = open_file(&runtime, &format!("{before}outputs = {outputs}"));
+    let state = |at: usize, wanted: &str| {
+        until(&engine, wanted, |s| (s.outputs[at].state == wanted).then(|| s.outputs[at].clone()))
+    };
+    let sends = |at: usize| {
+        let then = engine.snapshot().outputs[at].bytes;
+        until(&engine, "more of it", |s| (s.outputs[at].bytes > then).then_some(()));
+    };
+    engine.stop_output(0);
+    engine.start_output(0).unwrap();
+    assert_eq!(engine.snapshot().on_air, OnAir::Preview, "neither means anything before it is live");
+    engine.go_live().unwrap();
+    state(0, "up");
+    state(1, "up");
+    engine.stop_output(0);
+    let stopped = state(0, "stopped");
+    assert!(stopped.bytes > 0, "what it sent is told still");
+    engine.stop_output(0);
+    sends(1);
+    assert_eq!(engine.snapshot().outputs[0].state, "stopped");
+    engine.start_output(0).unwrap();
+    engine.start_output(7).unwrap();
+    state(0, "up");
+    sends(0);
+    // More than sound makes in the time: there are pictures among it.
+    until(&engine, "pictures", |s| (s.outputs[1].bytes > 60_000).then_some(()));
+    engine.stop_output(1);
+    state(1, "stopped");
+    assert_eq!(engine.snapshot().outputs[1].reconnects, 0);
+    engine.end_live();
+    until(&engine, "the end", |s| (s.on_air == OnAir::Preview).then_some(()));
+    let last = runtime.block_on(engine.stop());
+    assert!(last.outputs.iter().all(|output| output.state == "idle"), "{:?}", last.outputs);
+    // What nginx took of the one that went on.
+    assert_eq!(probe(&server.recording("other")).1, 2);
 }
 
 #[test]

@@ -18,11 +18,11 @@ mod playout;
 mod quality;
 mod report;
 mod signalling;
-mod sound;
 #[cfg(feature = "window")]
 pub mod window;
 
 pub use admission::{Admission, Admissions, NotAdmitted, Rejoin};
+pub use audiosink::Sound;
 pub use av_offset::{AvOffset, BeepDetector};
 pub use delay::DelayHistogram;
 pub use frame_numbers::FrameNumbers;
@@ -36,4 +36,3 @@ pub use playout::{Lane, MediaTime, Playout, PlayoutConfig};
 pub use quality::{Quality, QualityView};
 pub use report::{DelayReport, PlayerReport, RenditionText, Snapshot, rendition_of};
 pub use signalling::HttpSignalling;
-pub use sound::Sound;

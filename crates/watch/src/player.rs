@@ -25,7 +25,7 @@ use crate::pay_session::Verdict;
 use crate::pay_socket::PayHandle;
 use crate::playout::{Lane, MediaTime, Playout, PlayoutConfig};
 use crate::report::Snapshot;
-use crate::sound::Sound;
+use audiosink::Sound;
 use inbox::Next;
 
 /// Decoded pictures that wait for their instant: half a second at 30 a second. When full, the oldest is

@@ -24,7 +24,7 @@ pub use widgets::window::{Look, WindowError};
 use crate::pay_socket::PayHandle;
 use crate::player::{DrawingTime, Player, PresentedPicture};
 use crate::quality::Quality;
-use crate::sound::Sound;
+use audiosink::Sound;
 use panels::{Panels, Shown};
 use sheet::Sheet;
 pub use sheet::{Agreement, Choice, Draft, Question, Reply, Terms};

@@ -1,5 +1,7 @@
 //! A Debian package of the executable: with its desktop entry, which also takes `tickcast:` links, and its icons.
 
+mod trial;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,8 +10,8 @@ use crate::build;
 use crate::command::{Outcome, Result, cargo, output, root, run, say, target_dir};
 
 const ICONS: [u32; 4] = [32, 128, 256, 512];
-/// What the dynamic linker does not name: the capture of screens and windows is a program's, and links are the desktop's.
-const RECOMMENDED: &str = "xdg-utils";
+/// What the dynamic linker does not name: a GPU's driver, and what opens links.
+const RECOMMENDED: &str = "desktop-file-utils, mesa-vulkan-drivers, xdg-utils";
 
 const DESKTOP_ENTRY: &str = "\
 [Desktop Entry]
@@ -20,28 +22,41 @@ Comment=Broadcast, watch, and pay by the second
 Exec=tickcast open %u
 Icon=org.tickcast.desk
 Terminal=false
-Categories=AudioVideo;Video;Network;
+Categories=AudioVideo;Video;
 Keywords=stream;broadcast;live;record;watch;
 MimeType=x-scheme-handler/tickcast;
 StartupNotify=true
 ";
 
-/// Builds it and says where it lies.
-pub fn bundle() -> Result {
+/// Builds it and says where it lies. `--debug`: of the development build, which takes a fraction of the time and is no
+/// gift to anybody else. `--try`: installs and removes it in a fresh root.
+pub fn bundle(args: &[String]) -> Result {
+    let (mut is_debug, mut is_tried) = (false, false);
+    for arg in args {
+        match arg.as_str() {
+            "--debug" => is_debug = true,
+            "--try" => is_tried = true,
+            other => {
+                return Err(Outcome::refused(format!("bundle takes --debug and --try, not \"{other}\"")));
+            }
+        }
+    }
     build::pages()?;
     say("bundle: the executable");
-    run(cargo().args(["build", "--release", "--bin", "tickcast"]))?;
+    // As the tests build it: what they have built is not built again.
+    let (profile, how) = if is_debug { ("debug", "--workspace") } else { ("release", "--release") };
+    run(cargo().args(["build", "--bin", "tickcast", how]))?;
     let (version, architecture) = (version()?, architecture()?);
     let folder = target_dir().join("bundle");
     let staging = folder.join("deb");
     clear(&staging)?;
-    lay_out(&staging, &target_dir().join("release/tickcast"))?;
+    lay_out(&staging, &target_dir().join(profile).join("tickcast"))?;
     let control = control(&staging, &version, &architecture)?;
     write(&staging.join("DEBIAN/control"), &control)?;
     let package = folder.join(format!("tickcast_{version}_{architecture}.deb"));
     run(Command::new("dpkg-deb").args(["--root-owner-group", "-Zxz", "--build"]).args([&staging, &package]))?;
     say(&format!("bundle: {}", package.display()));
-    Ok(())
+    if is_tried { trial::try_in_a_fresh_root(&package, &folder.join("root")) } else { Ok(()) }
 }
 
 fn lay_out(staging: &Path, executable: &Path) -> Result {

@@ -24,7 +24,8 @@ cargo xtask COMMAND
   soak                the same tests with their long forms (TICKCAST_SOAK)
   bench [NAME …]      time ladder, sim, compose, rtmp and sfu beside their peers; a table, and JSON
   fuzz [SECONDS]      run every fuzz target for that long each (600)
-  bundle              build a Debian package of the executable
+  bundle [--debug] [--try]
+                      build a Debian package of the executable (--try: install and remove it in a fresh root)
   solochain [ARGS …]  build and run a real Substrate node with the development chain's runtime
   screenshots         make the pictures under assets/screenshots anew
 ";
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
         "test" => jobs::test(rest),
         "soak" => jobs::soak(),
         "bench" => bench::bench(rest),
-        "bundle" => bundle::bundle(),
+        "bundle" => bundle::bundle(rest),
         "fuzz" => jobs::fuzz(rest),
         "solochain" => solochain::run_node(rest),
         "screenshots" => jobs::screenshots(),

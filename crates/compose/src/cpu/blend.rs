@@ -26,6 +26,14 @@ pub fn blend_row(
     }
 }
 
+/// Mixes a row of the scene that goes into the same row of the one that comes, of which there is `share`.
+pub fn fade_row(isa: Isa, share: f32, to: LightMut<'_>, from: Light<'_>) {
+    let LightMut { red, green, blue } = to;
+    for (to, from) in [red, green, blue].into_iter().zip(from.planes()) {
+        fade(isa, to, from, share);
+    }
+}
+
 /// Blends one premultiplied colour over `dst`.
 pub fn blend_colour(isa: Isa, blend: Blend, [r, g, b, alpha]: [f32; 4], dst: LightMut<'_>) {
     let LightMut { red, green, blue } = dst;
@@ -60,6 +68,15 @@ for_each_isa! {
         let keep = 1.0 - opacity;
         for (d, s) in dst.iter_mut().zip(src) {
             *d = *d * keep + s * opacity;
+        }
+    }
+}
+
+for_each_isa! {
+    fn fade(to: &mut [f32], from: &[f32], share: f32) {
+        let rest = 1.0 - share;
+        for (t, f) in to.iter_mut().zip(from) {
+            *t = f * rest + *t * share;
         }
     }
 }

@@ -4,10 +4,10 @@ use media::Size;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferDescriptor, BufferUsages,
-    CommandEncoder, Device, TextureUsages, TextureView,
+    CommandEncoder, Device, TextureFormat, TextureUsages, TextureView,
 };
 
-use super::pipelines::{LEVEL_FORMAT, PROGRAMME_FORMAT, Pipelines};
+use super::pipelines::{LEVEL_FORMAT, Pipelines};
 use super::textures::texture_2d;
 use crate::compositor::{CompositorConfig, feeder};
 use crate::frame_format::Nv12Layout;
@@ -134,10 +134,15 @@ fn output(device: &Device, pipelines: &Pipelines, view: &TextureView, part: Part
 }
 
 impl Outputs {
-    pub fn new(device: &Device, pipelines: &Pipelines, config: &CompositorConfig) -> Self {
+    /// `format`: of the programme's texture.
+    pub fn new(
+        device: &Device,
+        pipelines: &Pipelines,
+        config: &CompositorConfig,
+        format: TextureFormat,
+    ) -> Self {
         let usage = TextureUsages::RENDER_ATTACHMENT | TextureUsages::TEXTURE_BINDING;
-        let view =
-            texture_2d(device, config.programme, PROGRAMME_FORMAT, usage).create_view(&Default::default());
+        let view = texture_2d(device, config.programme, format, usage).create_view(&Default::default());
         let mut levels = vec![Level { size: config.programme, view, scale: None }];
         let mut level_of = vec![0; config.renditions.len()];
         for index in config.largest_first() {

@@ -24,12 +24,13 @@ pub const PROGRAMME_FORMAT: TextureFormat = TextureFormat::Rgba16Float;
 pub const LEVEL_FORMAT: TextureFormat = TextureFormat::Rgba32Float;
 
 /// Name and text of each shader, its common parts in front.
-pub fn sources() -> [(&'static str, String); 4] {
+pub fn sources() -> [(&'static str, String); 5] {
     [
         ("layer", [COLOR, shader!("layer/layer.wgsl")].concat()),
         ("scale", shader!("convert/scale.wgsl").to_owned()),
         ("nv12", [COLOR, shader!("convert/nv12.wgsl")].concat()),
         ("rgba", [COLOR, shader!("convert/rgba.wgsl")].concat()),
+        ("fade", shader!("layer/fade.wgsl").to_owned()),
     ]
 }
 
@@ -38,6 +39,8 @@ pub struct Pipelines {
     /// In the order of [`blend_index`].
     blends: [RenderPipeline; 4],
     pub layer_layout: BindGroupLayout,
+    pub fade: RenderPipeline,
+    pub fade_layout: BindGroupLayout,
     pub scale: ComputePipeline,
     pub scale_layout: BindGroupLayout,
     pub nv12: ComputePipeline,
@@ -83,7 +86,7 @@ fn buffer(ty: BufferBindingType) -> BindingType {
 
 impl Pipelines {
     pub fn new(device: &Device) -> Self {
-        let [layer, scale, nv12, rgba] = sources().map(|(name, text)| {
+        let [layer, scale, nv12, rgba, fade] = sources().map(|(name, text)| {
             let source = ShaderSource::Wgsl(text.into());
             device.create_shader_module(ShaderModuleDescriptor { label: Some(name), source })
         });
@@ -105,6 +108,15 @@ impl Pipelines {
                 entry(3, draw, texture()),
             ],
         );
+        let shade = ShaderStages::FRAGMENT;
+        let fade_layout = layout(
+            "fade",
+            &[
+                entry(0, shade, buffer(BufferBindingType::Uniform)),
+                entry(1, shade, texture()),
+                entry(2, shade, texture()),
+            ],
+        );
         let small = BindingType::StorageTexture {
             access: StorageTextureAccess::WriteOnly,
             format: LEVEL_FORMAT,
@@ -117,13 +129,15 @@ impl Pipelines {
         let nv12_layout = layout("nv12", &[picture, entry(1, compute, storage), frame]);
         let rgba_layout = layout("rgba", &[picture, entry(1, compute, storage)]);
         let blends = [Blend::Normal, Blend::Add, Blend::Screen, Blend::Multiply]
-            .map(|blend| blend_pipeline(device, &layer, &layer_layout, blend));
+            .map(|blend| render_pipeline(device, &layer, &layer_layout, "layer", Some(blend)));
         Self {
             blends,
+            fade: render_pipeline(device, &fade, &fade_layout, "fade", None),
             scale: compute_pipeline(device, &scale, &scale_layout, "scale"),
             nv12: compute_pipeline(device, &nv12, &nv12_layout, "nv12"),
             rgba: compute_pipeline(device, &rgba, &rgba_layout, "rgba"),
             layer_layout,
+            fade_layout,
             scale_layout,
             nv12_layout,
             rgba_layout,
@@ -156,19 +170,23 @@ fn compute_pipeline(
     })
 }
 
-fn blend_pipeline(
+/// Draws onto a programme of half floats with `blend`, or without it in place of what is on one of full floats.
+fn render_pipeline(
     device: &Device,
     module: &ShaderModule,
     layout: &BindGroupLayout,
-    blend: Blend,
+    name: &'static str,
+    blend: Option<Blend>,
 ) -> RenderPipeline {
     let layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
-        label: Some("layer"),
+        label: Some(name),
         bind_group_layouts: &[Some(layout)],
         immediate_size: 0,
     });
-    let (src_factor, dst_factor) = factors(blend);
-    let color = BlendComponent { src_factor, dst_factor, operation: BlendOperation::Add };
+    let color = blend.map(|blend| {
+        let (src_factor, dst_factor) = factors(blend);
+        BlendComponent { src_factor, dst_factor, operation: BlendOperation::Add }
+    });
     // The programme is opaque.
     let alpha = BlendComponent {
         src_factor: BlendFactor::Zero,
@@ -176,12 +194,12 @@ fn blend_pipeline(
         operation: BlendOperation::Add,
     };
     let target = ColorTargetState {
-        format: PROGRAMME_FORMAT,
-        blend: Some(BlendState { color, alpha }),
+        format: if blend.is_some() { PROGRAMME_FORMAT } else { LEVEL_FORMAT },
+        blend: color.map(|color| BlendState { color, alpha }),
         write_mask: ColorWrites::ALL,
     };
     device.create_render_pipeline(&RenderPipelineDescriptor {
-        label: Some("layer"),
+        label: Some(name),
         layout: Some(&layout),
         vertex: VertexState {
             module,

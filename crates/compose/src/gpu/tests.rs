@@ -4,6 +4,7 @@ use std::mem::offset_of;
 
 use media::{ColorMatrix, ColorRange, PixelFormat, Timescale};
 
+use super::fade::FadeUniform;
 use super::layers::LayerUniform;
 use super::outputs::FrameUniform;
 use super::pipelines::sources;
@@ -88,11 +89,13 @@ fn uniforms_lie_in_memory_as_the_shaders_read_them() {
     assert_eq!(shader_struct("layer", "Layer"), (size_of::<LayerUniform>() as u32, layer));
     let frame = members!(FrameUniform: width, height, stride, chroma_offset);
     assert_eq!(shader_struct("nv12", "Frame"), (size_of::<FrameUniform>() as u32, frame));
+    let fade = members!(FadeUniform: share);
+    assert_eq!(shader_struct("fade", "Fade"), (size_of::<FadeUniform>() as u32, fade));
 }
 
 #[test]
 fn shaders_use_the_same_curves_as_the_cpu() {
-    let [_, _, (_, text), _] = sources();
+    let [_, _, (_, text), ..] = sources();
     for constant in color::ENCODE.iter().chain(&color::DECODE).chain(&[color::TOE_LINEAR, color::TOE_ENCODED])
     {
         assert!(
@@ -112,9 +115,13 @@ fn assert_same(config: &CompositorConfig, scene: &Scene, inputs: Inputs<'_>) {
     cpu.request_preview(preview);
     gpu.submit(scene, inputs, at(7)).unwrap();
     let ours = gpu.finish().unwrap().unwrap();
-    let theirs = cpu.compose(scene, inputs, at(7));
-    assert_eq!(ours.timestamp, at(7));
+    assert_like(&ours, &cpu.compose(scene, inputs, at(7)));
+}
+
+fn assert_like(ours: &Composed, theirs: &Composed) {
+    assert_eq!(ours.timestamp, theirs.timestamp);
     assert_eq!(ours.renditions.len(), theirs.renditions.len());
+    assert_eq!(ours.preview.is_some(), theirs.preview.is_some());
     let pairs =
         ours.renditions.iter().chain(&ours.preview).zip(theirs.renditions.iter().chain(&theirs.preview));
     for (ours, theirs) in pairs {
@@ -160,11 +167,11 @@ fn the_gpu_reads_every_format_as_the_cpu_does() {
     }
 }
 
-#[test]
-fn the_gpu_blends_scales_and_sets_text_as_the_cpu_does() {
+/// Every blend, formats in both sizes, text, and a source that is not there; and its inputs.
+fn crowded() -> (Scene, impl Fn(&str) -> Option<Picture>) {
     let camera = picture(PixelFormat::Nv12, ColorMatrix::Bt709, ColorRange::Limited, Size::new(320, 200));
     let simulation = picture(PixelFormat::Rgba8, ColorMatrix::Identity, ColorRange::Full, Size::new(160, 90));
-    let inputs = |name: &str| match name {
+    let inputs = move |name: &str| match name {
         "camera" => Some(camera.clone()),
         "simulation" => Some(simulation.clone()),
         _ => None,
@@ -189,7 +196,60 @@ fn the_gpu_blends_scales_and_sets_text_as_the_cpu_does() {
         Layer { size: Some([60.0, 30.0]), anchor: Anchor::TopRight, ..source("missing") },
         Layer { anchor: Anchor::BottomLeft, position: [6.0, -6.0], ..Layer::new(Content::Text(text)) },
     ]);
+    (scene, inputs)
+}
+
+#[test]
+fn the_gpu_blends_scales_and_sets_text_as_the_cpu_does() {
+    let (scene, inputs) = crowded();
     assert_same(&small(), &scene, &inputs);
+}
+
+#[test]
+fn the_gpu_fades_as_the_cpu_does_and_each_frame_by_its_own_share() {
+    let (crowded, inputs) = crowded();
+    let plain = Scene::new(vec![
+        Layer::full_frame("simulation", Fit::Cover),
+        Layer {
+            size: Some([50.0, 40.0]),
+            anchor: Anchor::Right,
+            ..Layer::full_frame("camera", Fit::Contain)
+        },
+    ]);
+    let (device, queue) = device();
+    let mut gpu = GpuCompositor::new(device, queue, small()).unwrap();
+    let mut cpu = CpuCompositor::new(small()).unwrap();
+    let mut theirs = Vec::new();
+    // All of them are on the GPU before the first is read.
+    for (tick, share) in [(1, 0.0), (2, 0.37), (3, 0.875)] {
+        let fade = Fade { from: &crowded, to: &plain, share };
+        gpu.submit_fade(fade, &inputs, at(tick)).unwrap();
+        theirs.push(cpu.compose_fade(fade, &inputs, at(tick)));
+    }
+    for theirs in theirs {
+        assert_like(&gpu.finish().unwrap().unwrap(), &theirs);
+    }
+    // Afterwards the scene that came is alone.
+    gpu.submit(&plain, &inputs, at(4)).unwrap();
+    assert_like(&gpu.finish().unwrap().unwrap(), &cpu.compose(&plain, &inputs, at(4)));
+}
+
+#[test]
+fn half_way_from_black_to_white_the_gpu_makes_half_of_the_light() {
+    let scene = |colour| Scene::new(vec![Layer::new(Content::Colour(colour))]);
+    let (device, queue) = device();
+    let mut gpu = GpuCompositor::new(device, queue, small()).unwrap();
+    let fade = Fade { from: &scene(Colour::BLACK), to: &scene(Colour::WHITE), share: 0.5 };
+    gpu.submit_fade(fade, &|_| None, at(0)).unwrap();
+    let composed = gpu.finish().unwrap().unwrap();
+    for picture in &composed.renditions {
+        // 16 + 219 · (1.055 · 0.5^(1/2.4) − 0.055) = 177.05, in every corner.
+        let (luma, plane) = picture.plane(0);
+        let last = plane.rows - 1;
+        for (x, y) in [(0, 0), (plane.row_bytes - 1, 0), (0, last), (plane.row_bytes - 1, last)] {
+            assert_eq!(luma[y * plane.stride + x], 177, "{} at {x}, {y}", picture.size());
+        }
+    }
 }
 
 #[test]

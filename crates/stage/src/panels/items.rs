@@ -1,37 +1,39 @@
-//! The sources of the scene that is shown, the foremost on top, and what may be added to them.
+//! The sources of the scene that is shown, the foremost on top, and what runs besides.
 
-use std::path::PathBuf;
-
-use studio::collection::{Edit, Item, ItemId, KnownSource, Property};
-use studio::scene::{Anchor, Blend, Colour, Content, Fit, Layer, Text};
-use widgets::egui::{self, Frame, Id, Key, Modal, Popup, RichText, TextEdit, Ui, UiBuilder, WidgetInfo};
+use studio::broadcast::Source;
+use studio::collection::{Edit, Item, ItemId, Property};
+use studio::scene::Content;
+use widgets::Palette;
+use widgets::egui::{self, Id, RichText, Ui, UiBuilder};
 use widgets::icon::{self, Icon};
 use widgets::scroll::list;
 use widgets::text::{Tone, note, section_with, status, status_width};
-use widgets::{Palette, button};
 
+use super::adding::{Adding, select_all};
 use super::rows::{self, Act, Renamed, Renaming, Row};
 use super::sources;
 use crate::editor::{Editor, Select};
 use crate::health::sentence;
-use crate::view::View;
+use crate::view::{Order, View};
 
+/// Kinds that sounds are of; a file and a test signal may be either.
+const HEARD: [&str; 3] = ["microphone", "file", "synthetic"];
 /// Room for the eye and the lock.
 const TOGGLES: f32 = 48.0;
 
 #[derive(Default)]
 pub struct Items {
     renaming: Option<Renaming<ItemId>>,
-    /// The path of the image that is to be added, while it is asked for; whether it was asked in this frame.
-    image: Option<(String, bool)>,
+    adding: Adding,
 }
 
 impl Items {
-    pub fn show(&mut self, ui: &mut Ui, view: &View, editor: &mut Editor) {
+    pub fn show(&mut self, ui: &mut Ui, view: &View, editor: &mut Editor, orders: &mut Vec<Order>) {
         let mut wanted = None;
         section_with(ui, "Sources", |ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
-            self.buttons(ui, view, editor, &mut wanted);
+            buttons(ui, editor, &mut wanted);
+            self.adding.button(ui, view, editor, orders);
         });
         let scene = std::sync::Arc::clone(editor.scene());
         list(ui, "sources", |ui| {
@@ -45,79 +47,12 @@ impl Items {
                 }
             }
             ui.spacing_mut().item_spacing.y = 4.0;
-            elsewhere(ui, view, &scene.items);
+            elsewhere(ui, view, editor, &scene.items);
         });
         if let Some((items, act)) = wanted {
             self.follow(editor, &items, act);
         }
-        self.ask_for_image(ui, view, editor);
-    }
-
-    /// From the right.
-    fn buttons(
-        &mut self,
-        ui: &mut Ui,
-        view: &View,
-        editor: &mut Editor,
-        wanted: &mut Option<(Vec<ItemId>, Act)>,
-    ) {
-        let selection = editor.selection().to_vec();
-        let any = !selection.is_empty();
-        let place = |item: &ItemId| editor.scene().items.iter().position(|known| known.id == *item);
-        let only = if let [item] = &selection[..] { place(item) } else { None };
-        let last = editor.scene().items.len().saturating_sub(1);
-        let buttons = [
-            (Icon::Delete, "Delete source", Act::Delete, any),
-            (Icon::Down, "Move source down", Act::Down, only.is_some_and(|at| at > 0)),
-            (Icon::Up, "Move source up", Act::Up, only.is_some_and(|at| at < last)),
-            (Icon::Duplicate, "Duplicate source", Act::Duplicate, any),
-        ];
-        for (icon, name, act, enabled) in buttons {
-            ui.add_enabled_ui(enabled, |ui| {
-                if icon::button(ui, icon, name).clicked() {
-                    *wanted = Some((selection.clone(), act));
-                }
-            });
-        }
-        let add = icon::button(ui, Icon::Add, "Add source");
-        let opened = add.clicked();
-        Popup::menu(&add).accessible_name("Add source").show(|ui| self.menu(ui, view, editor, opened));
-    }
-
-    fn menu(&mut self, ui: &mut Ui, view: &View, editor: &mut Editor, opened: bool) {
-        let mut first = opened;
-        let mut entry = |ui: &mut Ui, word: &str| {
-            let entry = ui.button(word);
-            // By the keyboard one goes on from here.
-            if std::mem::take(&mut first) {
-                entry.request_focus();
-            }
-            entry.clicked()
-        };
-        let mut added = None;
-        for source in editor.collection().sources() {
-            if entry(ui, &source.name) {
-                added = Some(of_source(source));
-            }
-        }
-        if !editor.collection().sources().is_empty() {
-            ui.separator();
-        }
-        if entry(ui, "Text") {
-            let text = Text { size: 64.0, shadow: Some(Colour::rgba(0, 0, 0, 160)), ..Text::new("Text") };
-            added = Some(Layer { anchor: Anchor::Center, ..Layer::new(Content::Text(text)) });
-        }
-        if entry(ui, "Colour") {
-            added = Some(in_the_middle(view, Content::Colour(Colour::rgb(0x80, 0x80, 0x80))));
-        }
-        if entry(ui, "Image…") {
-            self.image = Some((String::new(), true));
-            ui.close();
-        }
-        if let Some(layer) = added {
-            add(editor, layer);
-            ui.close();
-        }
+        self.adding.ask(ui, view, editor);
     }
 
     fn row(&mut self, ui: &mut Ui, view: &View, editor: &mut Editor, item: &Item) -> Option<Act> {
@@ -189,49 +124,27 @@ impl Items {
             Act::Down => {}
         }
     }
+}
 
-    fn ask_for_image(&mut self, ui: &Ui, view: &View, editor: &mut Editor) {
-        let Some((path, fresh)) = &mut self.image else { return };
-        let mut done = None;
-        let modal = Modal::new(Id::unique("image")).frame(Frame::window(ui.style()));
-        let modal = modal.show(ui.ctx(), |ui| {
-            ui.set_width(400.0);
-            ui.heading("Add an image");
-            ui.add_space(4.0);
-            let hint = "The path of a PNG or JPEG file";
-            ui.label(RichText::new(hint).color(Palette::of(ui).text_mid));
-            ui.add_space(8.0);
-            let edit = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY));
-            let text = path.clone();
-            edit.widget_info(|| WidgetInfo {
-                label: Some(hint.into()),
-                ..WidgetInfo::text_edit(true, text.clone(), text.clone(), "")
-            });
-            if *fresh || ui.memory(|memory| memory.focused().is_none()) {
-                edit.request_focus();
-                *fresh = false;
+/// From the right.
+fn buttons(ui: &mut Ui, editor: &Editor, wanted: &mut Option<(Vec<ItemId>, Act)>) {
+    let selection = editor.selection().to_vec();
+    let any = !selection.is_empty();
+    let place = |item: &ItemId| editor.scene().items.iter().position(|known| known.id == *item);
+    let only = if let [item] = &selection[..] { place(item) } else { None };
+    let last = editor.scene().items.len().saturating_sub(1);
+    let buttons = [
+        (Icon::Delete, "Delete source", Act::Delete, any),
+        (Icon::Down, "Move source down", Act::Down, only.is_some_and(|at| at > 0)),
+        (Icon::Up, "Move source up", Act::Up, only.is_some_and(|at| at < last)),
+        (Icon::Duplicate, "Duplicate source", Act::Duplicate, any),
+    ];
+    for (icon, name, act, enabled) in buttons {
+        ui.add_enabled_ui(enabled, |ui| {
+            if icon::button(ui, icon, name).clicked() {
+                *wanted = Some((selection.clone(), act));
             }
-            let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-            ui.add_space(16.0);
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                let given = !path.trim().is_empty();
-                let add = ui.add_enabled_ui(given, |ui| button::primary(ui, "Add").clicked()).inner;
-                if given && (add || entered) {
-                    done = Some(Some(PathBuf::from(path.trim())));
-                }
-                if button::quiet(ui, "Cancel").clicked() {
-                    done = Some(None);
-                }
-            });
         });
-        if let Some(path) = done {
-            self.image = None;
-            if let Some(path) = path {
-                add(editor, in_the_middle(view, Content::Image(path)));
-            }
-        } else if modal.should_close() {
-            self.image = None;
-        }
     }
 }
 
@@ -260,10 +173,8 @@ struct Device {
 impl Device {
     fn of(view: &View, editor: &Editor, item: &Item) -> Self {
         let Content::Source(name) = &item.layer.content else { return Self { state: None, note: None } };
-        let known = editor.collection().sources().iter().find(|source| source.name == *name);
-        if let (Some("simulation"), Some(simulation)) =
-            (known.map(|source| source.kind), &view.snapshot.simulation)
-        {
+        let known = editor.collection().sources().iter().find(|source| source.name() == *name);
+        if let (Some("simulation"), Some(simulation)) = (known.map(Source::kind), &view.snapshot.simulation) {
             let shed = simulation.particles < simulation.full_count;
             let note = shed.then(|| (sources::shown(simulation), Tone::Warn));
             return Self { state: Some((Tone::Good, "On")), note };
@@ -278,8 +189,8 @@ impl Device {
     }
 }
 
-/// What runs besides: sound, and pictures that this scene does not show.
-fn elsewhere(ui: &mut Ui, view: &View, items: &[Item]) {
+/// What runs besides: sound, and pictures that this scene does not show. Each can be ended for good.
+fn elsewhere(ui: &mut Ui, view: &View, editor: &mut Editor, items: &[Item]) {
     let shows = |name: &str| {
         items.iter().any(|item| matches!(&item.layer.content, Content::Source(shown) if shown == name))
     };
@@ -289,33 +200,13 @@ fn elsewhere(ui: &mut Ui, view: &View, items: &[Item]) {
     }
     ui.add_space(12.0);
     ui.label(RichText::new("Also running").size(12.0).color(Palette::of(ui).text_low));
+    let (pictures, sounds) = (editor.collection().sources().to_vec(), editor.collection().sounds().to_vec());
     for source in others {
-        sources::device(ui, source);
-    }
-}
-
-/// Over the whole programme. Particles are light, which adds to what is behind it.
-fn of_source(source: &KnownSource) -> Layer {
-    let blend = if source.kind == "simulation" { Blend::Add } else { Blend::Normal };
-    Layer { blend, ..Layer::full_frame(source.name.clone(), Fit::Contain) }
-}
-
-/// Half as wide and as high as the programme.
-fn in_the_middle(view: &View, content: Content) -> Layer {
-    let programme = &view.snapshot.programme;
-    let size = [programme.width as f32 / 2.0, programme.height as f32 / 2.0].map(|edge| edge.max(1.0));
-    Layer { anchor: Anchor::Center, size: Some(size), ..Layer::new(content) }
-}
-
-fn add(editor: &mut Editor, layer: Layer) {
-    let scene = editor.scene().id;
-    let made = editor.edit(Edit::AddItem { scene, layer: Box::new(layer) });
-    select_all(editor, &made.unwrap_or_default().items);
-}
-
-fn select_all(editor: &mut Editor, items: &[ItemId]) {
-    if !items.is_empty() {
-        editor.select_nothing();
-        items.iter().for_each(|item| editor.select(*item, Select::Toggle));
+        let name = source.name.clone();
+        let is_heard = HEARD.contains(&source.kind) && sounds.iter().any(|sound| sound.name() == name);
+        let is_seen = pictures.iter().any(|picture| picture.name() == name && picture.kind() == source.kind);
+        if sources::device(ui, source, is_seen || is_heard) {
+            editor.edit(if is_seen { Edit::DeleteSource { name } } else { Edit::DeleteSound { name } });
+        }
     }
 }

@@ -3,26 +3,39 @@
 use std::collections::BTreeMap;
 
 use studio::Command;
+use studio::broadcast::Sound;
+use studio::collection::Edit;
 use studio::snapshot::{LevelFigures, SoundSourceFigures};
 use widgets::egui::{self, Align, FontId, Layout, RichText, Slider, Ui, vec2};
+use widgets::icon::{self, Icon};
 use widgets::number::tabular;
 use widgets::scroll::list;
 use widgets::text::{Tone, name, note, section};
 use widgets::{Meter, Palette, PeakHold, button};
 
+use crate::editor::Editor;
 use crate::view::{Order, View};
 
 const NAME: f32 = 104.0;
 const READING: f32 = 64.0;
 const GAIN: f32 = 88.0;
 const MUTE: f32 = 64.0;
+const LISTEN: f32 = 24.0;
+const SOLO: f32 = 48.0;
 const METER_LEAST: f32 = 60.0;
 /// What a strip cannot do with less than.
-pub const LEAST: f32 = NAME + METER_LEAST + READING + GAIN + MUTE + 4.0 * 8.0;
+pub const LEAST: f32 = NAME + METER_LEAST + READING + GAIN + MUTE + LISTEN + SOLO + 6.0 * 8.0;
 /// The gains that a fader offers, in decibels.
 const GAINS: std::ops::RangeInclusive<f64> = -40.0..=12.0;
 
-pub fn show(ui: &mut Ui, view: &View, holds: &mut BTreeMap<String, PeakHold>, orders: &mut Vec<Order>) {
+/// Faders are moved by `editor`, which can undo it, where there is one.
+pub fn show(
+    ui: &mut Ui,
+    view: &View,
+    mut editor: Option<&mut Editor>,
+    holds: &mut BTreeMap<String, PeakHold>,
+    orders: &mut Vec<Order>,
+) {
     section(ui, "Mixer");
     let sound = &view.snapshot.sound;
     list(ui, "mixer", |ui| {
@@ -31,9 +44,13 @@ pub fn show(ui: &mut Ui, view: &View, holds: &mut BTreeMap<String, PeakHold>, or
         }
         for source in &sound.sources {
             let hold = holds.entry(source.name.clone()).or_default();
-            strip(ui, source, hold, orders);
+            strip(ui, source, editor.as_deref_mut(), hold, orders);
         }
         programme(ui, sound.level, sound.lufs, holds.entry(String::new()).or_default());
+        if let Some(why) = sound.monitor.as_ref().and_then(|monitor| monitor.message.as_ref()) {
+            let text = format!("You hear nothing here: {why}. Viewers hear the programme.");
+            note(ui, &text, Tone::Warn);
+        }
     });
 }
 
@@ -46,18 +63,32 @@ fn cell(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
 }
 
 fn meter_width(ui: &Ui) -> f32 {
-    let gaps = 4.0 * ui.spacing().item_spacing.x;
-    (ui.available_width() - READING - GAIN - MUTE - gaps).max(METER_LEAST)
+    let gaps = 6.0 * ui.spacing().item_spacing.x;
+    (ui.available_width() - READING - GAIN - MUTE - LISTEN - SOLO - gaps).max(METER_LEAST)
 }
 
-fn strip(ui: &mut Ui, source: &SoundSourceFigures, hold: &mut PeakHold, orders: &mut Vec<Order>) {
+fn strip(
+    ui: &mut Ui,
+    source: &SoundSourceFigures,
+    editor: Option<&mut Editor>,
+    hold: &mut PeakHold,
+    orders: &mut Vec<Order>,
+) {
+    let fader = |editor: &Editor| {
+        let mut sounds = editor.collection().sounds().iter();
+        sounds.find(|sound| sound.name() == source.name).map(Sound::fader)
+    };
+    let edited = editor.as_ref().and_then(|editor| fader(editor));
+    let mut editor = editor.filter(|_| edited.is_some());
+    let (gain_db, muted) =
+        edited.map_or((source.gain_db, source.muted), |(gain, muted)| (gain.into(), muted));
     ui.horizontal(|ui| {
         cell(ui, NAME, |ui| {
             name(ui, &source.name, &source.name);
         });
-        meter(ui, &source.name, source.level, hold, source.muted);
+        meter(ui, &source.name, source.level, hold, muted);
         cell(ui, GAIN, |ui| {
-            let mut gain = source.gain_db;
+            let mut gain = gain_db;
             ui.spacing_mut().slider_width = GAIN;
             ui.spacing_mut().interact_size.y = 16.0;
             let slider = ui.add(Slider::new(&mut gain, GAINS).show_value(false));
@@ -66,18 +97,41 @@ fn strip(ui: &mut Ui, source: &SoundSourceFigures, hold: &mut PeakHold, orders: 
             let slider = slider.on_hover_text(format!("{said}: {gain:+.1} dB"));
             if slider.changed() {
                 let (name, gain_db) = (source.name.clone(), gain as f32);
-                orders.push(Order::Command(Command::Gain { name, gain_db }));
+                match editor.as_deref_mut() {
+                    Some(editor) => _ = editor.edit_within(slider.id, Edit::SetGain { name, gain_db }),
+                    None => orders.push(Order::Command(Command::Gain { name, gain_db })),
+                }
             }
         });
         cell(ui, MUTE, |ui| {
-            let word = if source.muted { "Muted" } else { "Mute" };
-            let pressed = button::toggle(ui, source.muted, word);
+            let word = if muted { "Muted" } else { "Mute" };
+            let pressed = button::toggle(ui, muted, word);
             let said = format!("Mute {}", source.name);
-            pressed
-                .widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, source.muted, &said));
+            pressed.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, muted, &said));
             if pressed.on_hover_text(said).clicked() {
-                let (name, muted) = (source.name.clone(), !source.muted);
-                orders.push(Order::Command(Command::MuteSource { name, muted }));
+                let (name, muted) = (source.name.clone(), !muted);
+                match editor {
+                    Some(editor) => _ = editor.edit(Edit::SetMuted { name, muted }),
+                    None => orders.push(Order::Command(Command::MuteSource { name, muted })),
+                }
+            }
+        });
+        cell(ui, LISTEN, |ui| {
+            let said = format!("Hear {} yourself. Microphones howl without headphones.", source.name);
+            let pressed = icon::toggle(ui, Icon::Listen, source.monitored, source.monitored, &said);
+            if pressed.clicked() {
+                let (name, monitored) = (source.name.clone(), !source.monitored);
+                orders.push(Order::Command(Command::MonitorSource { name, monitored }));
+            }
+        });
+        cell(ui, SOLO, |ui| {
+            let pressed = button::toggle(ui, source.soloed, "Solo");
+            let said = format!("Hear {} alone, muted or not. Viewers hear what they heard.", source.name);
+            pressed
+                .widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, source.soloed, &said));
+            if pressed.on_hover_text(said).clicked() {
+                let (name, soloed) = (source.name.clone(), !source.soloed);
+                orders.push(Order::Command(Command::SoloSource { name, soloed }));
             }
         });
     });

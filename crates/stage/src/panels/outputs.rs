@@ -2,33 +2,38 @@
 
 use std::path::Path;
 
-use studio::snapshot::{OutputFigures, RecordingFigures};
-use widgets::egui::{self, RichText, TextStyle, Ui};
+use studio::snapshot::{OnAir, OutputFigures, RecordingFigures};
+use widgets::egui::{self, RichText, Role, TextStyle, Ui, WidgetInfo};
 use widgets::scroll::list;
 use widgets::text::{self, Tone, note, row, section, status, status_width};
 use widgets::{Palette, button};
 
 use crate::health::sentence;
-use crate::view::View;
+use crate::view::{Order, View};
 
 /// Narrower than this there is no list.
 pub const LEAST: f32 = 120.0;
 /// Figures are left out where they would leave less than this to a name.
 const NAME_LEAST: f32 = 72.0;
 
-pub fn show(ui: &mut Ui, view: &View) {
+pub fn show(ui: &mut Ui, view: &View, orders: &mut Vec<Order>) {
     section(ui, "Outputs");
     list(ui, "outputs", |ui| {
         if view.snapshot.outputs.is_empty() {
             note(ui, &format!("{NO_OUTPUT} Recording works without one."), Tone::Quiet);
         }
-        let mut lines: Vec<Line> = view.snapshot.outputs.iter().map(output).collect();
+        let is_live = view.snapshot.on_air == OnAir::Live;
+        let mut lines: Vec<Line> = view.snapshot.outputs.iter().map(|told| output(told, is_live)).collect();
         lines.extend(view.snapshot.recording.as_ref().map(recording));
         // As wide as the widest, so that the dots stand below each other and the words end at the edge.
         let widths = lines.iter().map(|line| status_width(ui, line.state.1));
         let states = widths.fold(0.0, f32::max).ceil();
-        for line in &lines {
-            show_line(ui, line, states);
+        for (at, line) in lines.iter().enumerate() {
+            match show_line(ui, line, states) {
+                Some(Act::Start) => orders.push(Order::StartOutput(at)),
+                Some(Act::Stop) => orders.push(Order::StopOutput(at)),
+                None => {}
+            }
         }
         if let Some(url) = &view.watch_url {
             show_link(ui, url);
@@ -46,14 +51,26 @@ struct Line {
     whole: String,
     state: (Tone, &'static str),
     figures: String,
+    /// What may be done with it alone.
+    act: Option<Act>,
 }
 
-fn output(output: &OutputFigures) -> Line {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Start,
+    Stop,
+}
+
+fn output(output: &OutputFigures, is_live: bool) -> Line {
     let mut whole = output.url.clone();
     if let Some(message) = &output.message {
         whole = format!("{whole}\n{}", sentence(message));
     }
-    Line { name: name(output), whole, state: state(output), figures: figures(output) }
+    let act = is_live.then_some(match output.state {
+        "stopped" | "closed" => Act::Start,
+        _ => Act::Stop,
+    });
+    Line { name: name(output), whole, state: state(output), figures: figures(output), act }
 }
 
 fn recording(recording: &RecordingFigures) -> Line {
@@ -64,11 +81,14 @@ fn recording(recording: &RecordingFigures) -> Line {
         whole: place(path),
         state: recording_state(recording),
         figures: bytes(recording.bytes),
+        act: None,
     }
 }
 
-fn show_line(ui: &mut Ui, line: &Line, states: f32) {
+/// What is asked for, if anything is.
+fn show_line(ui: &mut Ui, line: &Line, states: f32) -> Option<Act> {
     let palette = Palette::of(ui);
+    let mut asked = None;
     row(
         ui,
         28.0,
@@ -76,6 +96,14 @@ fn show_line(ui: &mut Ui, line: &Line, states: f32) {
             text::name(ui, &line.name, &line.whole);
         },
         |ui| {
+            if let Some(act) = line.act {
+                let word = if act == Act::Start { "Start" } else { "Stop" };
+                let said = format!("{word} {}", line.name);
+                let pressed = button::quiet(ui, word);
+                pressed.widget_info(|| WidgetInfo::labeled(Role::Button, true, &said));
+                let hint = format!("{said}. Your other outputs go on.");
+                asked = pressed.on_hover_text(hint).clicked().then_some(act);
+            }
             let (tone, word) = line.state;
             ui.allocate_ui(egui::vec2(states, 28.0), |ui| {
                 ui.set_min_width(states);
@@ -87,6 +115,7 @@ fn show_line(ui: &mut Ui, line: &Line, states: f32) {
             }
         },
     );
+    asked
 }
 
 /// What viewers open, to be given to them.
@@ -136,6 +165,7 @@ fn state(output: &OutputFigures) -> (Tone, &'static str) {
         "connecting" => (Tone::Quiet, "Connecting"),
         "lost" => (Tone::Bad, "Lost"),
         "closed" => (Tone::Bad, "Closed"),
+        "stopped" => (Tone::Quiet, "Stopped"),
         _ => (Tone::Quiet, "Ready"),
     }
 }

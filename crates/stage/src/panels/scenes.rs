@@ -1,13 +1,20 @@
 //! The scenes: which one is shown, and what there is to it by mouse and keyboard.
 
+use std::time::Duration;
+
 use studio::collection::{Edit, SceneId};
-use widgets::egui::{Id, Ui};
+use widgets::button;
+use widgets::egui::{DragValue, Id, Role, Ui, WidgetInfo};
 use widgets::icon::{self, Icon};
 use widgets::scroll::list;
 use widgets::text::section_with;
 
 use super::rows::{self, Act, Renamed, Renaming, Row};
 use crate::editor::Editor;
+
+/// What most people take, and what they may choose.
+const FADE: Duration = Duration::from_millis(300);
+const FADE_MS: std::ops::RangeInclusive<u64> = 50..=2_000;
 
 #[derive(Default)]
 pub struct Scenes {
@@ -39,6 +46,7 @@ impl Scenes {
                 self.add(editor);
             }
         });
+        change(ui, editor);
         list(ui, "scenes", |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for scene in editor.collection().scenes().to_vec() {
@@ -95,6 +103,34 @@ impl Scenes {
             Act::Up => {}
         }
     }
+}
+
+/// How one scene gives way to the next.
+fn change(ui: &mut Ui, editor: &mut Editor) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let fades = !editor.fade().is_zero();
+        let choose = |ui: &mut Ui, on: bool, word: &str, hint: &str| {
+            let pressed = button::toggle(ui, on, word);
+            pressed.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, on, hint));
+            pressed.on_hover_text(hint).clicked() && !on
+        };
+        if choose(ui, !fades, "Cut", "Scenes change at once") {
+            editor.set_fade(Duration::ZERO);
+        }
+        if choose(ui, fades, "Fade", "One scene fades into the next") {
+            editor.set_fade(FADE);
+        }
+        if fades && !editor.fade().is_zero() {
+            let mut ms = editor.fade().as_millis() as u64;
+            let drag = DragValue::new(&mut ms).range(FADE_MS).speed(10.0).suffix(" ms");
+            let length = ui.add(drag);
+            length.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Length of the fade"));
+            if length.on_hover_text("Length of the fade").changed() {
+                editor.set_fade(Duration::from_millis(ms));
+            }
+        }
+    });
 }
 
 fn row_id(scene: SceneId) -> Id {

@@ -3,6 +3,7 @@
 use studio::snapshot::{SimulationFigures, SourceFigures};
 use widgets::Palette;
 use widgets::egui::{RichText, Ui};
+use widgets::icon::{self, Icon};
 use widgets::number::grouped;
 use widgets::scroll::list;
 use widgets::text::{self, Tone, note, row, section, status};
@@ -22,25 +23,27 @@ pub fn show(ui: &mut Ui, view: &View) {
             );
         }
         for source in &snapshot.sources {
-            device(ui, source);
+            device(ui, source, false);
         }
         if let Some(simulation) = &snapshot.simulation {
-            line(ui, "Particles", &shown(simulation), (Tone::Good, "On"));
+            line(ui, "Particles", &shown(simulation), (Tone::Good, "On"), false);
         }
     });
 }
 
-/// A source's name, what it is, how it does, and why.
-pub fn device(ui: &mut Ui, source: &SourceFigures) {
-    line(ui, &source.name, kind(source), state(source));
+/// A source's name, what it is, how it does, and why. Whether it is to be ended, where it may be.
+pub fn device(ui: &mut Ui, source: &SourceFigures, may_end: bool) -> bool {
+    let ended = line(ui, &source.name, kind(source), state(source), may_end);
     if let Some(message) = &source.message {
         note(ui, &sentence(message), Tone::Warn);
         ui.add_space(4.0);
     }
+    ended
 }
 
-fn line(ui: &mut Ui, name: &str, kind: &str, (tone, word): (Tone, &str)) {
+fn line(ui: &mut Ui, name: &str, kind: &str, (tone, word): (Tone, &str), may_end: bool) -> bool {
     let palette = Palette::of(ui);
+    let mut ended = false;
     row(
         ui,
         22.0,
@@ -48,11 +51,16 @@ fn line(ui: &mut Ui, name: &str, kind: &str, (tone, word): (Tone, &str)) {
             text::name(ui, name, name);
         },
         |ui| {
+            if may_end {
+                let hint = format!("End {name}, and take it out of the broadcast");
+                ended = icon::named_button(ui, Icon::Delete, &format!("End {name}"), &hint).clicked();
+            }
             status(ui, tone, word);
         },
     );
     ui.label(RichText::new(kind).size(12.0).color(palette.text_low));
     ui.add_space(4.0);
+    ended
 }
 
 /// How many particles there are, and of how many while load is shed.

@@ -13,6 +13,8 @@ use super::Panels;
 use crate::view::{Order, Phase, Summary, View};
 
 mod editing;
+mod mixer;
+mod sources;
 
 struct State {
     panels: Panels,
@@ -280,6 +282,21 @@ fn it_is_called_live_only_while_a_server_takes_the_picture() {
     }
     window.run_steps(3);
     says(&window, "Connecting");
+}
+
+#[test]
+fn each_output_is_stopped_and_started_by_itself_while_live_and_only_then() {
+    let shown = window(preview());
+    let label = "Stop RTMP · server.example";
+    assert!(shown.query_by_label(label).is_none(), "before it is live all start together");
+    let mut window = window(live());
+    window.get_by_label(label).click();
+    window.run_steps(2);
+    window.state_mut().view.snapshot.outputs[0].state = "stopped";
+    window.run_steps(2);
+    window.get_by_label("Start RTMP · server.example").click();
+    window.run_steps(2);
+    assert!(matches!(window.state().orders[..], [Order::StopOutput(0), Order::StartOutput(0)]));
 }
 
 #[test]

@@ -6,7 +6,10 @@ use compose::Layer;
 use compose::scene::{Content, LayerError, MAX_LAYERS, Mistake, Place};
 use media::{Ladder, Rendition, RenditionName, Size};
 
-use super::{BroadcastFile, GAIN_DB, MAX_SCENES, NAME_MAX, Output, SCENES_VERSION, Sound, Source, VERSIONS};
+use super::{
+    BroadcastFile, FADE_MS_MAX, GAIN_DB, MAX_SCENES, NAME_MAX, Output, SCENES_VERSION, Sound, Source,
+    VERSIONS,
+};
 
 /// Above this a programme cannot be composed in real time anywhere that was tried.
 const SIDE_MAX: u32 = 4096;
@@ -32,6 +35,10 @@ pub fn check(file: &BroadcastFile) -> Result<(), Mistake> {
     sources(&file.sources)?;
     sounds(&file.sounds)?;
     scenes(file)?;
+    if file.switching.fade_ms > FADE_MS_MAX {
+        let message = format!("a fade of {} ms is longer than {FADE_MS_MAX}", file.switching.fade_ms);
+        return mistake(Place::of("switching").key("fade_ms"), message);
+    }
     outputs(file, &ladder)
 }
 

@@ -7,7 +7,8 @@ use compose::scene::{Anchor, Blend, Content, Crop, Fit, LayerError, MAX_LAYERS};
 use thiserror::Error;
 
 use super::{Collection, Item, ItemId, SceneEntry, SceneId};
-use crate::broadcast::{MAX_SCENES, NAME_MAX};
+use crate::broadcast::{MAX_SCENES, NAME_MAX, Sound, Source};
+use crate::source_list::{SourceError, check_another_picture, check_another_sound, check_sound};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
@@ -51,6 +52,32 @@ pub enum Edit {
     DeleteItems {
         scene: SceneId,
         items: Vec<ItemId>,
+    },
+    /// A picture source, with the sound that belongs to it, and an item in front of all others that shows it.
+    AddSource {
+        source: Box<Source>,
+        sound: Option<Sound>,
+        scene: SceneId,
+        layer: Box<Layer>,
+    },
+    /// With every item that shows it, in all scenes, and the sound of the same file under the same name.
+    DeleteSource {
+        name: String,
+    },
+    AddSound {
+        sound: Sound,
+    },
+    DeleteSound {
+        name: String,
+    },
+    /// A sound's gain in decibels.
+    SetGain {
+        name: String,
+        gain_db: f32,
+    },
+    SetMuted {
+        name: String,
+        muted: bool,
     },
     /// All of it or nothing, in this order.
     Set {
@@ -107,6 +134,8 @@ pub enum Refusal {
     NoPlace,
     #[error("No source is called \"{0}\".")]
     UnknownSource(String),
+    #[error("{0}")]
+    Source(#[from] SourceError),
     #[error("It cannot be drawn so: {0}.")]
     Layer(#[from] LayerError),
 }
@@ -115,12 +144,18 @@ impl Edit {
     /// The scene that it changes; `None` for one that is yet to be made.
     pub fn scene(&self) -> Option<SceneId> {
         match self {
-            Self::AddScene { .. } => None,
+            Self::AddScene { .. }
+            | Self::DeleteSource { .. }
+            | Self::AddSound { .. }
+            | Self::DeleteSound { .. }
+            | Self::SetGain { .. }
+            | Self::SetMuted { .. } => None,
             Self::RenameScene { scene, .. }
             | Self::DuplicateScene { scene }
             | Self::MoveScene { scene, .. }
             | Self::DeleteScene { scene }
             | Self::AddItem { scene, .. }
+            | Self::AddSource { scene, .. }
             | Self::DuplicateItems { scene, .. }
             | Self::MoveItem { scene, .. }
             | Self::DeleteItems { scene, .. }
@@ -158,6 +193,13 @@ impl Edit {
             Self::DeleteItems { scene, items: ids } => {
                 format!("delete {}", items(scene, &mut ids.iter().copied()))
             }
+            Self::AddSource { source, .. } => format!("add {}", source.name()),
+            Self::AddSound { sound } => format!("add {}", sound.name()),
+            Self::DeleteSource { name } => format!("delete source {name}"),
+            Self::DeleteSound { name } => format!("delete sound {name}"),
+            Self::SetGain { name, .. } => format!("change the gain of {name}"),
+            Self::SetMuted { name, muted: true } => format!("mute {name}"),
+            Self::SetMuted { name, muted: false } => format!("unmute {name}"),
             Self::Set { scene, changes } => {
                 // A resize moves too, and a crop resizes: the last word says what was meant.
                 let verb = changes.iter().map(|(_, property)| property.verb()).max_by_key(|(rank, _)| *rank);
@@ -260,10 +302,83 @@ impl Collection {
                 }
                 entry.items.retain(|item| !items.contains(&item.id));
             }
+            Edit::AddSource { source, sound, scene, layer } => {
+                self.add_source(*source)?;
+                if let Some(sound) = sound {
+                    self.add_sound(sound)?;
+                }
+                return self.follow(Edit::AddItem { scene, layer });
+            }
+            Edit::DeleteSource { name } => self.delete_source(&name)?,
+            Edit::AddSound { sound } => self.add_sound(sound)?,
+            Edit::DeleteSound { name } => {
+                self.sound(&name)?;
+                self.sounds = self.sounds.iter().filter(|sound| sound.name() != name).cloned().collect();
+            }
+            Edit::SetGain { name, gain_db } => {
+                let muted = self.sound(&name)?.fader().1;
+                self.set_fader(&name, gain_db, muted)?;
+            }
+            Edit::SetMuted { name, muted } => {
+                let gain_db = self.sound(&name)?.fader().0;
+                self.set_fader(&name, gain_db, muted)?;
+            }
             Edit::Set { scene, changes } => self.set(scene, changes)?,
         }
         let is_too_long = |scene: &Arc<SceneEntry>| scene.items.len() > MAX_LAYERS;
         if self.scenes.iter().any(is_too_long) { Err(Refusal::TooManyItems) } else { Ok(made) }
+    }
+
+    fn add_source(&mut self, source: Source) -> Result<(), Refusal> {
+        check_another_picture(&source, self.sources.iter())?;
+        self.sources = self.sources.iter().cloned().chain([source]).collect();
+        Ok(())
+    }
+
+    fn add_sound(&mut self, sound: Sound) -> Result<(), Refusal> {
+        check_another_sound(&sound, self.sounds.iter())?;
+        self.sounds = self.sounds.iter().cloned().chain([sound]).collect();
+        Ok(())
+    }
+
+    fn delete_source(&mut self, name: &str) -> Result<(), Refusal> {
+        let source = self.sources.iter().find(|source| source.name() == name);
+        let source = source.ok_or_else(|| Refusal::UnknownSource(name.to_owned()))?.clone();
+        self.sources = self.sources.iter().filter(|known| known.name() != name).cloned().collect();
+        if let Source::File { path, .. } = &source {
+            let is_its = |sound: &&Sound| {
+                sound.name() == name && matches!(sound, Sound::File { path: own, .. } if own == path)
+            };
+            self.sounds = self.sounds.iter().filter(|sound| !is_its(sound)).cloned().collect();
+        }
+        let shows = |item: &Item| matches!(&item.layer.content, Content::Source(shown) if shown == name);
+        for scene in &mut self.scenes {
+            if scene.items.iter().any(shows) {
+                Arc::make_mut(scene).items.retain(|item| !shows(item));
+            }
+        }
+        Ok(())
+    }
+
+    fn sound(&self, name: &str) -> Result<&Sound, Refusal> {
+        let sound = self.sounds.iter().find(|sound| sound.name() == name);
+        sound.ok_or_else(|| Refusal::UnknownSource(name.to_owned()))
+    }
+
+    fn set_fader(&mut self, name: &str, gain_db: f32, muted: bool) -> Result<(), Refusal> {
+        let change = |sound: &Sound| {
+            if sound.name() == name { sound.at(gain_db, muted) } else { sound.clone() }
+        };
+        let sounds: Arc<[Sound]> = self.sounds.iter().map(change).collect();
+        sounds.iter().filter(|sound| sound.name() == name).try_for_each(check_sound)?;
+        self.sounds = sounds;
+        Ok(())
+    }
+
+    /// `like`, or the first of "like 2", "like 3" that no source and no sound is called.
+    pub fn free_source_name(&self, like: &str) -> String {
+        let names = self.sources.iter().map(Source::name).chain(self.sounds.iter().map(Sound::name));
+        free_among(like, &names.collect::<Vec<_>>())
     }
 
     fn set(&mut self, scene: SceneId, changes: Vec<(ItemId, Property)>) -> Result<(), Refusal> {
@@ -334,7 +449,7 @@ impl Collection {
     fn check(&self, layer: &Layer) -> Result<(), Refusal> {
         layer.validate()?;
         match &layer.content {
-            Content::Source(name) if !self.sources.iter().any(|source| source.name == *name) => {
+            Content::Source(name) if !self.sources.iter().any(|source| source.name() == name) => {
                 Err(Refusal::UnknownSource(name.clone()))
             }
             _ => Ok(()),
@@ -358,21 +473,25 @@ impl Collection {
 
     /// `like`, or the first of "like 2", "like 3" that no scene is called.
     pub fn free_name(&self, like: &str) -> String {
-        let is_number = |tail: &str| !tail.is_empty() && tail.bytes().all(|byte| byte.is_ascii_digit());
-        let stem = like.rsplit_once(' ').filter(|(_, tail)| is_number(tail)).map_or(like, |(stem, _)| stem);
-        let taken = |name: &str| self.scenes.iter().any(|scene| scene.name == name);
-        let numbered = |number: usize| {
-            let tail = format!(" {number}");
-            let room = NAME_MAX - tail.len();
-            format!("{}{tail}", &stem[..stem.floor_char_boundary(room)])
-        };
-        if !taken(like) {
-            return like.to_owned();
-        }
-        // One more name than there are scenes: one of them is free.
-        let names = (2..MAX_SCENES + 3).map(numbered);
-        names.into_iter().find(|name| !taken(name)).unwrap_or_else(|| like.to_owned())
+        free_among(like, &self.scenes.iter().map(|scene| scene.name.as_str()).collect::<Vec<_>>())
     }
+}
+
+fn free_among(like: &str, taken: &[&str]) -> String {
+    let is_number = |tail: &str| !tail.is_empty() && tail.bytes().all(|byte| byte.is_ascii_digit());
+    let like = &like[..like.floor_char_boundary(NAME_MAX)];
+    let stem = like.rsplit_once(' ').filter(|(_, tail)| is_number(tail)).map_or(like, |(stem, _)| stem);
+    let numbered = |number: usize| {
+        let tail = format!(" {number}");
+        let room = NAME_MAX - tail.len();
+        format!("{}{tail}", &stem[..stem.floor_char_boundary(room)])
+    };
+    if !taken.contains(&like) {
+        return like.to_owned();
+    }
+    // One more name than are taken: one of them is free.
+    let mut names = (2..taken.len() + 3).map(numbered);
+    names.find(|name| !taken.contains(&name.as_str())).unwrap_or_else(|| like.to_owned())
 }
 
 fn reorder<T>(list: &mut Vec<T>, from: usize, to: usize) -> Result<(), Refusal> {

@@ -1,6 +1,7 @@
 //! A collection and the way back: bounded steps, of which a gesture makes one.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::{Collection, Edit, Made, Refusal, SceneId};
 
@@ -51,7 +52,7 @@ impl History {
         let (label, scene) = (edit.label(&self.present), edit.scene().unwrap_or(self.present.current));
         let mut next = self.present.clone();
         let made = next.apply(edit)?;
-        if next.same_scenes(&self.present) {
+        if next.is_same(&self.present) {
             return Ok(made);
         }
         let goes_on = gesture.is_some() && self.open.as_ref().map(|open| open.gesture) == gesture;
@@ -71,7 +72,7 @@ impl History {
     /// What comes next is a step of its own. A gesture that came back to where it began was none.
     pub fn end_gesture(&mut self) {
         if let Some(open) = self.open.take()
-            && self.done.back().is_some_and(|step| step.other.same_scenes(&self.present))
+            && self.done.back().is_some_and(|step| step.other.is_same(&self.present))
         {
             self.done.pop_back();
             self.undone = open.undone;
@@ -94,6 +95,11 @@ impl History {
     pub fn switch(&mut self, scene: SceneId) -> bool {
         self.end_gesture();
         self.present.switch(scene)
+    }
+
+    /// No step, as [`Collection::set_fade`] is no edit.
+    pub fn set_fade(&mut self, fade: Duration) {
+        self.present.set_fade(fade);
     }
 
     /// What undo would undo, and in which scene.

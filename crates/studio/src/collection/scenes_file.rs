@@ -1,15 +1,16 @@
-//! Scenes back into the broadcast file that they came from: nothing else in it changes, and no comment beside what
-//! stays is lost.
+//! Scenes and sources back into the broadcast file that they came from: nothing else in it changes, and no comment
+//! beside what stays is lost.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use compose::Layer;
+use serde::Serialize;
 use thiserror::Error;
-use toml_edit::{ArrayOfTables, Decor, DocumentMut, Item, Table, value};
+use toml_edit::{Array, ArrayOfTables, Decor, DocumentMut, Item, RawString, Table, Value, value};
 
-use crate::broadcast::{Arranged, BroadcastError, BroadcastFile, NamedScene, SCENES_VERSION};
+use super::Contents;
+use crate::broadcast::{Arranged, BroadcastError, BroadcastFile, NamedScene, SCENES_VERSION, Switching};
 
 /// Why scenes are not in the file, for a person.
 #[derive(Debug, Error)]
@@ -39,42 +40,64 @@ fn plain(err: &io::Error) -> String {
 #[derive(Debug)]
 pub struct ScenesFile {
     path: PathBuf,
-    /// What we read or wrote last: other scenes than these are somebody else's.
-    known: Vec<NamedScene>,
+    /// What we read or wrote last: anything else is somebody else's.
+    known: Contents,
 }
 
 impl ScenesFile {
     /// `file` is what was read from `path`.
     pub fn new(path: PathBuf, file: &BroadcastFile) -> Self {
-        Self { path, known: file.scenes.clone() }
+        Self { path, known: Contents::of(file) }
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes these scenes where they are not in the file already. A reader sees the old file or the new one, after
-    /// a power cut too.
-    pub fn save(&mut self, scenes: &[NamedScene]) -> Result<(), SaveError> {
-        if scenes == self.known {
+    /// Writes what is not in the file already. A reader sees the old file or the new one, after a power cut too.
+    pub fn save(&mut self, contents: &Contents) -> Result<(), SaveError> {
+        if *contents == self.known {
             return Ok(());
         }
         let text = fs::read_to_string(&self.path).map_err(SaveError::Unreadable)?;
         let found = BroadcastFile::parse(&text)?;
-        if found.scenes != self.known {
+        if Contents::of(&found) != self.known {
             return Err(SaveError::ChangedElsewhere);
         }
-        let text = with_scenes(&text, &found, scenes)?;
+        let text = with_contents(&text, &found, contents)?;
         replace(&self.path, &text)?;
-        self.known = scenes.to_vec();
+        self.known = contents.clone();
         Ok(())
     }
 }
 
-/// `text`, which `found` was read from, with other scenes.
-fn with_scenes(text: &str, found: &BroadcastFile, scenes: &[NamedScene]) -> Result<String, SaveError> {
+/// `text`, which `found` was read from, with other contents.
+pub(super) fn with_contents(
+    text: &str,
+    found: &BroadcastFile,
+    contents: &Contents,
+) -> Result<String, SaveError> {
     let mut document: DocumentMut = text.parse().map_err(|_| SaveError::Unfaithful)?;
-    let mut old = Old::take(&mut document, found);
+    put_list(&mut document, "sources", &found.sources, &contents.sources);
+    put_list(&mut document, "sounds", &found.sounds, &contents.sounds);
+    if found.scenes != contents.scenes {
+        put_scenes(&mut document, found, &contents.scenes)?;
+    }
+    if found.switching != contents.switching {
+        put_switching(&mut document, &contents.switching);
+    }
+    let text = document.to_string();
+    let read = BroadcastFile::parse(&text).map_err(|_| SaveError::Unfaithful)?;
+    let same = Contents::of(&read) == *contents && read.outputs == found.outputs;
+    if same { Ok(text) } else { Err(SaveError::Unfaithful) }
+}
+
+fn put_scenes(
+    document: &mut DocumentMut,
+    found: &BroadcastFile,
+    scenes: &[NamedScene],
+) -> Result<(), SaveError> {
+    let mut old = Old::take(document, found);
     let mut list = ArrayOfTables::new();
     for scene in scenes {
         let mut table = old.table(scene);
@@ -93,13 +116,140 @@ fn with_scenes(text: &str, found: &BroadcastFile, scenes: &[NamedScene]) -> Resu
             let decor = version.decor().clone();
             *version = i64::from(SCENES_VERSION).into();
             *version.decor_mut() = decor;
+            Ok(())
         }
-        None => return Err(SaveError::Unfaithful),
+        None => Err(SaveError::Unfaithful),
     }
-    let text = document.to_string();
-    let read = BroadcastFile::parse(&text).map_err(|_| SaveError::Unfaithful)?;
-    let same = read.scenes == scenes && read.sources == found.sources && read.outputs == found.outputs;
-    if same { Ok(text) } else { Err(SaveError::Unfaithful) }
+}
+
+/// Each key in its place where there is one.
+fn put_switching(document: &mut DocumentMut, switching: &Switching) {
+    let wanted = written(switching);
+    let table = document.entry("switching").or_insert_with(toml_edit::table);
+    let Some(table) = table.as_table_like_mut() else { return };
+    for key in ["shown", "fade_ms"] {
+        match (wanted.get(key).and_then(Item::as_value), table.get_mut(key).and_then(Item::as_value_mut)) {
+            (Some(new), Some(old)) => {
+                let decor = old.decor().clone();
+                *old = new.clone();
+                *old.decor_mut() = decor;
+            }
+            (Some(new), None) => _ = table.insert(key, Item::Value(new.clone())),
+            (None, Some(_)) => _ = table.remove(key),
+            (None, None) => {}
+        }
+    }
+}
+
+/// An entry of a list in brackets, with the space before it and the comment behind it on its line.
+struct Entry {
+    value: Value,
+    before: String,
+    after: String,
+}
+
+/// A list in brackets that is written anew.
+struct InBrackets {
+    entries: Vec<Option<Entry>>,
+    /// Behind the opening bracket.
+    opening: String,
+    /// What a new entry has before it.
+    space: String,
+    /// Behind the entry that was written last.
+    after: String,
+    /// Before the closing bracket.
+    closing: String,
+    has_comma: bool,
+}
+
+impl InBrackets {
+    fn take(list: &mut Array) -> Self {
+        // What stands behind an entry on its line is read as the next one's.
+        let split = |text: &str| {
+            let (after, before) = text.split_at(text.find('\n').unwrap_or(0));
+            (after.to_owned(), before.to_owned())
+        };
+        let raw = |raw: Option<&RawString>| raw.and_then(RawString::as_str).unwrap_or_default().to_owned();
+        let (mut behind, closing) = split(&raw(Some(list.trailing())));
+        let has_comma = list.trailing_comma();
+        let mut entries = Vec::new();
+        for value in std::mem::take(list).into_iter().collect::<Vec<_>>().into_iter().rev() {
+            let (after, before) = split(&raw(value.decor().prefix()));
+            entries.push(Some(Entry { value, before, after: std::mem::replace(&mut behind, after) }));
+        }
+        entries.reverse();
+        let last = entries.iter().flatten().next_back().map_or("", |entry| &entry.before);
+        // Its line's own indentation, without comments above it.
+        let space = last.rfind('\n').map_or_else(|| " ".to_owned(), |at| last[at..].to_owned());
+        Self { entries, opening: behind, space, after: String::new(), closing, has_comma }
+    }
+
+    /// Writes `kept` as it was, or else something new.
+    fn put(&mut self, list: &mut Array, kept: Option<Entry>, new: impl FnOnce() -> Value) {
+        let Entry { mut value, before, after } = kept.unwrap_or_else(|| Entry {
+            value: new(),
+            before: if list.is_empty() {
+                self.space.trim_matches(' ').to_owned()
+            } else {
+                self.space.clone()
+            },
+            after: String::new(),
+        });
+        let ahead = if list.is_empty() { &self.opening } else { &self.after };
+        value.decor_mut().set_prefix(beside(ahead, &before));
+        self.after = after;
+        list.push_formatted(value);
+    }
+
+    fn close(self, list: &mut Array) {
+        let ahead = if list.is_empty() { &self.opening } else { &self.after };
+        list.set_trailing(beside(ahead, &self.closing));
+        list.set_trailing_comma(self.has_comma && !list.is_empty());
+    }
+}
+
+/// A comment ends with its line.
+fn beside(comment: &str, then: &str) -> String {
+    let end = if comment.contains('#') && !then.starts_with('\n') { "\n" } else { "" };
+    format!("{comment}{end}{then}")
+}
+
+/// A list of entries in the way in which it is written: tables, or values in brackets. What stays is not touched.
+fn put_list<T: PartialEq + Serialize>(document: &mut DocumentMut, key: &str, old: &[T], new: &[T]) {
+    if old == new {
+        return;
+    }
+    let kept = |wanted: &T| old.iter().position(|known| known == wanted);
+    match document.get_mut(key) {
+        Some(Item::Value(Value::Array(list))) => {
+            let mut written_before = InBrackets::take(list);
+            for wanted in new {
+                let kept = kept(wanted).and_then(|at| written_before.entries.get_mut(at)?.take());
+                written_before.put(list, kept, || Value::InlineTable(written(wanted).into_inline_table()));
+            }
+            written_before.close(list);
+        }
+        other => {
+            let tables = match other {
+                Some(Item::ArrayOfTables(list)) => std::mem::take(list).into_iter().collect(),
+                _ => Vec::new(),
+            };
+            let mut tables: Vec<Option<Table>> = tables.into_iter().map(Some).collect();
+            let position = tables.iter().flatten().find_map(Table::position);
+            let mut list = ArrayOfTables::new();
+            for wanted in new {
+                let kept = kept(wanted).and_then(|at| tables.get_mut(at)?.take());
+                let mut table = kept.unwrap_or_else(|| written(wanted));
+                put_at(&mut table, position);
+                list.push(table);
+            }
+            if list.is_empty() {
+                document.remove(key);
+            } else {
+                document.insert(key, Item::ArrayOfTables(list));
+            }
+        }
+    }
 }
 
 /// What the file had of scenes, to be used again where it stays as it is.
@@ -196,9 +346,9 @@ fn layer_table(arranged: &Arranged) -> Table {
     table
 }
 
-/// In the words of the compositor's own format, its tables in one line each.
-fn written(layer: &Layer) -> Table {
-    let text = toml::to_string(layer).expect("a layer holds only what TOML can say");
+/// In the words of the format that it is read by, its tables in one line each.
+fn written(what: &impl Serialize) -> Table {
+    let text = toml::to_string(what).expect("it holds only what TOML can say");
     let document: DocumentMut = text.parse().expect("what was written as TOML is TOML");
     let mut table = document.as_table().clone();
     for (_, item) in table.iter_mut() {

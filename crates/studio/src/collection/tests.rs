@@ -35,6 +35,11 @@ enum Wish {
     Items(Index, Vec<Index>, Many),
     MoveItem(Index, Index, usize),
     Set(Index, Vec<(Index, Property)>),
+    AddSource(Index, Source, Option<Sound>),
+    DeleteSource(String),
+    AddSound(Sound),
+    DeleteSound(String),
+    Fader(String, f32, bool),
     Switch(Index),
 }
 
@@ -75,6 +80,15 @@ impl Wish {
                 let changes = changes.into_iter().map(|(index, property)| (item(&at, &index), property));
                 Edit::Set { scene: scene(&at), changes: changes.collect() }
             }
+            Self::AddSource(at, source, sound) => {
+                let layer = Box::new(Layer::full_frame(source.name(), Fit::Contain));
+                Edit::AddSource { source: Box::new(source), sound, scene: scene(&at), layer }
+            }
+            Self::DeleteSource(name) => Edit::DeleteSource { name },
+            Self::AddSound(sound) => Edit::AddSound { sound },
+            Self::DeleteSound(name) => Edit::DeleteSound { name },
+            Self::Fader(name, gain_db, true) => Edit::SetGain { name, gain_db },
+            Self::Fader(name, gain, false) => Edit::SetMuted { name, muted: gain > 0.0 },
             Self::Switch(at) => {
                 let scene = scene(&at);
                 assert!(history.switch(scene));
@@ -123,6 +137,29 @@ fn layer() -> impl Strategy<Value = Layer> {
     (content, number()).prop_map(|(content, x)| Layer { position: [x, 0.0], ..Layer::new(content) })
 }
 
+fn source_name() -> impl Strategy<Value = String> {
+    prop_oneof![Just("camera".to_owned()), Just("film".to_owned()), "[a-b]", Just(String::new())]
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    (source_name(), 0u8..4).prop_map(|(name, kind)| match kind {
+        0 => Source::Synthetic { name },
+        1 => Source::Camera { name, device: "c".into(), or_synthetic: false },
+        2 => Source::File { name, path: "film.mp4".into() },
+        _ => Source::Simulation { name, preset: "galaxy".into(), count: 1_000, seed: 1 },
+    })
+}
+
+fn sound() -> impl Strategy<Value = Sound> {
+    (source_name(), any::<bool>(), -200.0f32..30.0).prop_map(|(name, is_file, gain_db)| {
+        if is_file {
+            Sound::File { name, gain_db, muted: false, path: "film.mp4".into() }
+        } else {
+            Sound::Synthetic { name, gain_db, muted: true }
+        }
+    })
+}
+
 fn wish() -> impl Strategy<Value = Wish> {
     let at = any::<Index>;
     let many = prop_oneof![Just(Many::Duplicate), Just(Many::Delete)];
@@ -136,6 +173,13 @@ fn wish() -> impl Strategy<Value = Wish> {
         1 => (at(), vec(at(), 0..4), many).prop_map(|(at, which, many)| Wish::Items(at, which, many)),
         1 => (at(), at(), 0usize..5).prop_map(|(at, which, to)| Wish::MoveItem(at, which, to)),
         4 => (at(), vec((at(), property()), 0..4)).prop_map(|(at, changes)| Wish::Set(at, changes)),
+        1 => (at(), source(), prop::option::of(sound()))
+            .prop_map(|(at, source, sound)| Wish::AddSource(at, source, sound)),
+        1 => source_name().prop_map(Wish::DeleteSource),
+        1 => sound().prop_map(Wish::AddSound),
+        1 => source_name().prop_map(Wish::DeleteSound),
+        1 => (source_name(), -200.0f32..30.0, any::<bool>())
+            .prop_map(|(name, gain, is_gain)| Wish::Fader(name, gain, is_gain)),
         1 => at().prop_map(Wish::Switch),
     ]
 }
@@ -160,6 +204,13 @@ fn assert_sound(collection: &Collection) {
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
 }
 
+/// A file that holds it is read again, with every check that there is.
+fn assert_opens(collection: &Collection) {
+    let (contents, found) = (collection.contents(), BroadcastFile::parse(FILE).unwrap());
+    let text = scenes_file::with_contents(FILE, &found, &contents).unwrap();
+    assert_eq!(Contents::of(&BroadcastFile::parse(&text).unwrap()), contents, "{text}");
+}
+
 proptest! {
     #[test]
     fn undoing_everything_gives_the_beginning_and_redoing_everything_the_end(
@@ -171,24 +222,25 @@ proptest! {
             let before = history.present().clone();
             let Some(edit) = wish.of(&mut history) else { continue };
             if history.edit(edit, gesture.map(Gesture)).is_err() {
-                prop_assert!(history.present().same_scenes(&before), "a refused edit changed something");
+                prop_assert!(history.present().is_same(&before), "a refused edit changed something");
             }
             assert_sound(history.present());
         }
         history.end_gesture();
         let end = history.present().clone();
+        assert_opens(&end);
         let mut steps = 0;
         while history.undo() {
             steps += 1;
             assert_sound(history.present());
         }
-        prop_assert!(history.present().same_scenes(&begin));
+        prop_assert!(history.present().is_same(&begin));
         for _ in 0..steps {
             prop_assert!(history.redo());
             assert_sound(history.present());
         }
         prop_assert!(!history.redo());
-        prop_assert!(history.present().same_scenes(&end));
+        prop_assert!(history.present().is_same(&end));
     }
 
     #[test]
@@ -214,7 +266,7 @@ proptest! {
             }
         }
         history.cancel(Gesture(1));
-        prop_assert!(history.present().same_scenes(&present));
+        prop_assert!(history.present().is_same(&present));
         prop_assert_eq!(state(&history), labels);
     }
 }
@@ -252,7 +304,7 @@ fn escape_puts_a_drag_back_and_leaves_what_could_be_redone() {
     }
     assert!(history.redo_label().is_none(), "an edit is what comes next");
     assert!(!history.cancel(Gesture(2)) && history.cancel(Gesture(1)));
-    assert!(history.present().same_scenes(&begin) && history.undo_label().is_none());
+    assert!(history.present().is_same(&begin) && history.undo_label().is_none());
     assert_eq!(history.redo_label().map(|(label, _)| label), Some("add scene Break"));
 }
 
@@ -267,6 +319,59 @@ fn a_drag_that_ends_where_it_began_is_no_step() {
     }
     history.end_gesture();
     assert!(history.undo_label().is_none());
+}
+
+#[test]
+fn a_source_goes_with_all_that_shows_it_and_its_sound_and_comes_back_with_them() {
+    let mut history = History::new(collection());
+    let (begin, scene) = (history.present().clone(), history.present().current().id);
+    let (name, path) = (|| "film".to_owned(), || std::path::PathBuf::from("film.mp4"));
+    let source = Box::new(Source::File { name: name(), path: path() });
+    let sound = Some(Sound::File { name: name(), gain_db: 0.0, muted: false, path: path() });
+    let layer = Box::new(Layer::full_frame("film", Fit::Contain));
+    let made = history.edit(Edit::AddSource { source, sound, scene, layer }, None).unwrap();
+    assert_eq!(made.items.len(), 1);
+    let elsewhere = history.present().scenes()[1].id;
+    let layer = Box::new(Layer::full_frame("film", Fit::Cover));
+    history.edit(Edit::AddItem { scene: elsewhere, layer }, None).unwrap();
+    let full = history.present().clone();
+    history.edit(Edit::DeleteSource { name: name() }, None).unwrap();
+    assert!(history.present().is_same(&begin), "nothing of it is left");
+    assert_eq!(history.undo_label().map(|(label, _)| label), Some("delete source film"));
+    history.undo();
+    assert!(history.present().is_same(&full));
+    history.undo();
+    history.undo();
+    assert!(history.present().is_same(&begin), "two steps: the source with its item, and the other item");
+}
+
+#[test]
+fn another_sound_of_that_name_stays_where_a_source_goes() {
+    let mut present = collection();
+    let sound = Sound::Synthetic { name: "camera".into(), gain_db: 0.0, muted: false };
+    present.apply(Edit::AddSound { sound: sound.clone() }).unwrap();
+    present.apply(Edit::DeleteSource { name: "camera".into() }).unwrap();
+    assert_eq!(present.sounds(), [sound]);
+}
+
+#[test]
+fn a_fader_is_moved_within_its_range_and_undone() {
+    let mut history = History::new(collection());
+    let sound = Sound::Synthetic { name: "beep".into(), gain_db: 0.0, muted: false };
+    history.edit(Edit::AddSound { sound }, None).unwrap();
+    let name = || "beep".to_owned();
+    for gain_db in [-1.0, -2.0, -3.0] {
+        history.edit(Edit::SetGain { name: name(), gain_db }, Some(Gesture(1))).unwrap();
+    }
+    history.edit(Edit::SetMuted { name: name(), muted: true }, None).unwrap();
+    let fader = |history: &History| history.present().sounds()[0].fader();
+    assert_eq!(fader(&history), (-3.0, true));
+    let loud = history.edit(Edit::SetGain { name: name(), gain_db: 24.5 }, None).unwrap_err();
+    assert!(loud.to_string().contains("24.5 dB is not from -150 to 24"), "{loud}");
+    history.undo();
+    assert_eq!(fader(&history), (-3.0, false));
+    history.undo();
+    assert_eq!(fader(&history), (0.0, false));
 }
 
 #[test]

@@ -39,7 +39,9 @@ impl State {
     /// What the programme was told to show last.
     fn shown(&self) -> Option<&[Layer]> {
         self.orders.iter().rev().find_map(|order| match order {
-            Order::Command(Command::Scene(scene)) => Some(&scene.layers[..]),
+            Order::Command(Command::Scene(scene) | Command::SwitchScene { scene, .. }) => {
+                Some(&scene.layers[..])
+            }
             _ => None,
         })
     }
@@ -131,14 +133,16 @@ fn a_scene_is_added_named_and_undone_by_the_keyboard() {
 }
 
 #[test]
-fn a_click_shows_another_scene_and_saves_nothing() {
+fn a_click_shows_another_scene_and_the_file_has_which() {
     let mut window = window(editing());
     assert!(says(&window, "Source Camera") && !says(&window, "Source Particles"));
     click(&mut window, "Scene Break");
     assert!(says(&window, "Source Particles") && !says(&window, "Source Camera"));
     let [layer] = window.state().shown().expect("the scene") else { panic!("one layer") };
     assert_eq!(layer.content, Content::Source("Particles".into()));
-    assert!(window.state().kept().is_none());
+    let Some(Order::Keep(collection)) = window.state().orders.last() else { panic!("it is saved") };
+    assert_eq!(collection.current().name, "Break");
+    assert!(!says(&window, "Undo: "), "it is no step");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a viewer hears: decoded sound on a loudspeaker, each sample at the instant at which it is due.
+//! Sound on a loudspeaker, each sample at the instant at which it is due: what a viewer hears, and a creator.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -38,7 +38,7 @@ struct Shared {
 pub struct Sound {
     blocks: SyncSender<(AudioBlock, Instant)>,
     shared: Arc<Shared>,
-    _worker: Arc<Worker>,
+    worker: Arc<Worker>,
 }
 
 impl std::fmt::Debug for Sound {
@@ -61,10 +61,20 @@ impl Sound {
             failure: Mutex::default(),
         });
         let told = Arc::clone(&shared);
-        let worker = Worker::spawn("watch-sound", move |stop| {
+        let worker = Worker::spawn("audiosink", move |stop| {
             Playing::new(device, told).run(&waiting, || stop.is_set());
         })?;
-        Ok(Self { blocks, shared, _worker: Arc::new(worker) })
+        Ok(Self { blocks, shared, worker: Arc::new(worker) })
+    }
+
+    /// Closes it without waiting for the device, where this is the last clone.
+    pub fn leave(self) {
+        let Self { blocks, worker, .. } = self;
+        // Its thread ends by that, as soon as the device lets it.
+        drop(blocks);
+        if let Some(worker) = Arc::into_inner(worker) {
+            worker.abandon();
+        }
     }
 
     /// Heard from `due` on. What comes faster than it plays for a second is lost.
@@ -202,7 +212,8 @@ impl Playing {
         let is_muted = volume <= 0.0 || self.shared.is_muted.load(Ordering::Relaxed);
         // What ears take for half of the way is about a tenth of the power: the square of the share.
         let gain_db = gain_to_db((volume * volume).max(1e-4));
-        let settings = InputSettings { gain_db, mute: if is_muted { Mute::Muted } else { Mute::Heard } };
+        let mute = if is_muted { Mute::Muted } else { Mute::Heard };
+        let settings = InputSettings { gain_db, mute, ..InputSettings::default() };
         // It was added when the mixer was made.
         let _ = self.mixer.set_input(self.input, settings);
     }

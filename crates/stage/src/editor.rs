@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use studio::Command;
-use studio::broadcast::Sound;
 use studio::collection::{
     Collection, Edit, Gesture, History, Item, ItemId, Made, Property, SceneEntry, SceneId,
 };
@@ -215,7 +214,7 @@ impl Editor {
     pub fn tell(&mut self, orders: &mut Vec<Order>) {
         let present = self.history.present();
         if !present.same_sources(&self.running) {
-            tell_sources(&self.running, present, orders);
+            orders.push(Order::Sources(present.sources().to_vec(), present.sounds().to_vec()));
             self.running = present.clone();
         }
         let scene = present.current();
@@ -234,29 +233,6 @@ impl Editor {
         if !is_kept {
             self.kept = present.clone();
             orders.push(Order::Keep(self.kept.clone()));
-        }
-    }
-}
-
-/// Faders are moved, and where anything else changed the sources are opened and closed.
-fn tell_sources(running: &Collection, present: &Collection, orders: &mut Vec<Order>) {
-    let devices = |sounds: &[Sound]| sounds.iter().map(|sound| sound.at(0.0, false)).collect::<Vec<_>>();
-    let is_other =
-        running.sources() != present.sources() || devices(running.sounds()) != devices(present.sounds());
-    if is_other {
-        orders.push(Order::Sources(present.sources().to_vec(), present.sounds().to_vec()));
-    }
-    for sound in present.sounds() {
-        let Some(before) = running.sounds().iter().find(|before| before.name() == sound.name()) else {
-            continue;
-        };
-        let ((gain_before, muted_before), (gain_db, muted)) = (before.fader(), sound.fader());
-        let name = || sound.name().to_owned();
-        if gain_db != gain_before {
-            orders.push(Order::Command(Command::Gain { name: name(), gain_db }));
-        }
-        if muted != muted_before {
-            orders.push(Order::Command(Command::MuteSource { name: name(), muted }));
         }
     }
 }

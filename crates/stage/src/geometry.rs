@@ -62,6 +62,31 @@ pub fn placed(layer: &Layer, rect: Rect, programme: Vec2) -> ([f32; 2], [f32; 2]
     (position.into(), (rect.size() / layer.scale).into())
 }
 
+/// A line that boxes are brought to: an edge of what they lie within, or its middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Left,
+    Centre,
+    Right,
+    Top,
+    Middle,
+    Bottom,
+}
+
+/// `rect` moved to that line of `within`, along one axis.
+pub fn aligned(rect: Rect, within: Rect, side: Side) -> Rect {
+    let room = within.size() - rect.size();
+    let by = match side {
+        Side::Left => vec2(within.min.x - rect.min.x, 0.0),
+        Side::Centre => vec2(within.min.x + room.x / 2.0 - rect.min.x, 0.0),
+        Side::Right => vec2(within.min.x + room.x - rect.min.x, 0.0),
+        Side::Top => vec2(0.0, within.min.y - rect.min.y),
+        Side::Middle => vec2(0.0, within.min.y + room.y / 2.0 - rect.min.y),
+        Side::Bottom => vec2(0.0, within.min.y + room.y - rect.min.y),
+    };
+    rect.translate(by)
+}
+
 /// What a pointer drags of a box: its sides by -1, 0 and 1 to the right and down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle {

@@ -81,7 +81,7 @@ pub enum Order {
     Command(Command),
     /// Looks for devices that may be added.
     Look,
-    /// Opens and closes sources until they are these.
+    /// Opens and closes sources, and moves faders, until they are these.
     Sources(Vec<Source>, Vec<Sound>),
     /// Puts this into the file, if there is one.
     Keep(Collection),

@@ -390,8 +390,8 @@ impl Engine {
         }
     }
 
-    /// Makes the sources these, whatever they were: what is the same stays open, and faders stay where they are. Returns
-    /// at once; a snapshot shows how it goes.
+    /// Makes the sources these, whatever they were: what is the same stays open, and faders are moved to where these have
+    /// them. Returns at once; a snapshot shows how it goes.
     ///
     /// # Errors
     /// With [`SourceError::Busy`] a part of it is done, and the rest may be asked for again.

@@ -110,7 +110,7 @@ impl Faders {
         self.locked().retain(|fader| fader.name != name);
     }
 
-    fn find(&self, name: &str) -> Option<Arc<Fader>> {
+    pub fn find(&self, name: &str) -> Option<Arc<Fader>> {
         self.locked().iter().find(|fader| fader.name == name).cloned()
     }
 }

@@ -372,7 +372,20 @@ impl SourceList {
         Ok(())
     }
 
-    /// The same of sounds. Gain and mute are those of the faders, and nobody's here.
+    fn move_fader(&self, sound: &Sound) -> Result<(), SourceError> {
+        check_sound(sound)?;
+        let mut known = locked(&self.known);
+        let at = find(&known.sounds, sound.name())?;
+        let (gain_db, muted) = sound.fader();
+        if let Some(fader) = self.faders.find(sound.name()) {
+            fader.set_gain_db(gain_db);
+            fader.set_muted(muted);
+        }
+        known.sounds[at].what = sound.clone();
+        Ok(())
+    }
+
+    /// The same of sounds, whose faders are moved to where they are wanted.
     pub fn set_sounds(&self, wanted: &[Sound]) -> Result<(), SourceError> {
         let open = locked(&self.known).sounds.iter().map(|entry| entry.what.clone()).collect::<Vec<_>>();
         for gone in open.iter().filter(|open| wanted.iter().all(|sound| sound.name() != open.name())) {
@@ -383,6 +396,7 @@ impl SourceList {
             match open.iter().find(|open| open.name() == sound.name()) {
                 None => self.add_sound(sound.clone())?,
                 Some(open) if !is_same(open, sound) => self.change_sound(sound.clone())?,
+                Some(open) if open != sound => self.move_fader(sound)?,
                 Some(_) => {}
             }
         }

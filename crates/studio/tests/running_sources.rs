@@ -257,20 +257,24 @@ fn what_cannot_be_meant_is_refused_in_words_and_changes_nothing() {
 }
 
 #[test]
-fn sources_become_those_that_are_wanted_and_faders_stay_where_they_are() {
+fn sources_and_faders_become_those_that_are_wanted() {
     let studio = Studio::open(FILE);
     let engine = &studio.engine;
-    assert!(engine.command(Command::Gain { name: "beep".into(), gain_db: -20.0 }));
     studio.source("pattern", "live");
     studio.source("beep", "live");
     let wanted = [Source::Clock { name: "clock".into() }, synthetic("pattern")];
-    engine.set_sources(&wanted, &[beep("beep"), beep("second")]).unwrap();
+    engine.set_sources(&wanted, &[beep("beep").at(-20.0, true), beep("second")]).unwrap();
     assert_eq!(studio.names(), ["pattern", "clock", "beep", "second"]);
     let sources = engine.snapshot().sources;
     assert_eq!((sources[0].state, sources[2].state), ("live", "live"), "what stays is not opened anew");
     until_kind(&studio, "clock", "clock");
     studio.until("the second strip", |s| (s.sound.sources.len() == 2).then_some(()));
-    assert_eq!(engine.snapshot().sound.sources[0].gain_db, -20.0);
+    studio.until("the fader", |s| {
+        let strip = &s.sound.sources[0];
+        (strip.gain_db == -20.0 && strip.muted).then_some(())
+    });
+    let loud = engine.set_sources(&wanted, &[beep("beep").at(24.5, false), beep("second")]);
+    assert_eq!(loud, Err(SourceError::Gain("24.5".into())));
     engine.set_sources(&[camera("pattern", "none of this name")], &[]).unwrap();
     assert_eq!(studio.names(), ["pattern"]);
     studio.source("pattern", "lost");

@@ -13,6 +13,12 @@ const WIDTH: f32 = 24.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Icon {
     Add,
+    AlignBottom,
+    AlignCentre,
+    AlignLeft,
+    AlignMiddle,
+    AlignRight,
+    AlignTop,
     Delete,
     Down,
     Duplicate,
@@ -54,6 +60,10 @@ const PUPIL: Line = &[
     (14.1, 9.9),
     (15.0, 12.0),
 ];
+const LONG_BAR: Line = &[(6.0, 4.0), (22.0, 4.0), (22.0, 10.0), (6.0, 10.0), (6.0, 4.0)];
+const SHORT_BAR: Line = &[(6.0, 14.0), (15.0, 14.0), (15.0, 20.0), (6.0, 20.0), (6.0, 14.0)];
+const WIDE_BAR: Line = &[(3.0, 4.0), (21.0, 4.0), (21.0, 10.0), (3.0, 10.0), (3.0, 4.0)];
+const NARROW_BAR: Line = &[(7.0, 14.0), (17.0, 14.0), (17.0, 20.0), (7.0, 20.0), (7.0, 14.0)];
 const HEADPHONES: Line = &[
     (3.0, 14.0),
     (6.0, 14.0),
@@ -148,6 +158,16 @@ impl Icon {
     fn lines(self) -> &'static [Line] {
         match self {
             Self::Add => &[&[(5.0, 12.0), (19.0, 12.0)], &[(12.0, 5.0), (12.0, 19.0)]],
+            Self::AlignBottom | Self::AlignLeft | Self::AlignRight | Self::AlignTop => {
+                &[&[(2.0, 2.0), (2.0, 22.0)], LONG_BAR, SHORT_BAR]
+            }
+            Self::AlignCentre | Self::AlignMiddle => &[
+                &[(12.0, 1.0), (12.0, 4.0)],
+                &[(12.0, 10.0), (12.0, 14.0)],
+                &[(12.0, 20.0), (12.0, 23.0)],
+                WIDE_BAR,
+                NARROW_BAR,
+            ],
             Self::Delete => &[
                 &[(3.0, 6.0), (21.0, 6.0)],
                 BIN,
@@ -167,10 +187,21 @@ impl Icon {
         }
     }
 
+    /// Drawn as another one, from the right to the left.
+    fn is_mirrored(self) -> bool {
+        matches!(self, Self::Redo | Self::AlignRight | Self::AlignBottom)
+    }
+
+    /// Drawn as another one, its rows as columns.
+    fn lies(self) -> bool {
+        matches!(self, Self::AlignTop | Self::AlignMiddle | Self::AlignBottom)
+    }
+
     fn paint(self, ui: &Ui, within: Rect, stroke: Stroke) {
         let within = Rect::from_center_size(within.center(), vec2(SIZE, SIZE));
         let at = |&(x, y): &(f32, f32)| -> Pos2 {
-            let x = if self == Self::Redo { GRID - x } else { x };
+            let x = if self.is_mirrored() { GRID - x } else { x };
+            let (x, y) = if self.lies() { (y, x) } else { (x, y) };
             pos2(x, y) / GRID * SIZE + within.min.to_vec2()
         };
         for line in self.lines() {

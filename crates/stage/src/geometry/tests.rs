@@ -159,3 +159,20 @@ fn a_resized_box_snaps_by_the_edges_that_move() {
     let (at, guides) = snapped(vec2(0.0, 157.0), handle(0, 1), Ratio::Kept);
     assert_eq!((at, guides), (rect(100.0, 100.0, 200.0, 260.0), Guides { x: None, y: Some(360.0) }));
 }
+
+#[test]
+fn a_box_is_brought_to_each_line_along_one_axis() {
+    let within = Rect::from_min_size(pos2(100.0, 50.0), vec2(400.0, 300.0));
+    let rect = Rect::from_min_size(pos2(7.0, 9.0), vec2(60.0, 40.0));
+    let at = |side| aligned(rect, within, side).min;
+    assert_eq!(at(Side::Left), pos2(100.0, 9.0));
+    // 400 − 60 are 340, of which half lies before it.
+    assert_eq!(at(Side::Centre), pos2(270.0, 9.0));
+    assert_eq!(at(Side::Right), pos2(440.0, 9.0));
+    assert_eq!(at(Side::Top), pos2(7.0, 50.0));
+    assert_eq!(at(Side::Middle), pos2(7.0, 180.0));
+    assert_eq!(at(Side::Bottom), pos2(7.0, 310.0));
+    let larger = Rect::from_min_size(pos2(0.0, 0.0), vec2(500.0, 500.0));
+    assert_eq!(aligned(larger, within, Side::Centre).min, pos2(50.0, 0.0), "over both edges alike");
+    assert_eq!(aligned(larger, within, Side::Bottom).size(), larger.size());
+}

@@ -6,7 +6,7 @@ use studio::Command;
 use studio::broadcast::Sound;
 use studio::collection::Edit;
 use studio::snapshot::{LevelFigures, SoundSourceFigures};
-use widgets::egui::{self, Align, FontId, Layout, RichText, Slider, Ui, vec2};
+use widgets::egui::{self, Align, FontId, Layout, RichText, Slider, SliderClamping, Ui, vec2};
 use widgets::icon::{self, Icon};
 use widgets::number::tabular;
 use widgets::scroll::list;
@@ -91,7 +91,9 @@ fn strip(
             let mut gain = gain_db;
             ui.spacing_mut().slider_width = GAIN;
             ui.spacing_mut().interact_size.y = 16.0;
-            let slider = ui.add(Slider::new(&mut gain, GAINS).show_value(false));
+            // What the file has beyond that stays until somebody moves it.
+            let slider = Slider::new(&mut gain, GAINS).clamping(SliderClamping::Edits);
+            let slider = ui.add(slider.show_value(false));
             let said = format!("Gain of {}", source.name);
             slider.widget_info(|| egui::WidgetInfo::slider(true, gain, &said));
             let slider = slider.on_hover_text(format!("{said}: {gain:+.1} dB"));

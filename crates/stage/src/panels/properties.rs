@@ -8,13 +8,14 @@ use widgets::egui::{
     Align, Color32, ComboBox, DragValue, Id, Layout, Rect, Response, RichText, TextEdit, Ui, Vec2,
     WidgetInfo, pos2, vec2,
 };
+use widgets::icon::{self, Icon};
 use widgets::scroll::list;
 use widgets::text::{Tone, note, section_with};
 use widgets::{Palette, button};
 
 use super::arrange::natural;
 use crate::editor::Editor;
-use crate::geometry::{box_of, placed};
+use crate::geometry::{Side, aligned, box_of, placed};
 use crate::view::View;
 
 const ROW: f32 = 28.0;
@@ -33,9 +34,12 @@ pub fn show(ui: &mut Ui, view: &View, editor: &mut Editor) {
         section_with(ui, "Properties", |_| ());
         let told = match selected.len() {
             0 => "Select a source to see where it is and how it looks.".to_owned(),
-            many => format!("{many} sources are selected. Drag them, or nudge them with the arrows."),
+            many => {
+                format!("{many} sources are selected. Drag them, nudge them with the arrows, or align them.")
+            }
         };
         note(ui, &told, Tone::Quiet);
+        align(ui, editor, &selected, programme);
         return;
     };
     section_with(ui, &format!("Properties of {}", item.shown_name()), |ui| {
@@ -46,11 +50,48 @@ pub fn show(ui: &mut Ui, view: &View, editor: &mut Editor) {
     });
     list(ui, "properties", |ui| {
         ui.spacing_mut().item_spacing = vec2(GAP, 4.0);
+        align(ui, editor, &selected, programme);
         let mut fields = Fields { editor, item };
         fields.content(ui);
         fields.place(ui, programme);
         fields.look(ui);
         fields.crop(ui);
+    });
+}
+
+const SIDES: [(Side, Icon, &str); 6] = [
+    (Side::Left, Icon::AlignLeft, "Align left"),
+    (Side::Centre, Icon::AlignCentre, "Centre across"),
+    (Side::Right, Icon::AlignRight, "Align right"),
+    (Side::Top, Icon::AlignTop, "Align top"),
+    (Side::Middle, Icon::AlignMiddle, "Centre up and down"),
+    (Side::Bottom, Icon::AlignBottom, "Align bottom"),
+];
+
+/// One with the programme, several with each other. What is locked stays.
+fn align(ui: &mut Ui, editor: &mut Editor, selected: &[Item], programme: Vec2) {
+    let free = selected.iter().filter(|item| !item.locked);
+    let boxes: Vec<_> = free
+        .map(|item| (item, box_of(&item.layer, natural(ui, &item.layer, programme), programme)))
+        .collect();
+    let (within, with) = match &boxes[..] {
+        [] => return,
+        [_] => (Rect::from_min_size(pos2(0.0, 0.0), programme), "with the programme"),
+        [(_, first), rest @ ..] => {
+            (rest.iter().fold(*first, |whole, (_, rect)| whole.union(*rect)), "with each other")
+        }
+    };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        for (side, icon, name) in SIDES {
+            if icon::named_button(ui, icon, name, &format!("{name}, {with}")).clicked() {
+                let moved = |(item, rect): &(&Item, Rect)| {
+                    let (position, _) = placed(&item.layer, aligned(*rect, within, side), programme);
+                    (item.id, Property::Position(position))
+                };
+                editor.set_once(boxes.iter().map(moved).collect());
+            }
+        }
     });
 }
 

@@ -123,7 +123,9 @@ fn change(ui: &mut Ui, editor: &mut Editor) {
         }
         if fades && !editor.fade().is_zero() {
             let mut ms = editor.fade().as_millis() as u64;
-            let drag = DragValue::new(&mut ms).range(FADE_MS).speed(10.0).suffix(" ms");
+            // What the file has beyond that stays until somebody changes it.
+            let drag = DragValue::new(&mut ms).range(FADE_MS).clamp_existing_to_range(false);
+            let drag = drag.speed(10.0).suffix(" ms");
             let length = ui.add(drag);
             length.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Length of the fade"));
             if length.on_hover_text("Length of the fade").changed() {

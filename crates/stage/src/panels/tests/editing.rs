@@ -314,6 +314,38 @@ fn sources_are_added_from_a_menu_and_reordered() {
 }
 
 #[test]
+fn a_source_is_aligned_with_the_programme_and_several_with_each_other() {
+    let mut window = window(editing());
+    click(&mut window, "Source Box");
+    click(&mut window, "Align right");
+    click(&mut window, "Centre up and down");
+    // 1280 − 200, and half of 720 − 100.
+    assert_eq!(window.state().layer(1).position, [1080.0, 310.0]);
+    command(&mut window, Key::Z);
+    assert_eq!(window.state().layer(1).position, [1080.0, 200.0], "each is a step");
+    click(&mut window, "Duplicate source");
+    click(&mut window, "Align left");
+    assert_eq!(window.state().layer(2).position, [0.0, 200.0]);
+    hold(&window, Modifiers::COMMAND);
+    window.get_all_by_label("Source Box").last().expect("the original").click();
+    window.run_steps(2);
+    hold(&window, Modifiers::NONE);
+    window.run_steps(2);
+    click(&mut window, "Centre across");
+    // Both lie from 0 to 1280 together.
+    let x = |at: usize| window.state().layer(at).position[0];
+    assert_eq!([x(1), x(2)], [540.0, 540.0]);
+}
+
+#[test]
+fn what_is_locked_is_not_aligned() {
+    let mut window = window(editing());
+    click(&mut window, "Lock Box");
+    click(&mut window, "Source Box");
+    assert!(!says(&window, "Align left"));
+}
+
+#[test]
 fn properties_change_what_is_shown_at_once() {
     let mut window = window(editing());
     click(&mut window, "Source Camera");

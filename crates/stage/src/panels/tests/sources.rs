@@ -160,10 +160,21 @@ fn a_fader_is_undone_and_the_engine_follows() {
         .orders
         .iter()
         .filter_map(|order| match order {
-            Order::Command(Command::MuteSource { name, muted }) => Some((name.as_str(), *muted)),
+            Order::Sources(_, sounds) => Some(sounds[0].fader()),
             _ => None,
         })
         .collect();
-    assert_eq!(muted, [("Beep", true), ("Beep", false)]);
-    assert!(window.state().running().is_none(), "nothing is opened anew for it");
+    assert_eq!(muted, [(-3.0, true), (-3.0, false)]);
+}
+
+#[test]
+fn what_the_file_has_beyond_the_controls_is_left_as_it_is() {
+    let file = FILE.replace("gain_db = -3.0", "gain_db = -60.0") + "[switching]\nfade_ms = 7000\n";
+    let collection = Collection::of(&BroadcastFile::parse(&file).expect("a broadcast file"));
+    let mut view = View { editing: Some((0, collection)), ..preview() };
+    view.snapshot.sound.sources =
+        vec![SoundSourceFigures { name: "Beep".into(), gain_db: -60.0, ..Default::default() }];
+    let window = window(view);
+    window.get_by_label("Length of the fade");
+    assert!(window.state().orders.is_empty(), "{:?}", window.state().orders);
 }

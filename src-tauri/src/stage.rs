@@ -1,12 +1,12 @@
 //! `tickcast stage [FILE]`: the creator's window, with the engine in the same process.
 
-mod notices;
+mod feedback;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rtc::Network;
-use stage::{Leave, Notices, OnAir, Opened, Studio};
+use stage::{Feedback, Leave, OnAir, Opened, Studio};
 use studio::collection::ScenesFile;
 use studio::{BroadcastFile, Collection, Engine, Graphics, Output};
 use tokio::runtime::Runtime;
@@ -49,9 +49,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let network =
         if options.loopback || outputs.on_loopback { Network::Loopback } else { Network::Interfaces };
     let watch_url = outputs.watch_url.clone();
-    let notices = Notices::default();
-    if let Some(node) = notices::Node::of(&outputs) {
-        runtime.spawn(node.follow(notices.clone()));
+    let feedback = Feedback::default();
+    if let Some(node) = feedback::Node::of(&outputs) {
+        runtime.spawn(node.follow(feedback.clone()));
     }
     let (file, handle) = (options.file.clone(), runtime.handle().clone());
     // The window draws on the same device; a file that cannot be read is told in the window.
@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let studio = Studio {
         title,
         watch_url,
-        notices,
+        feedback,
         open: Box::new(open),
         told: Box::new(teller()),
         runtime: runtime.handle().clone(),

@@ -11,6 +11,8 @@ mod delegate;
 mod money;
 mod report;
 mod streams;
+#[cfg(feature = "windows")]
+mod window;
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,6 +35,9 @@ pub struct Options {
     json: bool,
     #[command(flatten)]
     ask: Ask,
+    #[cfg(feature = "windows")]
+    #[command(flatten)]
+    window: window::InWindow,
     #[command(subcommand)]
     command: Command,
 }
@@ -48,6 +53,9 @@ pub struct StreamOptions {
     json: bool,
     #[command(flatten)]
     ask: Ask,
+    #[cfg(feature = "windows")]
+    #[command(flatten)]
+    window: window::InWindow,
     #[command(subcommand)]
     command: streams::Command,
 }
@@ -123,53 +131,57 @@ impl Shell {
 
 /// `tickcast stream`.
 pub fn run_stream(options: StreamOptions) -> anyhow::Result<()> {
-    let shell = Shell::open(options.wallet_folder, options.ask, options.json)?;
-    wait_for(streams::run(&shell, &options.command))
+    let StreamOptions { wallet_folder, json, ask, command, .. } = options;
+    let work = move |ask| {
+        let shell = Shell::open(wallet_folder, ask, json)?;
+        wait_for(streams::run(&shell, &command))
+    };
+    #[cfg(feature = "windows")]
+    if options.window.is_wanted() {
+        return options.window.show(work);
+    }
+    work(ask)
 }
 
+/// `tickcast wallet`.
 pub fn run(options: Options) -> anyhow::Result<()> {
-    let shell = Shell::open(options.folder, options.ask, options.json)?;
-    match options.command {
-        Command::New(new) => accounts::new(&shell, &new),
-        Command::Import(import) => accounts::import(&shell, &import),
-        Command::Derive(derive) => accounts::derive(&shell, &derive),
-        Command::Watch(watch) => accounts::watch(&shell, &watch),
-        Command::List(list) => accounts::list(&shell, &list),
-        Command::Export(export) => accounts::export(&shell, &export),
-        Command::Passphrase(one) => accounts::change_passphrase(&shell, &one),
-        Command::Forget(one) => accounts::forget(&shell, &one),
-        Command::AddressBook(book) => accounts::address_book(&shell, &book),
-        Command::History(history) => money::history(&shell, &history),
-        Command::Balance(balance) => wait_for(money::balance(&shell, &balance)),
-        Command::Send(send) => wait_for(money::send(&shell, &send)),
-        Command::Caps(caps) => wait_for(money::caps(&shell, &caps)),
-        Command::Channels(channels) => wait_for(channels::run(&shell, &channels)),
-        Command::Delegate(delegate) => wait_for(delegate::run(&shell, &delegate)),
-        Command::Approve(approve) => wait_for(approve::run(&shell, &approve)).map(drop),
+    let Options { folder, json, ask, command, .. } = options;
+    let work = move |ask| carry_out(&Shell::open(folder, ask, json)?, &command);
+    #[cfg(feature = "windows")]
+    if options.window.is_wanted() {
+        return options.window.show(work);
+    }
+    work(ask)
+}
+
+fn carry_out(shell: &Shell, command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::New(new) => accounts::new(shell, new),
+        Command::Import(import) => accounts::import(shell, import),
+        Command::Derive(derive) => accounts::derive(shell, derive),
+        Command::Watch(watch) => accounts::watch(shell, watch),
+        Command::List(list) => accounts::list(shell, list),
+        Command::Export(export) => accounts::export(shell, export),
+        Command::Passphrase(one) => accounts::change_passphrase(shell, one),
+        Command::Forget(one) => accounts::forget(shell, one),
+        Command::AddressBook(book) => accounts::address_book(shell, book),
+        Command::History(history) => money::history(shell, history),
+        Command::Balance(balance) => wait_for(money::balance(shell, balance)),
+        Command::Send(send) => wait_for(money::send(shell, send)),
+        Command::Caps(caps) => wait_for(money::caps(shell, caps)),
+        Command::Channels(channels) => wait_for(channels::run(shell, channels)),
+        Command::Delegate(delegate) => wait_for(delegate::run(shell, delegate)),
+        Command::Approve(approve) => wait_for(approve::run(shell, approve)).map(drop),
     }
 }
 
-/// `tickcast approve`: the window has the process's first thread, as windows must. What became of it stays to be read.
+/// `tickcast approve`: what became of it stays to be read.
 #[cfg(feature = "windows")]
 pub fn run_approve(options: ApproveOptions) -> anyhow::Result<()> {
     let ApproveOptions { approve, wallet_folder, json, look } = options;
-    let prompt = ::approve::Prompt::default();
-    std::thread::scope(|scope| {
-        let asked = scope.spawn(|| {
-            prompt.say("Reaching the node and its chain");
-            let ask = Ask::in_window(prompt.clone());
-            let ended = Shell::open(wallet_folder, ask, json)
-                .and_then(|shell| wait_for(approve::run(&shell, &approve)));
-            match &ended {
-                Ok(words) => prompt.over("Done", words),
-                Err(err) => prompt.over("It was not done", &crate::in_words(err)),
-            }
-            ended.map(drop)
-        });
-        let shown = ::approve::run(&prompt, look.of_window());
-        let ended = asked.join().map_err(|_| anyhow::anyhow!("the wallet's part of the program failed"))?;
-        shown?;
-        ended
+    window::show_and_tell(&look, "Reaching the node and its chain", |ask| {
+        let shell = Shell::open(wallet_folder, ask, json)?;
+        wait_for(approve::run(&shell, &approve))
     })
 }
 

@@ -14,26 +14,26 @@ use testkit::{LoggedChild, WebDriver, Xvfb, ffmpeg, http, wait_until};
 use crate::broadcasts::{LIMIT, TICKCAST};
 
 /// The window's own size, so that it fills the display.
-const SIZE: (u32, u32) = (1120, 760);
+pub const SIZE: (u32, u32) = (1120, 760);
 /// All ports chosen by the system, on loopback.
-const ANY_PORTS: &str =
+pub const ANY_PORTS: &str =
     "http = \"127.0.0.1:0\"\nhls = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\nmedia = \"127.0.0.1:0\"\n";
 
 /// The Desk on a display of its own, with folders of its own.
-struct Desk {
-    page: WebDriver,
-    display: Xvfb,
-    folder: tempfile::TempDir,
+pub struct Desk {
+    pub page: WebDriver,
+    pub display: Xvfb,
+    pub folder: tempfile::TempDir,
 }
 
 impl Desk {
     /// `theme` as GTK names it; `config` is the node's.
-    fn open(theme: &str, config: &str) -> Self {
+    pub fn open(theme: &str, config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let home = folder.path();
         std::fs::create_dir_all(home.join("config/tickcast")).expect("a folder");
         let data = format!("data_dir = {:?}\n", home.join("data/tickcast/node"));
-        std::fs::write(node_config(home), config.to_owned() + &data).expect("a configuration");
+        std::fs::write(node_config(home), data + config).expect("a configuration");
         let programs = fake_browser(home);
         let display = Xvfb::start(SIZE.0, SIZE.1).expect("a display");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -62,23 +62,38 @@ impl Desk {
         self.page.wait_for(&expression).unwrap_or_else(|err| panic!("the node is {state}: {err}"));
     }
 
-    fn start_node(&self) -> SocketAddr {
-        self.page.click("Start node").expect("the button");
+    /// It starts with the Desk.
+    pub fn node(&self) -> SocketAddr {
+        self.go("Home");
         self.node_is("running");
         let shown = self.page.value("document.querySelector('dd').title").expect("an address");
         shown.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{shown} is no address"))
     }
 
+    /// To another page.
+    fn go(&self, page: &str) {
+        self.page.click(page).expect("the rail");
+        let shown = format!("document.querySelector('main').dataset.page === '{}'", page.to_lowercase());
+        self.page.wait_for(&shown).expect("the page");
+    }
+
     fn make_stream(&self, title: &str) {
+        self.go("Studio");
         self.page.click("New stream").expect("the button");
         self.page.fill("Title", title).expect("the field");
         self.page.click("Make stream").expect("the button");
         self.shows(&format!("{title} is made"));
     }
 
-    fn shows(&self, text: &str) {
+    pub fn shows(&self, text: &str) {
         let expression = format!("document.body.innerText.includes({text:?})");
         self.page.wait_for(&expression).unwrap_or_else(|err| panic!("the page shows {text:?}: {err}"));
+    }
+
+    /// Whether the page shows it now.
+    pub fn has(&self, text: &str) -> bool {
+        let expression = format!("document.body.innerText.includes({text:?})");
+        self.page.value(&expression).is_ok_and(|shown| shown == true)
     }
 
     /// What the page shows beside a label of the new stream.
@@ -142,12 +157,14 @@ fn healthy(node: SocketAddr) -> bool {
 #[test]
 fn the_stage_opens_from_the_desk_and_goes_live_to_its_node() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
-    desk.start_node();
+    desk.node();
+    desk.go("Home");
     desk.page.click("Open Stage").expect("the button");
     desk.shows("Close Stage");
     let window = desk.display.window("Stage", LIMIT).expect("the Stage's window");
     desk.page.wait_for("document.querySelector('main').dataset.stage === 'running'").expect("it is ready");
     desk.display.keys(&window, &["ctrl+l"]).expect("a key");
+    crate::stage::take_off(&desk.display, SIZE, || desk.has("1 stream live"));
     desk.shows("From the Stage");
     desk.shows("1 stream live");
     crate::stage::end_broadcast(&desk.display, &window, SIZE);
@@ -165,7 +182,7 @@ fn publish(desk: &Desk, key: &str) -> LoggedChild {
 #[test]
 fn the_desk_starts_a_node_makes_a_stream_and_leaves_nothing_behind_when_it_is_killed() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
-    let node = desk.start_node();
+    let node = desk.node();
     assert!(healthy(node), "the node answers at the address that the page shows");
     desk.make_stream("First light");
     assert!(desk.made("Stream key").chars().all(|c| c == '•'), "the key is hidden");
@@ -194,20 +211,48 @@ fn a_port_that_is_taken_is_said_in_words_and_the_node_starts_once_it_is_free() {
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = other.local_addr().expect("its address");
     let desk = Desk::open("Adwaita:dark", &ANY_PORTS.replacen("127.0.0.1:0", &taken.to_string(), 1));
-    desk.page.click("Start node").expect("the button");
     desk.node_is("failed");
     desk.shows("Another program already listens on one of the node's ports.");
     desk.shows(&taken.to_string());
     desk.shows(&node_config(desk.folder.path()).to_string_lossy());
     drop(other);
-    assert_eq!(desk.start_node(), taken);
+    desk.page.click("Start node").expect("the button");
+    assert_eq!(desk.node(), taken);
     assert!(healthy(taken));
+}
+
+#[cfg(feature = "devchain")]
+#[test]
+fn a_chain_that_is_named_in_the_settings_is_paid_on_from_then_on() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let chain = devchain::Devchain::start(devchain::Config::default());
+    let chain = runtime.block_on(chain).expect("a chain");
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    desk.node();
+    desk.go("Settings");
+    desk.shows("The node takes no payments");
+    desk.page.fill("Chain", "http://not.a.chain").expect("the field");
+    desk.page.click("Save and restart node").expect("the button");
+    desk.shows("That is no address of a chain.");
+    let emptied = "const field = document.querySelector('#chain'); field.value = ''; \
+                   field.dispatchEvent(new Event('input', { bubbles: true })); arguments[0](true);";
+    desk.page.run(emptied).expect("an empty field");
+    desk.page.fill("Chain", &chain.url()).expect("the field");
+    desk.page.click("Save and restart node").expect("the button");
+    desk.shows("The node is paid in DEV on");
+    desk.node_is("running");
+    let written = std::fs::read_to_string(node_config(desk.folder.path())).expect("the settings");
+    assert!(written.contains(&chain.url()) && written.contains("http = \"127.0.0.1:0\""), "{written}");
+    desk.page.click("Take no payments").expect("the button");
+    desk.shows("The node takes no payments");
+    drop(desk);
+    runtime.block_on(chain.stop());
 }
 
 #[test]
 fn a_node_that_crashes_is_started_again() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
-    let first = desk.start_node();
+    let first = desk.node();
     let killed = std::process::Command::new("kill").args(["-KILL", &desk.node_id().to_string()]).status();
     assert!(killed.expect("kill runs").success());
     desk.shows("Restarted once after a failure.");
@@ -219,12 +264,13 @@ fn a_node_that_crashes_is_started_again() {
 #[test]
 fn what_is_live_is_asked_about_and_outlives_the_desk() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
-    let node = desk.start_node();
+    let node = desk.node();
     desk.make_stream("On air");
     desk.page.click("Show the stream key").expect("the button");
     let mut publisher = publish(&desk, &desk.made("Stream key"));
     desk.shows("1 stream live");
     let (id, node_id) = (desk.id(), desk.node_id());
+    desk.go("Home");
     desk.page.click("Stop node").expect("the button");
     desk.shows("Stopping the node ends what is live");
     desk.page.click("Keep it running").expect("the button");
@@ -240,12 +286,13 @@ fn what_is_live_is_asked_about_and_outlives_the_desk() {
 #[test]
 fn a_node_with_a_live_stream_is_restarted_and_stopped_when_the_answer_is_yes() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
-    desk.start_node();
+    desk.node();
     desk.make_stream("On air");
     desk.page.click("Show the stream key").expect("the button");
     let _publisher = publish(&desk, &desk.made("Stream key"));
     desk.shows("1 stream live");
     let first = desk.node_id();
+    desk.go("Home");
     desk.page.click("Restart node").expect("the button");
     desk.page.click("Restart the node").expect("the answer");
     wait_until("the first node's end", LIMIT, || (!is_running(first)).then_some(())).expect("it ends");
@@ -256,6 +303,7 @@ fn a_node_with_a_live_stream_is_restarted_and_stopped_when_the_answer_is_yes() {
     desk.page.click("Show the stream key").expect("the button");
     let _publisher = publish(&desk, &desk.made("Stream key"));
     desk.shows("1 stream live");
+    desk.go("Home");
     desk.page.click("Stop node").expect("the button");
     desk.page.click("Stop the node").expect("the answer");
     desk.node_is("stopped");
@@ -264,7 +312,7 @@ fn a_node_with_a_live_stream_is_restarted_and_stopped_when_the_answer_is_yes() {
 #[test]
 fn the_page_can_ask_for_the_desks_commands_and_for_nothing_else() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
-    let node = desk.start_node();
+    let node = desk.node();
     let invoke = |command: &str, arguments: &str| {
         let script = format!(
             "const done = arguments[0]; \
@@ -278,6 +326,15 @@ fn the_page_can_ask_for_the_desks_commands_and_for_nothing_else() {
     {
         let answer = invoke(command, "{}");
         assert!(answer.starts_with("refused: "), "{command}: {answer}");
+    }
+    // What the page says is never an argument of its own.
+    for (command, arguments, why) in [
+        ("watch_stream", "{ address: '--help' }", "no address of a stream"),
+        ("new_account", "{ name: '' }", "name"),
+        ("balances", "{}", "takes no payments"),
+    ] {
+        let answer = invoke(command, arguments);
+        assert!(answer.starts_with("refused: ") && answer.contains(why), "{command}: {answer}");
     }
     let strange = invoke("open_watch", "{ playbackId: 'file:///etc/passwd' }");
     assert_eq!(strange, "refused: The node does not know this stream.");
@@ -305,8 +362,9 @@ fn the_window_is_dark_or_light_as_the_system_is_and_every_control_has_a_name() {
         let desk = Desk::open(theme, ANY_PORTS);
         let shown = desk.page.value("getComputedStyle(document.body).backgroundColor").expect("a colour");
         assert_eq!(shown, ground, "{name}");
+        desk.node();
         desk.keep(&format!("empty-{name}"));
-        desk.start_node();
+        desk.node();
         desk.make_stream("Evening concert");
         desk.page.click("Done").expect("the button");
         desk.make_stream("Half a million particles");
@@ -319,16 +377,22 @@ fn the_window_is_dark_or_light_as_the_system_is_and_every_control_has_a_name() {
         let nameless = "[...document.querySelectorAll('button, input, summary')].filter(e => \
                         !(e.innerText.trim() || e.getAttribute('aria-label') || e.labels?.length)).length";
         assert_eq!(desk.page.value(nameless).expect("a number"), 0);
-        desk.keep(&format!("running-{name}"));
+        desk.keep(&format!("studio-{name}"));
+        for page in ["Home", "Watch", "Wallet"] {
+            desk.go(page);
+            assert_eq!(desk.page.value(nameless).expect("a number"), 0, "{page}");
+            desk.keep(&format!("{}-{name}", page.to_lowercase()));
+        }
         drop(desk);
 
         let other = TcpListener::bind("127.0.0.1:0").expect("a port");
         let taken = other.local_addr().expect("its address").to_string();
         let desk = Desk::open(theme, &ANY_PORTS.replacen("127.0.0.1:0", &taken, 1));
-        desk.page.click("Start node").expect("the button");
         desk.node_is("failed");
-        desk.page.click("Node log").expect("the fold");
         desk.keep(&format!("failed-{name}"));
+        desk.go("Settings");
+        desk.page.click("Node log").expect("the fold");
+        desk.keep(&format!("settings-{name}"));
     }
 }
 
@@ -344,9 +408,10 @@ fn the_window_is_dark_or_light_as_the_system_is_and_every_control_has_a_name() {
 fn the_desk_its_web_view_and_the_stage_hold_no_secret_of_the_wallet() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
     crate::secrets::keep_account(&desk.folder.path().join("data/tickcast/wallet"));
-    desk.start_node();
+    desk.node();
     let title = "Concert for forty marmots";
     desk.make_stream(title);
+    desk.go("Home");
     desk.page.click("Open Stage").expect("the button");
     desk.shows("Close Stage");
     desk.display.window("Stage", LIMIT).expect("the Stage's window");

@@ -34,6 +34,15 @@ mod desk;
 mod devices;
 #[cfg(any(feature = "desk", feature = "windows"))]
 mod displays;
+#[cfg(all(
+    feature = "desk",
+    feature = "devchain",
+    feature = "engine",
+    feature = "node",
+    feature = "wallet",
+    feature = "windows"
+))]
+mod first_run;
 #[cfg(all(feature = "engine", feature = "node"))]
 mod freeloaders;
 mod graphics;

@@ -15,6 +15,10 @@ const HEIGHT: u32 = 800;
 const GO_LIVE: (u32, u32) = (WIDTH - 12 - 36, 24);
 /// The middle of the red button in the question whether to end, from the window's middle.
 const END: (u32, u32) = (107, 40);
+/// What the strip above takes.
+const STRIP: usize = 48;
+/// Fewer pixels than a question's red button has, and more than any sign.
+const BUTTON: usize = 1_000;
 
 fn open(display: &Xvfb, arguments: &[&str], file: &Path, input: &Path) -> LoggedChild {
     let mut command = Command::new("sh");
@@ -43,6 +47,40 @@ pub fn end_broadcast(display: &Xvfb, window: &str, size: (u32, u32)) {
     };
     wait_until("the question", LIMIT, asked).expect("it asks");
     display.click(x, y).expect("a click");
+}
+
+/// The middle of the red button of a question, if one is asked. Only the strip above has red besides.
+fn red_button(display: &Xvfb, size: (u32, u32)) -> Option<(u32, u32)> {
+    let (width, height) = (size.0 as usize, size.1 as usize - STRIP);
+    let screen = display.screenshot().ok()?.part(0, STRIP, width, height);
+    let is_red = |[red, green, blue]: &[u8; 3]| *red >= 200 && *green <= 100 && *blue <= 110;
+    let lit = screen
+        .iter()
+        .enumerate()
+        .filter(|(_, pixel)| is_red(pixel))
+        .map(|(index, _)| (index % width, index / width));
+    // The pattern has red parts too, behind a question darker ones.
+    let (xs, ys): (Vec<_>, Vec<_>) = lit.filter(|(x, _)| x.abs_diff(width / 2) < 190).unzip();
+    if xs.len() < BUTTON {
+        return None;
+    }
+    let middle = |all: Vec<usize>| u32::try_from(all.iter().sum::<usize>() / all.len()).ok();
+    Some((middle(xs)?, middle(ys)? + STRIP as u32))
+}
+
+/// Waits until it is live, and says yes where the look before it found something, as it does on a busy machine. Whether it
+/// was asked.
+pub fn take_off(display: &Xvfb, size: (u32, u32), is_live: impl Fn() -> bool) -> bool {
+    let asked = std::cell::Cell::new(false);
+    wait_until("it is live", LIMIT, || {
+        if let Some((x, y)) = red_button(display, size) {
+            asked.set(true);
+            display.click(x, y).expect("a click");
+        }
+        is_live().then_some(())
+    })
+    .expect("it goes live");
+    asked.get()
 }
 
 fn colours(part: &[[u8; 3]]) -> usize {
@@ -74,7 +112,7 @@ fn the_stage_shows_the_programme_and_goes_live_at_a_click() {
     assert!(!recording.exists(), "nothing is recorded before it goes live");
 
     display.click(GO_LIVE.0, GO_LIVE.1).expect("a click");
-    stage.wait_for_line("broadcast live", LIMIT).expect("it goes live");
+    take_off(&display, (WIDTH, HEIGHT), || stage.output().iter().any(|line| line == "broadcast live"));
     wait_for_renditions(&node, &stream, 2);
 
     // The supervisor is gone, the broadcast goes on: the recording grows by more than was under way.
@@ -90,6 +128,30 @@ fn the_stage_shows_the_programme_and_goes_live_at_a_click() {
     let frames: Vec<u32> = stamps(&recording).iter().map(|stamp| stamp.frame).collect();
     assert!(frames.len() > 30, "{} frames", frames.len());
     assert!(frames.is_sorted_by(|a, b| a < b), "{frames:?}");
+}
+
+#[test]
+fn where_nobody_takes_the_picture_it_is_asked_before_and_not_after() {
+    let display = Xvfb::start(WIDTH, HEIGHT).expect("a display");
+    let folder = tempfile::tempdir().expect("a folder");
+    let closed =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let rest = format!("outputs = [{{ kind = \"rtmp\", url = \"rtmp://{closed}/live/key\" }}]");
+    let mut stage = open(&display, &[], &file(folder.path(), &rest), Path::new("/dev/null"));
+    stage.wait_for_line("ready", LIMIT).expect("the studio runs");
+    let window = display.window("Tickcast", LIMIT).expect("a window");
+    display.keys(&window, &["ctrl+l"]).expect("a key");
+    let asked = || red_button(&display, (WIDTH, HEIGHT));
+    wait_until("the question", LIMIT, asked).unwrap_or_else(|err| panic!("{err}: {}", stage.errors()));
+    // The safe answer has the focus.
+    display.keys(&window, &["Return"]).expect("a key");
+    wait_until("no question", LIMIT, || asked().is_none().then_some(())).expect("it is put away");
+    let is_live = || stage.output().iter().any(|line| line == "broadcast live");
+    assert!(!is_live(), "{:?}", stage.output());
+    display.keys(&window, &["ctrl+l"]).expect("a key");
+    assert!(take_off(&display, (WIDTH, HEIGHT), is_live), "it asks again");
+    let status = stage.terminate(LIMIT).expect("it ends");
+    assert!(status.success(), "{}", stage.errors());
 }
 
 #[test]

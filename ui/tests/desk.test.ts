@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Child, Failure, Reason, Snapshot } from "../src/desk/ipc";
 import { Refusal, type About } from "../src/desk/refusal.svelte";
-import { address, lines, quality, stateWords, summary, trouble } from "../src/desk/words";
+import { pageOf } from "../src/desk/pages.svelte";
+import { address, amountTrouble, csv, diagnostics, lines, price, quality, rateOf, stateWords, summary, trouble } from "../src/desk/words";
 
 // What the Rust side writes, held to this file by a test there.
 const sample = JSON.parse(readFileSync(new URL("./snapshot.json", import.meta.url), "utf8")) as Snapshot;
@@ -103,11 +104,12 @@ describe("a refusal", () => {
   });
 
   it("goes when what it speaks of changes, and with nothing else", async () => {
-    const streams = { known: [], trouble: null };
+    const streams = { known: [], money: null, trouble: null };
     const changes: [About, Snapshot][] = [
       ["node", { ...sample, node: { ...sample.node, state: "stopped" } }],
       ["stage", { ...sample, stage: { ...sample.stage, state: "failed" } }],
       ["streams", { ...sample, streams }],
+      ["wallet", { ...sample, wallet: { ...sample.wallet, known: [] } }],
     ];
     for (const [about] of changes) {
       for (const [changed, now] of changes) {
@@ -125,5 +127,61 @@ describe("a refusal", () => {
 describe("a count of lines", () => {
   it("is told as people count", () => {
     expect([lines(0), lines(1), lines(2)]).toEqual(["empty", "1 line", "2 lines"]);
+  });
+});
+
+describe("a price", () => {
+  const money = { symbol: "UNIT", decimals: 3, chain: "dev", endpoints: [] };
+
+  it("is told in units, from the least where qualities differ", () => {
+    expect(price({ is_paid: false, price: null }, money)).toBe("free");
+    expect(price({ is_paid: true, price: ["1", "1"] }, money)).toBe("0.001 UNIT a second");
+    expect(price({ is_paid: true, price: ["500", "2000"] }, money)).toBe("from 0.5 UNIT a second");
+    expect(price({ is_paid: true, price: null }, money)).toBe("paid, no price now");
+    expect(price({ is_paid: true, price: ["1", "1"] }, null)).toBe("paid, no price now");
+  });
+
+  it("that a person writes is a number of the unit's, and more than nothing", () => {
+    for (const good of ["1", "0.001", " 2.5 ", "0.0010"]) expect(amountTrouble(good, money), good).toBeNull();
+    for (const bad of ["", "-1", "1,5", "1e3", ".5", "1.", "one"]) expect(amountTrouble(bad, money), bad).toContain("a number");
+    expect(amountTrouble("0.0001", money)).toBe("UNIT has 3 decimals at most.");
+    for (const nothing of ["0", "0.000"]) expect(amountTrouble(nothing, money), nothing).toContain("more than nothing");
+  });
+});
+
+describe("what is sent along for help", () => {
+  it("says how every part is, and names no account", () => {
+    const said = diagnostics(sample, "AnyEngine/1.0");
+    for (const part of ["Tickcast 0.1.0", "AnyEngine/1.0", "Node: running", "it broke", "UNIT on dev"]) expect(said).toContain(part);
+    expect(said).not.toContain(sample.wallet.known?.[0]?.address);
+  });
+});
+
+describe("a page's address", () => {
+  it("leads to it, and any other to the first", () => {
+    expect(pageOf("#wallet")).toBe("wallet");
+    expect([pageOf(""), pageOf("#<script>"), pageOf("#constructor")]).toEqual(["home", "home", "home"]);
+  });
+});
+
+describe("a table for spreadsheets", () => {
+  it("is RFC 4180, and runs no formula", () => {
+    expect(csv([["a", "b"], ["x, y", 'say "hi"'], ["two\nlines", ""]])).toBe('a,b\r\n"x, y","say ""hi"""\r\n"two\nlines",\r\n');
+    expect(csv([["=1+1", "-2", "@x", "+3", "2-1"]])).toBe("'=1+1,'-2,'@x,'+3,2-1\r\n");
+  });
+});
+
+describe("what comes in each second", () => {
+  const at = (ms: number, earned: bigint) => ({ at: ms, earned });
+
+  it("is the difference of two looks over the time between, in whole units beyond 2^53", () => {
+    expect(rateOf(at(1000, 0n), at(11_000, 50n))).toBe(5n);
+    const large = 2n ** 100n;
+    expect(rateOf(at(0, large), at(2000, large + 3n * 2n ** 80n))).toBe((3n * 2n ** 80n) / 2n);
+    expect(rateOf(at(0, 7n), at(10, 7n))).toBe(0n);
+  });
+
+  it("is not known from one look, nor across two nodes", () => {
+    for (const before of [null, at(5, 0n), at(0, 9n)]) expect(rateOf(before, at(5, 8n))).toBeNull();
   });
 });

@@ -15,7 +15,7 @@ use crate::pay::{
     WireHex,
 };
 use crate::problem::Problem;
-use crate::stream::{ArchiveRequest, CreateStream, CreatedStream, StreamInfo};
+use crate::stream::{ArchiveRequest, CreateStream, CreatedStream, StreamEarnings, StreamInfo};
 
 /// Encoders and players give up on a signalling request after about this long; so do we.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -172,6 +172,12 @@ impl Client {
         let token = keeper.map(|keeper| keeper.token.as_str());
         let request = self.request(Method::POST, &format!("/api/v1/streams/{playback_id}/key"), token);
         json(request.send().await?).await
+    }
+
+    /// What streams have earned: those of the account that logged in, or, asked from the node's own machine, all of them.
+    pub async fn earnings(&self, login: Option<&LoggedIn>) -> Result<Vec<StreamEarnings>, ClientError> {
+        let token = login.map(|login| login.token.as_str());
+        json(self.request(Method::GET, "/api/v1/earnings", token).send().await?).await
     }
 
     /// Who the login's account is to the node.

@@ -21,4 +21,6 @@ pub use cid::{Cid, NotACid};
 pub use client::{Client, ClientError};
 pub use problem::Problem;
 pub use session::{Resource, SessionClient, SessionOffered};
-pub use stream::{ArchiveRequest, CreateStream, CreatedStream, RenditionInfo, StreamInfo, StreamStatus};
+pub use stream::{
+    ArchiveRequest, CreateStream, CreatedStream, RenditionInfo, StreamEarnings, StreamInfo, StreamStatus,
+};

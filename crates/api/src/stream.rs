@@ -1,5 +1,6 @@
 //! Streams as the API shows them.
 
+use pay::Amount;
 use serde::{Deserialize, Serialize};
 
 use crate::pay::{OfferInfo, PriceTier};
@@ -129,6 +130,21 @@ pub struct StreamInfo {
     /// What its viewers lack now, and why, in words for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+}
+
+/// One row of `GET /api/v1/earnings`: a stream that was paid for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamEarnings {
+    pub playback_id: String,
+    pub title: String,
+    /// Accounts that have paid.
+    pub payers: u64,
+    /// That were paid for, by all of them together.
+    pub seconds: u64,
+    /// Signed for, in smallest units.
+    pub earned: Amount,
+    /// RFC 3339.
+    pub last_paid_at: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! The native prompt: a window that shows in words what is about to be signed, and takes the passphrase for it.
+//! The native prompt: a window that shows in words what is about to be signed, takes the passphrase for it, and is where an
+//! account's words are shown and taken in.
 //!
 //! Whoever asks has a [`Prompt`], on a thread of its own; the window has the process's first thread, in [`run`]. It knows
-//! nothing of chains and keys: words come in, a passphrase goes out.
+//! nothing of chains and keys: words come in, what was typed goes out.
 
 mod sheet;
 mod window;
@@ -25,7 +26,36 @@ pub enum Question {
     Confirm { agreement: Agreement, yes: String },
     /// All that is signed with one passphrase, and what was wrong with the last one.
     Sign { agreements: Vec<Agreement>, wrong: Option<String> },
+    /// A passphrase that is new, typed twice, and what was wrong with the last one.
+    NewPassphrase { title: String, words: String, wrong: Option<String> },
+    /// Words or a seed that are taken in.
+    Import { title: String, name: String, words: String },
+    /// Words that are shown once, to be written down.
+    WriteDown { title: String, words: String, secret: Kept },
 }
+
+/// What is shown and forgotten with the last clone.
+#[derive(Clone, Debug)]
+pub struct Kept(Arc<Secret>);
+
+impl Kept {
+    pub fn new(text: &str) -> Self {
+        Self(Arc::new(Secret::new(text)))
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.as_str().split_whitespace()
+    }
+}
+
+/// What stands in it is compared by nobody.
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Kept {}
 
 /// What a person answers.
 #[derive(Debug)]
@@ -33,7 +63,8 @@ pub enum Reply {
     /// That one of them.
     Chosen(usize),
     Confirmed,
-    Signed(Secret),
+    /// What was asked for.
+    Typed(Secret),
     /// Or has closed the window.
     Declined,
 }

@@ -3,22 +3,28 @@
 use widgets::Palette;
 use widgets::button;
 use widgets::card::{Agreement, Card, buttons, heading, line};
-use widgets::egui::{Key, Label, RichText, Ui};
+use widgets::egui::{Grid, Key, Label, RichText, Ui};
 use widgets::secret::SecretField;
 use widgets::text::{Tone, note};
 use widgets::theme::strong;
 
-use crate::{Question, Reply, Showing};
+use crate::{Kept, Question, Reply, Showing};
 
 /// What is remembered from one frame to the next.
 #[derive(Default)]
 pub struct Sheet {
     card: Card,
     chosen: usize,
-    passphrase: SecretField,
-    /// What it was that had the focus.
+    secret: SecretField,
+    /// The same once more, where nobody could tell otherwise that it is what was meant.
+    again: SecretField,
+    is_other: bool,
+    /// For which question the field has had the focus.
     focused: Option<Question>,
 }
+
+/// Words stand in so many columns.
+const COLUMNS: usize = 3;
 
 /// What a person does.
 #[derive(Debug)]
@@ -52,10 +58,7 @@ impl Sheet {
         match showing {
             Showing::Words(words) => heading(ui, words),
             Showing::Over { heading: title, words } => {
-                heading(ui, title);
-                ui.add_space(8.0);
-                let words = RichText::new(words).color(Palette::of(ui).text_mid);
-                ui.add(Label::new(words).wrap());
+                explained(ui, title, words);
                 asked.no = "Close";
             }
             Showing::Asking(Question::Choose { title, name, among }) => {
@@ -78,41 +81,39 @@ impl Sheet {
             }
             Showing::Asking(Question::Sign { agreements, .. }) => {
                 signed(ui, agreements);
-                asked.yes = Some("Sign and send".to_owned());
+                let is_signed = agreements.iter().any(|agreement| !agreement.lines.is_empty());
+                asked.yes = Some(if is_signed { "Sign and send" } else { "Unlock" }.to_owned());
+            }
+            Showing::Asking(Question::NewPassphrase { title, words, .. }) => {
+                explained(ui, title, words);
+                asked.yes = Some("Go on".to_owned());
+            }
+            Showing::Asking(Question::Import { title, words, .. }) => {
+                explained(ui, title, words);
+                asked.yes = Some("Go on".to_owned());
+            }
+            Showing::Asking(Question::WriteDown { title, words, secret }) => {
+                explained(ui, title, words);
+                ui.add_space(12.0);
+                numbered(ui, secret);
+                asked.yes = Some("I have written them down".to_owned());
             }
         }
         asked
     }
 
-    /// The passphrase, where it is asked for, and the buttons.
+    /// What is typed, where something is asked for, and the buttons.
     fn foot(&mut self, ui: &mut Ui, showing: &Showing, asked: &Asked) -> Option<Done> {
         let (mut is_ready, mut is_entered) = (true, false);
-        if let Showing::Asking(question @ Question::Sign { wrong, .. }) = showing {
-            line(ui, "Passphrase", |ui| {
-                let width = ui.available_width();
-                let typed = self.passphrase.show(ui, "Passphrase", width);
-                if self.focused.as_ref() != Some(question) {
-                    typed.response.request_focus();
-                    self.focused = Some(question.clone());
-                }
-                is_entered = typed.is_entered;
-            });
-            if let Some(wrong) = wrong {
-                note(ui, wrong, Tone::Bad);
-            }
-            ui.add_space(8.0);
-            is_ready = !self.passphrase.is_empty();
+        if let Showing::Asking(question) = showing {
+            (is_ready, is_entered) = self.fields(ui, question);
         }
         buttons(ui, |ui| {
             let mut done = None;
             if let (Some(yes), Showing::Asking(question)) = (&asked.yes, showing) {
                 let pressed = ui.add_enabled_ui(is_ready, |ui| button::primary(ui, yes)).inner.clicked();
                 if is_ready && (pressed || is_entered) {
-                    done = Some(Done::Answered(match question {
-                        Question::Choose { .. } => Reply::Chosen(self.chosen),
-                        Question::Confirm { .. } => Reply::Confirmed,
-                        Question::Sign { .. } => Reply::Signed(self.passphrase.take()),
-                    }));
+                    done = self.answer(question).map(Done::Answered);
                 }
             }
             if button::quiet(ui, asked.no).clicked() || ui.input(|input| input.key_pressed(Key::Escape)) {
@@ -121,6 +122,101 @@ impl Sheet {
             done
         })
     }
+}
+
+impl Sheet {
+    /// Whether all is typed that is asked for, and whether Enter was pressed after it.
+    fn fields(&mut self, ui: &mut Ui, question: &Question) -> (bool, bool) {
+        let (name, wrong) = match question {
+            Question::Choose { .. } | Question::Confirm { .. } | Question::WriteDown { .. } => {
+                return (true, false);
+            }
+            Question::Sign { wrong, .. } | Question::NewPassphrase { wrong, .. } => {
+                ("Passphrase", wrong.as_deref())
+            }
+            Question::Import { name, .. } => (name.as_str(), None),
+        };
+        let mut is_entered = false;
+        line(ui, name, |ui| {
+            let width = ui.available_width();
+            let typed = self.secret.show(ui, name, width);
+            if self.focused.as_ref() != Some(question) {
+                typed.response.request_focus();
+                self.focused = Some(question.clone());
+            }
+            self.is_other &= !typed.is_changed;
+            is_entered = typed.is_entered;
+        });
+        let mut is_ready = !self.secret.is_empty();
+        if let Question::NewPassphrase { .. } = question {
+            line(ui, "Once more", |ui| {
+                let width = ui.available_width();
+                let typed = self.again.show(ui, "The same passphrase once more", width);
+                if std::mem::replace(&mut is_entered, typed.is_entered) {
+                    typed.response.request_focus();
+                }
+            });
+            is_ready &= !self.again.is_empty();
+        }
+        if let (Question::Import { .. }, words @ 1..) = (question, self.secret.words()) {
+            let told = if words == 1 { "1 word".to_owned() } else { format!("{words} words") };
+            ui.label(RichText::new(told).size(12.0).color(Palette::of(ui).text_mid));
+        }
+        let differ = self.is_other.then_some("The two were not the same. Type it anew, twice.");
+        if let Some(wrong) = differ.or(wrong) {
+            note(ui, wrong, Tone::Bad);
+        }
+        ui.add_space(8.0);
+        (is_ready, is_entered)
+    }
+
+    /// `None` where it is no answer yet.
+    fn answer(&mut self, question: &Question) -> Option<Reply> {
+        Some(match question {
+            Question::Choose { .. } => Reply::Chosen(self.chosen),
+            Question::Confirm { .. } | Question::WriteDown { .. } => Reply::Confirmed,
+            Question::Sign { .. } | Question::Import { .. } => Reply::Typed(self.secret.take()),
+            Question::NewPassphrase { .. } => {
+                let is_same = self.secret.is_same(&self.again);
+                // Zeroed, whichever it is.
+                drop(self.again.take());
+                let typed = self.secret.take();
+                if !is_same {
+                    (self.is_other, self.focused) = (true, None);
+                    return None;
+                }
+                Reply::Typed(typed)
+            }
+        })
+    }
+}
+
+fn explained(ui: &mut Ui, title: &str, words: &str) {
+    heading(ui, title);
+    ui.add_space(8.0);
+    let words = RichText::new(words).color(Palette::of(ui).text_mid);
+    ui.add(Label::new(words).wrap());
+}
+
+/// In their order, line by line.
+fn numbered(ui: &mut Ui, secret: &Kept) {
+    let palette = Palette::of(ui);
+    let width = (ui.available_width() / COLUMNS as f32).floor();
+    Grid::new("words").num_columns(COLUMNS).min_col_width(width).spacing([0.0, 4.0]).show(ui, |ui| {
+        for (index, word) in secret.words().enumerate() {
+            ui.horizontal(|ui| {
+                let number = RichText::new(format!("{:>2}", index + 1)).size(12.0);
+                ui.label(number.color(palette.text_low));
+                ui.add(
+                    Label::new(RichText::new(word).font(strong(14.0)).color(palette.text_high))
+                        .selectable(false),
+                );
+            });
+            if index % COLUMNS == COLUMNS - 1 {
+                ui.end_row();
+            }
+        }
+    });
 }
 
 /// The first one is what it is about; the others follow from it.

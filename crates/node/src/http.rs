@@ -2,6 +2,7 @@
 
 mod connection;
 mod credit;
+mod earnings;
 mod funding;
 mod hls;
 mod ipfs;
@@ -58,6 +59,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/login", post(pay::login))
         .route("/api/me", get(rights::account))
         .route("/api/v1/audit", get(rights::acts))
+        .route("/api/v1/earnings", get(earnings::list))
         .route("/ipfs/{cid}", get(ipfs::show))
         .route("/whip", post(session::whip).options(session::describe))
         .route("/whep/{playback_id}", post(session::whep).options(session::describe))

@@ -1,5 +1,6 @@
 //! The database: streams, broadcasts and viewers. SQLite in WAL mode.
 
+mod earnings;
 mod endings;
 mod keeping;
 mod pricing;

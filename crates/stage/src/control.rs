@@ -16,8 +16,9 @@ use widgets::egui::ColorImage;
 use widgets::picture::image;
 
 use crate::autosave::Autosave;
+use crate::preflight::{Plan, Preflight};
 use crate::rates::History;
-use crate::view::{Looked, Order, Phase, Summary, View};
+use crate::view::{Audience, Looked, Order, Phase, Summary, View};
 
 /// Orders that wait for the thread. Full: the person's next click is lost, which a stuck thread explains.
 const ORDERS: usize = 256;
@@ -52,7 +53,7 @@ pub struct Studio {
     pub title: String,
     /// Where it can be watched, if whoever started it knows.
     pub watch_url: Option<String>,
-    pub notices: Notices,
+    pub feedback: Feedback,
     /// Called on the thread, and again after a failure; what it says then is for a person.
     pub open: Box<dyn Fn() -> Result<Opened, String> + Send>,
     /// Told whether anything leaves the studio, at first and at each change.
@@ -89,18 +90,27 @@ impl Leave {
     }
 }
 
-/// What viewers lack, and why, in the sentences of the server that has them. Clones are the same.
+/// What the server that has the viewers says. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Notices(Arc<Mutex<Vec<String>>>);
+pub struct Feedback(Arc<Mutex<Heard>>);
 
-impl Notices {
-    /// Those that are so now; more than a person reads are left out.
-    pub fn set(&self, mut sentences: Vec<String>) {
-        sentences.truncate(NOTICES_MAX);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sentences;
+/// What a server says of a broadcast.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// What viewers lack, and why, in sentences.
+    pub notices: Vec<String>,
+    /// `None` where it does not answer.
+    pub audience: Option<Audience>,
+}
+
+impl Feedback {
+    /// What is so now; more notices than a person reads are left out.
+    pub fn set(&self, mut heard: Heard) {
+        heard.notices.truncate(NOTICES_MAX);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = heard;
     }
 
-    fn get(&self) -> Vec<String> {
+    fn get(&self) -> Heard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -170,6 +180,8 @@ struct Course {
     wanted: Option<(Vec<Source>, Vec<Sound>)>,
     devices: DeviceList,
     is_looking: bool,
+    /// While it is about to go live.
+    preflight: Option<Preflight>,
     /// While live: its latest snapshot, and the frames that had been dropped before.
     live: Option<(Snapshot, u64)>,
 }
@@ -233,6 +245,7 @@ impl Desk {
             wanted: None,
             devices: DeviceList::default(),
             is_looking: false,
+            preflight: None,
             live: None,
         };
         while !stop.is_set() && !self.studio.leave.wanted(self.is_idle()) {
@@ -244,10 +257,12 @@ impl Desk {
                     self.view.devices = Looked::NotYet;
                 }
                 Ok(Order::Sources(sources, sounds)) => course.wanted = Some((sources, sounds)),
+                Ok(Order::GoLive) => self.look_round(opened, &mut course),
                 Ok(order) => self.follow(opened, order),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.run_sources(engine, &mut course);
+            self.take_off(opened, &mut course);
             if course.is_looking
                 && let Some(devices) = course.devices.found(Instant::now())
             {
@@ -265,6 +280,31 @@ impl Desk {
                 self.renew_figures(engine, &mut course, now);
             }
         }
+    }
+
+    /// Before going live; nothing waits for it here.
+    fn look_round(&mut self, opened: &Opened, course: &mut Course) {
+        if course.preflight.is_some() || self.view.snapshot.on_air != OnAir::Preview {
+            return;
+        }
+        let (snapshot, rates) = (&self.view.snapshot, &self.view.rates);
+        let recording = opened.records_live.then(|| opened.recording.clone());
+        course.preflight = Some(Preflight::start(Plan { snapshot, rates, recording }, &self.studio.runtime));
+        self.view.is_checking = true;
+        self.tell();
+    }
+
+    /// Goes live once nothing was found, else asks.
+    fn take_off(&mut self, opened: &Opened, course: &mut Course) {
+        let Some(found) = course.preflight.as_mut().and_then(Preflight::found) else { return };
+        course.preflight = None;
+        self.view.is_checking = false;
+        if found.is_empty() {
+            return self.follow(opened, Order::GoLiveAnyway);
+        }
+        let number = self.view.found.as_ref().map_or(0, |(number, _)| number + 1);
+        self.view.found = Some((number, found));
+        self.tell();
     }
 
     /// Until the engine has room for all of it.
@@ -306,7 +346,7 @@ impl Desk {
             (self.studio.told)(snapshot.on_air);
         }
         self.view.snapshot = snapshot;
-        self.view.notices = self.studio.notices.get();
+        self.view.heard = self.studio.feedback.get();
         self.view.saving = self.autosave.as_ref().map(Autosave::saving).unwrap_or_default();
         self.view.phase = Phase::Running;
         self.tell();
@@ -315,7 +355,7 @@ impl Desk {
     fn follow(&mut self, opened: &Opened, order: Order) {
         let engine = &opened.engine;
         let followed = match order {
-            Order::GoLive => match if opened.records_live { record(opened) } else { Ok(()) } {
+            Order::GoLiveAnyway => match if opened.records_live { record(opened) } else { Ok(()) } {
                 Ok(()) => engine.go_live(),
                 Err(err) => {
                     let number = self.view.unrecorded.as_ref().map_or(0, |(number, _)| number + 1);
@@ -353,7 +393,7 @@ impl Desk {
                 }
                 return;
             }
-            Order::Look | Order::Sources(..) | Order::Retry | Order::Close => return,
+            Order::GoLive | Order::Look | Order::Sources(..) | Order::Retry | Order::Close => return,
         };
         self.view.refused = followed.err().map(|err| err.to_string());
         self.tell();

@@ -1,10 +1,11 @@
 //! One sentence on how the studio is doing: what happened, what it means, what to do.
 
-use studio::snapshot::{OnAir, Reach};
+use studio::snapshot::{OnAir, Reach, SourceFigures};
 use widgets::number::grouped;
 use widgets::text::Tone;
 
 use crate::autosave::Saving;
+use crate::rates::Rates;
 use crate::view::View;
 
 /// A share of frames lost that nobody sees.
@@ -91,26 +92,31 @@ pub fn leftovers(view: &View) -> Option<Health> {
 }
 
 fn source(view: &View) -> Option<Health> {
-    let lost = view.snapshot.sources.iter().find(|source| source.state == "lost")?;
-    let said = match lost.message.as_deref() {
+    Some(health(Tone::Warn, view.snapshot.sources.iter().find_map(source_sentence)?))
+}
+
+/// Of one that is lost.
+pub fn source_sentence(source: &SourceFigures) -> Option<String> {
+    if source.state != "lost" {
+        return None;
+    }
+    Some(match source.message.as_deref() {
         // Says by itself what it means and what to do.
-        Some(whole) if whole.ends_with('.') => format!("{}: {whole}", lost.name),
-        Some(why) => format!("{} is not there: {why}. Your stream goes on without it.", lost.name),
-        None => format!("{} is not there. Your stream goes on without it.", lost.name),
-    };
-    Some(health(Tone::Warn, said))
+        Some(whole) if whole.ends_with('.') => format!("{}: {whole}", source.name),
+        Some(why) => format!("{} is not there: {why}. Your stream goes on without it.", source.name),
+        None => format!("{} is not there. Your stream goes on without it.", source.name),
+    })
 }
 
 /// What viewers lack, where it is no fault of the studio.
 fn notices(view: &View) -> Option<Health> {
-    let said = view.snapshot.on_air == OnAir::Live && !view.notices.is_empty();
-    said.then(|| health(Tone::Warn, view.notices.join(" ")))
+    let said = view.snapshot.on_air == OnAir::Live && !view.heard.notices.is_empty();
+    said.then(|| health(Tone::Warn, view.heard.notices.join(" ")))
 }
 
 fn load(view: &View) -> Option<Health> {
-    if view.rates.dropped.is_some_and(|share| share > DROPS_UNSEEN) {
-        let text = "This computer is too busy: pictures are being left out. Close other programs, or use fewer particles.";
-        return Some(health(Tone::Warn, text));
+    if let Some(said) = too_busy(&view.rates) {
+        return Some(health(Tone::Warn, said));
     }
     let simulation = view.snapshot.simulation.as_ref()?;
     (simulation.particles < simulation.full_count).then(|| {
@@ -118,6 +124,12 @@ fn load(view: &View) -> Option<Health> {
             format!("Showing {} particles for now, to keep every picture.", grouped(simulation.particles));
         health(Tone::Warn, text)
     })
+}
+
+pub fn too_busy(rates: &Rates) -> Option<String> {
+    let is_felt = rates.dropped.is_some_and(|share| share > DROPS_UNSEEN);
+    let said = "This computer is too busy: pictures are being left out. Close other programs, or use fewer particles.";
+    is_felt.then(|| said.to_owned())
 }
 
 /// With a capital and a full stop.
@@ -131,7 +143,7 @@ pub fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use studio::snapshot::{OutputFigures, RecordingFigures, SimulationFigures, SourceFigures};
+    use studio::snapshot::{OutputFigures, RecordingFigures, SimulationFigures};
 
     use super::*;
 
@@ -175,7 +187,7 @@ mod tests {
     #[test]
     fn what_viewers_lack_is_said_in_the_servers_words_while_live() {
         let mut view = view();
-        view.notices = ["There is no sound for WebRTC viewers.", "There are no smaller renditions."]
+        view.heard.notices = ["There is no sound for WebRTC viewers.", "There are no smaller renditions."]
             .map(str::to_owned)
             .into();
         assert_eq!(of(&view).tone, Tone::Good);

@@ -9,13 +9,14 @@ pub mod editor;
 pub mod geometry;
 pub mod health;
 pub mod panels;
+pub mod preflight;
 pub mod rates;
 pub mod view;
 pub mod window;
 
-pub use control::{Leave, Notices, Opened, Studio};
+pub use control::{Feedback, Heard, Leave, Opened, Studio};
 pub use panels::Panels;
 pub use studio::snapshot::OnAir;
-pub use view::{Order, Phase, Summary, View};
+pub use view::{Audience, Earned, Order, Phase, Summary, View};
 pub use widgets::egui::Theme;
 pub use window::{Options, StageError, run};

@@ -54,6 +54,8 @@ const PROPERTIES_SHARE: f32 = 0.58;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
     End,
+    /// Something was found before going live: go live all the same?
+    Found,
     /// The recording cannot be written: go live without it?
     Unrecorded,
     /// The window is to close while live or recording.
@@ -66,6 +68,8 @@ pub struct Panels {
     question: Option<Question>,
     /// What was asked in the last frame.
     asked: Option<Question>,
+    /// The number of what was found before going live, and asked about.
+    found_seen: Option<u64>,
     /// The number of the failed recording that was asked about.
     unrecorded_seen: Option<u64>,
     /// The number of the summary that was put away.
@@ -189,7 +193,7 @@ impl Panels {
         }
         if ui.input_mut(|input| input.consume_shortcut(&GO_LIVE_KEY)) {
             match view.snapshot.on_air {
-                OnAir::Preview if top::may_go_live(view) => orders.push(Order::GoLive),
+                OnAir::Preview if top::may_go_live(view) && !view.is_checking => orders.push(Order::GoLive),
                 OnAir::Live => self.question = Some(Question::End),
                 OnAir::Preview | OnAir::Ending => {}
             }
@@ -235,6 +239,12 @@ impl Panels {
     }
 
     fn ask(&mut self, ui: &Ui, view: &View, orders: &mut Vec<Order>) {
+        if let Some((number, _)) = &view.found
+            && self.found_seen != Some(*number)
+            && self.question.is_none()
+        {
+            (self.found_seen, self.question) = (Some(*number), Some(Question::Found));
+        }
         if let Some((number, _)) = &view.unrecorded
             && self.unrecorded_seen != Some(*number)
             && self.question.is_none()

@@ -6,6 +6,7 @@ use studio::broadcast::{Sound, Source};
 use studio::{Collection, Command, Devices, Snapshot};
 
 use crate::autosave::Saving;
+use crate::control::Heard;
 use crate::rates::Rates;
 
 /// Where the studio's life is.
@@ -42,6 +43,22 @@ pub enum Looked {
     Found(Devices),
 }
 
+/// Who watches, and what it brings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    pub viewers: u32,
+    /// Of a stream that costs something.
+    pub earned: Option<Earned>,
+}
+
+/// Amounts as people read them, with their unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Earned {
+    /// In the last seconds; `None` before it is known.
+    pub a_second: Option<String>,
+    pub total: String,
+}
+
 /// Everything that the window shows, but for the picture.
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -56,10 +73,14 @@ pub struct View {
     pub saving: Saving,
     pub devices: Looked,
     pub rates: Rates,
-    /// What viewers lack, and why, in the sentences of the server that has them.
-    pub notices: Vec<String>,
+    /// What the server that has the viewers says.
+    pub heard: Heard,
     /// Why the newest order was not followed.
     pub refused: Option<String>,
+    /// It is about to go live, and looks round first.
+    pub is_checking: bool,
+    /// What was found by that, in sentences; numbered, so that it is asked about once.
+    pub found: Option<(u64, Vec<String>)>,
     /// Why going live would not be recorded; numbered, so that it is asked once.
     pub unrecorded: Option<(u64, String)>,
     /// Of the last broadcast; numbered, so that it is shown once.
@@ -69,8 +90,10 @@ pub struct View {
 /// What a person asks for.
 #[derive(Clone, Debug)]
 pub enum Order {
-    /// Records too, where the broadcast says so.
+    /// After a look round: where that finds something, a person is asked. Records too, where the broadcast says so.
     GoLive,
+    /// Whatever was found.
+    GoLiveAnyway,
     GoLiveUnrecorded,
     End,
     /// One output while live, by its place among the broadcast's.

@@ -16,6 +16,7 @@ mod ladder;
 mod monitor;
 mod output;
 mod programme;
+pub mod room;
 mod simulation;
 pub mod snapshot;
 mod sound;

@@ -92,6 +92,15 @@ impl WebDriver {
         self.command(&format!("/element/{element}/value"), &json!({ "text": text })).map(drop)
     }
 
+    /// Chooses from the list with this label.
+    pub fn choose(&self, label: &str, option: &str) -> Result<(), SetupError> {
+        let path = format!(
+            "//select[@id=//label[normalize-space(.)=\"{label}\"]/@for]/option[normalize-space(.)=\"{option}\" and not(@disabled)]"
+        );
+        let element = self.element("xpath", &path)?;
+        self.command(&format!("/element/{element}/click"), &json!({})).map(drop)
+    }
+
     fn element(&self, using: &str, value: &str) -> Result<String, SetupError> {
         wait_until(&format!("the element {value}"), LIMIT, || {
             let found = self.command("/element", &json!({ "using": using, "value": value })).ok()?;

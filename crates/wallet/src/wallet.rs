@@ -217,7 +217,8 @@ impl Wallet {
         Ok(())
     }
 
-    fn strong(passphrase: &SecretText) -> Result<(), WalletError> {
+    /// What every new passphrase has to be.
+    pub fn strong(passphrase: &SecretText) -> Result<(), WalletError> {
         let length = passphrase.as_str().map_or(0, |text| text.chars().count());
         if length < Self::MIN_PASSPHRASE { Err(WalletError::WeakPassphrase) } else { Ok(()) }
     }

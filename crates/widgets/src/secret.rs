@@ -17,10 +17,14 @@ const DOT: f32 = 3.0;
 const BETWEEN_DOTS: f32 = 9.0;
 const MARGIN: f32 = 8.0;
 
-/// Zeroed when it is dropped. It stays what it is: nothing of it is shown.
+/// Zeroed when it is dropped, and never shown by a mistake.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    pub fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -63,6 +67,16 @@ pub struct Typed {
 impl SecretField {
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
+    }
+
+    /// Whether the same stands in both.
+    pub fn is_same(&self, other: &Self) -> bool {
+        *self.text == *other.text
+    }
+
+    /// How many words stand in it.
+    pub fn words(&self) -> usize {
+        self.text.split_whitespace().count()
     }
 
     /// Hands out what was typed; the field is empty then.

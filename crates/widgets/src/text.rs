@@ -23,6 +23,7 @@ pub enum Tone {
     Bad,
     /// On air, and nothing else.
     Live,
+    Money,
 }
 
 impl Tone {
@@ -33,6 +34,7 @@ impl Tone {
             Self::Warn => palette.warn,
             Self::Bad => palette.bad,
             Self::Live => palette.live,
+            Self::Money => palette.money,
         }
     }
 }

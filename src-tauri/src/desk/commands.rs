@@ -1,11 +1,13 @@
 //! What the page may ask for; `src-tauri/permissions/desk.toml` names the same.
 
+use api::{Client, ClientError, StreamEarnings};
 use serde::Serialize;
 use tauri::{AppHandle, State};
 
 use super::child::Order;
 use super::snapshot::Snapshot;
-use super::{ChildName, Desk, browser, streams};
+use super::wallet::{Account, Balance};
+use super::{ChildName, Desk, Terms, browser};
 
 type Answer<T> = Result<T, String>;
 
@@ -32,8 +34,8 @@ pub struct NewStream {
 }
 
 #[tauri::command]
-pub async fn create_stream(desk: State<'_, Desk>, title: String) -> Answer<NewStream> {
-    let made = streams::create(&desk.node, title).await?;
+pub async fn create_stream(desk: State<'_, Desk>, terms: Terms) -> Answer<NewStream> {
+    let made = desk.make_stream(&desk.base()?, &terms).await?;
     let server = made.rtmp_url.strip_suffix(&made.stream_key).unwrap_or_default().trim_end_matches('/');
     Ok(NewStream {
         rtmp_server: server.to_owned(),
@@ -56,6 +58,61 @@ pub async fn open_watch(desk: State<'_, Desk>, playback_id: String) -> Answer<()
         Some(address) => browser::open(&address).await,
         None => Err("The node does not know this stream.".into()),
     }
+}
+
+/// Opens the Stage on a stream of these terms; the node is started for it.
+#[tauri::command]
+pub async fn open_stage(desk: State<'_, Desk>, terms: Terms) -> Answer<()> {
+    desk.open_stage(terms).await
+}
+
+/// Opens a window that plays a stream, by the address of its page.
+#[tauri::command]
+pub async fn watch_stream(desk: State<'_, Desk>, address: String) -> Answer<()> {
+    desk.viewers.open(&address).await
+}
+
+/// Reads the wallet's accounts; they come with the next change.
+#[tauri::command]
+pub async fn read_accounts(desk: State<'_, Desk>) -> Answer<()> {
+    desk.read_accounts().await;
+    Ok(())
+}
+
+/// Asks in a window for a passphrase, shows the words of the new account there, and makes it.
+#[tauri::command]
+pub async fn new_account(desk: State<'_, Desk>, name: String) -> Answer<Account> {
+    desk.prompt("wallet", &["new", "--", &name]).await
+}
+
+/// Asks in a window for an account's words, and takes it in.
+#[tauri::command]
+pub async fn import_account(desk: State<'_, Desk>, name: String) -> Answer<Account> {
+    desk.prompt("wallet", &["import", "words", "--", &name]).await
+}
+
+/// What the accounts have, on the chain of the running node.
+#[tauri::command]
+pub async fn balances(desk: State<'_, Desk>) -> Answer<Vec<Balance>> {
+    let endpoints = desk.streams().money.as_ref().map(|money| money.endpoints.clone());
+    let endpoints = endpoints.ok_or("The node that runs here takes no payments, so no chain is known.")?;
+    let chains: Vec<String> = endpoints.iter().map(|endpoint| format!("--chain={endpoint}")).collect();
+    let arguments: Vec<&str> = std::iter::once("balance").chain(chains.iter().map(String::as_str)).collect();
+    desk.wallet.ask(&arguments).await
+}
+
+/// Names the chain on which the node is paid, or none; the node is restarted with it.
+#[tauri::command]
+pub async fn set_chain(desk: State<'_, Desk>, endpoint: Option<String>) -> Answer<()> {
+    desk.set_chain(endpoint).await
+}
+
+/// What the streams of the running node have earned.
+#[tauri::command]
+pub async fn earnings(desk: State<'_, Desk>) -> Answer<Vec<StreamEarnings>> {
+    let base = desk.base()?;
+    let asked = async { Client::new(base)?.earnings(None).await };
+    asked.await.map_err(|err: ClientError| format!("The node did not say what was earned: {err}."))
 }
 
 /// The answer to the question that the closing window asked.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::node_config;
 use super::snapshot::Paths;
 
 /// Under the platform's data and configuration folders.
@@ -24,7 +25,9 @@ impl Places {
     /// Makes what has to be there.
     pub fn make(&self) -> anyhow::Result<()> {
         std::fs::create_dir_all(&self.data)
-            .with_context(|| format!("the folder {} cannot be made", self.data.display()))
+            .with_context(|| format!("the folder {} cannot be made", self.data.display()))?;
+        node_config::begin(&self.node_config, &self.data.join("node"))
+            .with_context(|| format!("the settings {} cannot be made", self.node_config.display()))
     }
 
     /// Where children run.
@@ -32,12 +35,7 @@ impl Places {
         &self.data
     }
 
-    /// The node's database and key, unless its configuration says otherwise.
-    pub fn node_data(&self) -> PathBuf {
-        self.data.join("node")
-    }
-
-    /// A person's own settings of the node; may be missing.
+    /// The node's settings.
     pub fn node_config(&self) -> &Path {
         &self.node_config
     }

@@ -2,20 +2,24 @@
 
 use std::time::Instant;
 
+use api::pay::PayInfo;
 use api::{RenditionInfo, StreamInfo, StreamStatus};
 use serde::Serialize;
 
 use super::child::{View, failure_of};
 use super::child_log::LogLine;
 use super::lifecycle::{Exit, Phase, Reason};
+use super::wallet::Accounts;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Snapshot {
+    pub version: &'static str,
     /// Grows with every change; what [`super::Desk::changes`] waits by.
     pub revision: u64,
     pub node: ChildSnapshot,
     pub stage: ChildSnapshot,
     pub streams: Streams,
+    pub wallet: Accounts,
     /// The window was asked to close while something is live.
     pub closing: bool,
     pub paths: Paths,
@@ -100,6 +104,8 @@ fn state(phase: Phase) -> &'static str {
 pub struct Streams {
     /// `None` until the node has told.
     pub known: Option<Vec<Stream>>,
+    /// What the node is paid in, where it reaches a chain.
+    pub money: Option<Money>,
     /// Why they could not be asked for.
     pub trouble: Option<String>,
 }
@@ -115,6 +121,27 @@ impl Streams {
     }
 }
 
+/// What a node is paid in. Amounts are in smallest units, of which `10^decimals` are one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Money {
+    pub symbol: String,
+    pub decimals: u8,
+    pub chain: String,
+    /// Where the chain answers.
+    pub endpoints: Vec<String>,
+}
+
+impl Money {
+    /// `None` where everything is free.
+    pub fn of(info: PayInfo) -> Option<Self> {
+        let rail = info.rail?;
+        // As short as the wallet makes it: it comes from a chain.
+        let symbol = rail.symbol.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+        let (decimals, chain, endpoints) = (rail.decimals, rail.chain, info.endpoints);
+        Some(Self { symbol, decimals, chain, endpoints })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stream {
     pub playback_id: String,
@@ -124,6 +151,9 @@ pub struct Stream {
     pub renditions: Vec<RenditionInfo>,
     pub watch_url: String,
     pub started_at: Option<String>,
+    pub is_paid: bool,
+    /// What a second costs at least and at most, in smallest units, while the node knows.
+    pub price: Option<[String; 2]>,
     /// What its viewers lack, and why: the node's sentences.
     pub notices: Vec<String>,
 }
@@ -131,7 +161,11 @@ pub struct Stream {
 impl Stream {
     /// `base` is the node's address as a browser on this machine has it.
     pub fn new(info: StreamInfo, base: &str) -> Self {
+        let prices = || info.offers.iter().map(|offer| offer.price.per_tick());
+        let price = prices().min().zip(prices().max());
         Self {
+            price: price.map(|(least, most)| [least, most].map(|amount| amount.to_string())),
+            is_paid: info.is_paid,
             watch_url: format!("{base}/watch/{}", info.playback_id),
             playback_id: info.playback_id,
             title: info.title,
@@ -151,6 +185,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::lifecycle::Failure;
+    use super::super::wallet::Account;
     use super::*;
 
     fn view(phase: Phase, restarts: u32) -> View {
@@ -197,11 +232,21 @@ mod tests {
     #[test]
     fn the_page_reads_what_is_written_here() {
         let now = Instant::now();
+        let money = Money {
+            symbol: "UNIT".into(),
+            decimals: 12,
+            chain: "dev".into(),
+            endpoints: vec!["ws://a".into()],
+        };
+        let account = Account { name: "me".into(), address: "5F".into(), kind: "own".into() };
+        let wallet = Accounts { known: Some(vec![account]), trouble: None, is_asking: true };
         let snapshot = Snapshot {
+            version: "0.1.0",
             revision: 7,
             node: ChildSnapshot::new(node(now), now),
             stage: ChildSnapshot::new(stage(now), now),
-            streams: Streams { known: Some(vec![stream()]), trouble: None },
+            streams: Streams { known: Some(vec![stream()]), money: Some(money), trouble: None },
+            wallet,
             closing: true,
             paths: super::super::places::Places::new(Path::new("/data"), Path::new("/config")).shown(),
         };

@@ -8,7 +8,7 @@ use api::{Client, ClientError, CreateStream, CreatedStream};
 use tokio::sync::watch;
 
 use super::child::Supervised;
-use super::snapshot::{Stream, Streams};
+use super::snapshot::{Money, Stream, Streams};
 
 /// How old the list of streams may be.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -34,7 +34,10 @@ pub async fn follow(node: Supervised, streams: Arc<Mutex<Streams>>, changed: wat
             continue;
         }
         let found = match &base {
-            Some(base) => list(base).await,
+            Some(base) => {
+                let money = streams.lock().unwrap_or_else(PoisonError::into_inner).money.clone();
+                list(base, money.filter(|_| asked_at.as_ref() == Some(base))).await
+            }
             None => Streams::default(),
         };
         asked_at = base;
@@ -46,14 +49,24 @@ pub async fn follow(node: Supervised, streams: Arc<Mutex<Streams>>, changed: wat
     }
 }
 
-async fn list(base: &str) -> Streams {
-    let asked = async { Client::new(base)?.streams().await };
+/// What it is paid in stays what it was, as long as it is the same node.
+async fn list(base: &str, money: Option<Money>) -> Streams {
+    let asked = async {
+        let client = Client::new(base)?;
+        let streams = client.streams().await?;
+        let money = match money {
+            Some(known) => Some(known),
+            None => Money::of(client.pay_info().await?),
+        };
+        Ok::<_, ClientError>((streams, money))
+    };
     match asked.await {
-        Ok(found) => Streams {
+        Ok((found, money)) => Streams {
             known: Some(found.into_iter().map(|info| Stream::new(info, base)).collect()),
+            money,
             trouble: None,
         },
-        Err(err) => Streams { known: None, trouble: Some(err.to_string()) },
+        Err(err) => Streams { known: None, money: None, trouble: Some(err.to_string()) },
     }
 }
 

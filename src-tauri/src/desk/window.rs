@@ -23,6 +23,14 @@ pub fn open(desk: impl FnOnce(Places) -> anyhow::Result<Desk>) -> anyhow::Result
             commands::order,
             commands::create_stream,
             commands::open_watch,
+            commands::open_stage,
+            commands::watch_stream,
+            commands::read_accounts,
+            commands::new_account,
+            commands::import_account,
+            commands::balances,
+            commands::earnings,
+            commands::set_chain,
             commands::close
         ])
         .on_window_event(close_or_ask)
@@ -32,6 +40,8 @@ pub fn open(desk: impl FnOnce(Places) -> anyhow::Result<Desk>) -> anyhow::Result
     let paths = app.path();
     let places = Places::new(&paths.data_dir()?, &paths.config_dir()?);
     app.manage(desk(places)?);
+    let started = app.handle().clone();
+    tauri::async_runtime::spawn(async move { started.state::<Desk>().read_accounts().await });
     app.run(|_, _| {});
     Ok(())
 }

@@ -14,7 +14,6 @@ use wallet::{
     WordCount, Words, calendar, key_from_secret,
 };
 
-use super::ask::show_words;
 use super::report::table;
 use super::{Shell, now};
 
@@ -162,7 +161,7 @@ pub(super) fn new(shell: &Shell, new: &New) -> anyhow::Result<()> {
     let passphrase = shell.ask.new_passphrase()?;
     shell.wallet.may_add(&name, &key, &passphrase)?;
     // First the words, then the account: one that nobody can restore is never paid to.
-    show_words(&words, new.words_fd)?;
+    shell.ask.show_words(&words, new.words_fd)?;
     let account = shell.wallet.add(&name, &key, &passphrase, now())?;
     told(shell, &account, "new account");
     Ok(())

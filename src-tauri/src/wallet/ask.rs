@@ -20,6 +20,9 @@ pub(crate) use window::agreement;
 const PASSPHRASE: &str = "the passphrase";
 const HOW_PASSPHRASE: &str = "with --passphrase-fd N";
 const HOW_SECRET: &str = "with --secret-fd N";
+const THE_WORDS: &str = "These words ARE the account. Write them down on paper, in this order, and show them to nobody: \
+                         whoever has them has the money. They are shown this once and stored nowhere; without them a \
+                         lost machine is lost money.";
 
 #[derive(Args, Debug)]
 pub(crate) struct Ask {
@@ -55,11 +58,19 @@ impl Ask {
     }
 
     pub(super) fn new_passphrase(&self) -> anyhow::Result<SecretText> {
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.new_passphrase();
+        }
         Ok(asked(self.passphrase_fd)?.new_secret("a new passphrase", HOW_PASSPHRASE)?)
     }
 
     /// Two in a row, from the same descriptor.
     pub(super) fn old_and_new_passphrase(&self) -> anyhow::Result<(SecretText, SecretText)> {
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return Ok((window.passphrase()?, window.new_passphrase()?));
+        }
         let mut asked = asked(self.passphrase_fd)?;
         let old = asked.secret("the passphrase that it has", HOW_PASSPHRASE)?;
         Ok((old, asked.new_secret("a new passphrase", HOW_PASSPHRASE)?))
@@ -67,6 +78,10 @@ impl Ask {
 
     /// Words or a seed.
     pub(super) fn secret(&self, what: &'static str, descriptor: Option<u32>) -> anyhow::Result<SecretText> {
+        #[cfg(feature = "windows")]
+        if let (Some(window), None) = (&self.window, descriptor) {
+            return window.secret(what);
+        }
         Ok(asked(descriptor)?.secret(what, HOW_SECRET)?)
     }
 
@@ -140,10 +155,55 @@ impl Ask {
         Ok(Terminal::open("your consent", "with --chain")?.confirm("Is that the chain's unit?")?)
     }
 
+    /// Shows the words once, and waits until they are written down; or hands them to a descriptor.
+    pub(super) fn show_words(&self, words: &SecretText, descriptor: Option<u32>) -> anyhow::Result<()> {
+        if let Some(number) = descriptor {
+            let failed = || format!("descriptor {number} cannot be written to");
+            let mut file =
+                OpenOptions::new().write(true).open(format!("/dev/fd/{number}")).with_context(failed)?;
+            return file
+                .write_all(words.as_bytes())
+                .and_then(|()| file.write_all(b"\n"))
+                .with_context(failed);
+        }
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.show_words(THE_WORDS, words);
+        }
+        let mut terminal = Terminal::open("the words to write down", "with --words-fd N")?;
+        terminal.say(&format!("\n{THE_WORDS}\n\n  "))?;
+        terminal.show(words)?;
+        terminal.say("\n\n")?;
+        let confirmed = terminal.confirm("Have you written them down?");
+        // The screen, and what can be scrolled back to.
+        terminal.say("\x1b[H\x1b[2J\x1b[3J")?;
+        Ok(confirmed?)
+    }
+
+    /// Something that is signed with a key that is unlocked already, and that nobody was told of before.
+    pub(super) fn agree(&self, approval: &Approval, yes: &str) -> anyhow::Result<()> {
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            return window.confirm(approval, yes);
+        }
+        self.approve(approval)
+    }
+
+    /// Whether nobody is there who could be asked something that was not foreseen.
+    pub(super) const fn is_script(&self) -> bool {
+        self.yes
+    }
+
     /// Something that cannot be undone, and is not signed.
     pub(super) fn confirm(&self, question: &str) -> anyhow::Result<()> {
         if self.yes {
             return Ok(());
+        }
+        #[cfg(feature = "windows")]
+        if let Some(window) = &self.window {
+            let title = "This cannot be undone".to_owned();
+            let warnings = vec![question.to_owned()];
+            return window.consent(::approve::Agreement { title, lines: Vec::new(), warnings }, "Do it");
         }
         Ok(Terminal::open("your consent", "with --yes")?.confirm(question)?)
     }
@@ -180,26 +240,4 @@ impl Shell {
             }
         }
     }
-}
-
-/// Shows the words once, and waits until they are written down; or hands them to a descriptor.
-pub(super) fn show_words(words: &SecretText, descriptor: Option<u32>) -> anyhow::Result<()> {
-    if let Some(number) = descriptor {
-        let failed = || format!("descriptor {number} cannot be written to");
-        let mut file =
-            OpenOptions::new().write(true).open(format!("/dev/fd/{number}")).with_context(failed)?;
-        return file.write_all(words.as_bytes()).and_then(|()| file.write_all(b"\n")).with_context(failed);
-    }
-    let mut terminal = Terminal::open("the words to write down", "with --words-fd N")?;
-    terminal.say(
-        "\nThese words ARE the account. Write them down on paper, in this order, and show them to nobody: whoever has \
-         them has the money. They are shown this once and stored nowhere; without them a lost machine is lost \
-         money.\n\n  ",
-    )?;
-    terminal.show(words)?;
-    terminal.say("\n\n")?;
-    let confirmed = terminal.confirm("Have you written them down?");
-    // The screen, and what can be scrolled back to.
-    terminal.say("\x1b[H\x1b[2J\x1b[3J")?;
-    Ok(confirmed?)
 }

@@ -4,18 +4,18 @@ use std::fs::File;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
-use api::pay::{LoggedIn, OfferInfo, PriceTier};
+use api::pay::{LoggedIn, OfferInfo, PayInfo, PriceTier};
 use api::{ArchiveRequest, Cid, Client, ClientError, CreateStream, CreatedStream};
 use clap::{Args, Subcommand};
 use media::RenditionName;
 use pay::login::Host;
-use pay::{Amount, Price};
+use pay::{Amount, Price, RailInfo};
 use serde_json::{Value, json};
-use wallet::approval::{self, Act};
-use wallet::{Approved, Unit};
+use wallet::approval::{self, Act, Approval};
+use wallet::{Account, Approved, KeyHandle, Unit};
 
-use super::Shell;
 use super::report::table;
+use super::{Shell, delegate};
 
 /// A node that does not know who may pay whom answers with this.
 const NOT_DELEGATED: &str = "not_a_creator";
@@ -147,10 +147,14 @@ async fn make(shell: &Shell, options: &Create) -> anyhow::Result<()> {
     let (made, unit) = match &options.account {
         None => (client.create_stream(&request).await?, None),
         Some(account) => {
-            let (creator, unit) = log_in(shell, &client, account).await?;
-            request.prices = prices(&options.price, &options.grace, &unit)?;
-            let made = client.create_stream_as(&creator, &request).await;
-            (made.map_err(|err| advised(err, account, &options.node))?, Some(unit))
+            let creator = Creator::log_in(shell, &client, account).await?;
+            request.prices = prices(&options.price, &options.grace, &creator.unit)?;
+            let mut made = client.create_stream_as(&creator.login, &request).await;
+            if made.as_ref().is_err_and(is_not_delegated) && !shell.ask.is_script() {
+                creator.delegate(shell, &client).await?;
+                made = client.create_stream_as(&creator.login, &request).await;
+            }
+            (made.map_err(|err| advised(err, account, &options.node))?, Some(creator.unit))
         }
     };
     let costs = unit.map(|unit| in_words(&made.offers, &unit)).unwrap_or_default();
@@ -174,7 +178,7 @@ impl Keep {
     async fn log_in(&self, shell: &Shell) -> anyhow::Result<(Client, Option<LoggedIn>)> {
         let client = Client::new(&self.node.node)?;
         let keeper = match &self.account {
-            Some(account) => Some(log_in(shell, &client, account).await?.0),
+            Some(account) => Some(Creator::log_in(shell, &client, account).await?.login),
             None => None,
         };
         Ok((client, keeper))
@@ -183,9 +187,9 @@ impl Keep {
 
 async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
     let client = Client::new(&options.node.node)?;
-    let (creator, unit) = log_in(shell, &client, &options.account).await?;
+    let Creator { login, unit, .. } = Creator::log_in(shell, &client, &options.account).await?;
     let prices = prices(&options.price, &options.grace, &unit)?;
-    let offers = client.set_prices(&creator, &options.stream, prices).await;
+    let offers = client.set_prices(&login, &options.stream, prices).await;
     let offers = offers.map_err(|err| advised(err, &options.account, &options.node))?;
     let text = format!("\"{}\" has new prices.{}", options.stream, in_words(&offers, &unit));
     shell.report.done(&serde_json::to_value(&offers)?, &text);
@@ -253,20 +257,48 @@ async fn list(shell: &Shell, node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Logs the account in at the node, with a person's consent.
-async fn log_in(shell: &Shell, client: &Client, account: &str) -> anyhow::Result<(LoggedIn, Unit)> {
-    let account = shell.wallet.account(account)?;
-    let info = client.pay_info().await.context("the node does not say how it is paid")?;
-    let rail = info.rail.context("this node takes no payments: its streams are free")?;
-    let unit = Unit::new(&rail.symbol, rail.decimals);
-    // As it was asked, not as the node calls itself.
-    let login = Act::Login { host: Host::new(&client.host()?)? };
-    let book = shell.wallet.book()?;
-    let context = approval::Context { unit: &unit, book: &book, chain: &rail.chain, fee: None };
-    shell.ask.approve(&login.approval(&context))?;
-    let key = shell.unlock(&account)?;
-    let creator = client.login(&Approved::new(key, login)).await.context("the node did not log you in")?;
-    Ok((creator, unit))
+/// Who makes and keeps streams at a node.
+struct Creator {
+    account: Account,
+    key: KeyHandle,
+    login: LoggedIn,
+    info: PayInfo,
+    unit: Unit,
+}
+
+impl Creator {
+    /// Logs the account in at the node, with a person's consent.
+    async fn log_in(shell: &Shell, client: &Client, account: &str) -> anyhow::Result<Self> {
+        let account = shell.wallet.account(account)?;
+        let info = client.pay_info().await.context("the node does not say how it is paid")?;
+        let rail = info.rail.as_ref().context("this node takes no payments: its streams are free")?;
+        let unit = Unit::new(&rail.symbol, rail.decimals);
+        // As it was asked, not as the node calls itself.
+        let act = Act::Login { host: Host::new(&client.host()?)? };
+        shell.ask.approve(&approval(shell, &act, rail)?)?;
+        let key = shell.unlock(&account)?;
+        let login = client.login(&Approved::new(key.clone(), act)).await;
+        Ok(Self { account, key, login: login.context("the node did not log you in")?, info, unit })
+    }
+
+    /// Lets the node sign for this account, which it has to for whatever costs something.
+    async fn delegate(&self, shell: &Shell, client: &Client) -> anyhow::Result<()> {
+        let rail = self.info.rail.as_ref().context("this node takes no payments any more")?;
+        let delegation = delegate::drawn_up(&self.account, &self.info, rail, delegate::DAYS)?;
+        let act = Act::Delegate { delegation, host: Host::new(&client.host()?)? };
+        shell.ask.agree(&approval(shell, &act, rail)?, "Allow it")?;
+        let signer = Approved::new(self.key.clone(), act);
+        delegate::hand_over(client, &self.login, delegation, &signer).await
+    }
+}
+
+fn approval(shell: &Shell, act: &Act, rail: &RailInfo) -> anyhow::Result<Approval> {
+    let (unit, book) = (Unit::new(&rail.symbol, rail.decimals), shell.wallet.book()?);
+    Ok(act.approval(&approval::Context { unit: &unit, book: &book, chain: &rail.chain, fee: None }))
+}
+
+fn is_not_delegated(err: &ClientError) -> bool {
+    matches!(err, ClientError::Refused(problem) if problem.code == NOT_DELEGATED)
 }
 
 fn prices(tiers: &[Tier], grace: &Grace, unit: &Unit) -> anyhow::Result<Vec<PriceTier>> {
@@ -318,7 +350,7 @@ fn whose(err: ClientError, keep: &Keep) -> anyhow::Error {
 }
 
 fn advised(err: ClientError, account: &str, Node { node }: &Node) -> anyhow::Error {
-    let is_missing = matches!(&err, ClientError::Refused(problem) if problem.code == NOT_DELEGATED);
+    let is_missing = is_not_delegated(&err);
     let err = anyhow::Error::from(err);
     if is_missing {
         return err.context(format!(

@@ -1,4 +1,4 @@
-// The page's only door to Rust: the Desk's five commands, typed. `src-tauri/src/desk/snapshot.rs` writes what is
+// The page's only door to Rust: the Desk's commands, typed. `src-tauri/src/desk/snapshot.rs` writes what is
 // read here, and a test on each side holds both to tests/snapshot.json.
 import { invoke } from "@tauri-apps/api/core";
 import type { RenditionInfo } from "../lib/api";
@@ -30,17 +30,44 @@ export interface Stream {
   renditions: RenditionInfo[];
   watch_url: string;
   started_at: string | null;
+  is_paid: boolean;
+  /** What a second costs at least and at most, in smallest units, while the node knows. */
+  price: [string, string] | null;
   /** What its viewers lack, and why, in the node's sentences. */
   notices: string[];
 }
 
 export interface Paths { node_config: string; node_config_exists: boolean; data: string }
 
+/** What a node is paid in. */
+export interface Money { symbol: string; decimals: number; chain: string; endpoints: string[] }
+
+export interface Account { name: string; address: string; kind: "own" | "watched" }
+/** `free` is in smallest units. */
+export interface Balance { name: string; address: string; free: string; symbol: string; decimals: number }
+/** `is_asking`: a window of the wallet's is open. */
+export interface Accounts { known: Account[] | null; trouble: string | null; is_asking: boolean }
+
+/** `earned` is in smallest units; `seconds` were paid for by all payers together. */
+export interface StreamEarnings {
+  playback_id: string;
+  title: string;
+  payers: number;
+  seconds: number;
+  earned: string;
+  last_paid_at: string | null;
+}
+
+/** What a stream is to be; without a price it is free. */
+export interface Terms { title: string; price: { account: string; amount: string } | null }
+
 export interface Snapshot {
+  version: string;
   revision: number;
   node: Child;
   stage: Child;
-  streams: { known: Stream[] | null; trouble: string | null };
+  streams: { known: Stream[] | null; money: Money | null; trouble: string | null };
+  wallet: Accounts;
   closing: boolean;
   paths: Paths;
 }
@@ -58,7 +85,15 @@ export const inDesk = (): boolean => "__TAURI_INTERNALS__" in window;
 
 export const changes = (since: number) => invoke<Snapshot>("changes", { since });
 export const order = (child: ChildName, order: Order) => invoke<void>("order", { child, order });
-export const createStream = (title: string) => invoke<NewStream>("create_stream", { title });
+export const openStage = (terms: Terms) => invoke<void>("open_stage", { terms });
+export const createStream = (terms: Terms) => invoke<NewStream>("create_stream", { terms });
+export const watchStream = (address: string) => invoke<void>("watch_stream", { address });
+export const readAccounts = () => invoke<void>("read_accounts");
+export const newAccount = (name: string) => invoke<Account>("new_account", { name });
+export const importAccount = (name: string) => invoke<Account>("import_account", { name });
+export const earnings = () => invoke<StreamEarnings[]>("earnings");
+export const setChain = (endpoint: string | null) => invoke<void>("set_chain", { endpoint });
+export const balances = () => invoke<Balance[]>("balances");
 export const openWatch = (playbackId: string) => invoke<void>("open_watch", { playbackId });
 export const close = (leave: boolean) => invoke<void>("close", { leave });
 

@@ -4,7 +4,7 @@ import type { ChildName, Snapshot } from "./ipc";
 import { reason } from "./words";
 
 /** What an action is about. */
-export type About = ChildName | "streams";
+export type About = ChildName | "streams" | "wallet";
 
 export class Refusal {
   words = $state<string | null>(null);
@@ -40,6 +40,7 @@ export class Refusal {
 /** What may change a refusal's mind. */
 function state(about: About, now: Snapshot | null): string {
   if (!now) return "";
+  if (about === "wallet") return (now.wallet.known ?? []).map((account) => account.address).join();
   if (about !== "streams") return `${now[about].state} ${now[about].live}`;
   return [now.node.state, ...(now.streams.known ?? []).map((stream) => `${stream.playback_id} ${stream.status}`)].join();
 }

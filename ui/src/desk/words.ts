@@ -1,5 +1,11 @@
 // What the Desk says, in one place.
-import type { Child, ChildName, Failure, Paths, Stream } from "./ipc";
+import { shortly } from "../pay/amount";
+import type { Child, ChildName, Failure, Money, Paths, Snapshot, Stream } from "./ipc";
+import type { Page } from "./pages.svelte";
+
+export const PAGE_NAMES: Record<Page, string> = {
+  home: "Home", studio: "Studio", watch: "Watch", earnings: "Earnings", wallet: "Wallet", settings: "Settings",
+};
 
 export const NAMES: Record<ChildName, string> = { node: "Node", stage: "Stage" };
 
@@ -110,6 +116,53 @@ export function quality(stream: Stream): string {
   const height = Math.max(0, ...stream.renditions.map((rendition) => rendition.height));
   const count = stream.renditions.length;
   return [height > 0 ? `${height}p` : "", count > 1 ? `${count} renditions` : ""].filter(Boolean).join(", ");
+}
+
+/** "0.001 UNIT a second", "from 0.001 UNIT a second", "free". */
+export function price(stream: Pick<Stream, "is_paid" | "price">, money: Money | null): string {
+  if (!stream.is_paid) return "free";
+  if (!stream.price || !money) return "paid, no price now";
+  const [least, most] = stream.price;
+  return `${least === most ? "" : "from "}${shortly(BigInt(least), money)} a second`;
+}
+
+/** A table as spreadsheets read it (RFC 4180); what could be taken for a formula stays text. */
+export function csv(rows: readonly (readonly string[])[]): string {
+  const cell = (text: string) => {
+    const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+  };
+  return rows.map((row) => row.map(cell).join(",") + "\r\n").join("");
+}
+
+/** What came in each second between two looks, in smallest units; null before there were two of the same node. */
+export function rateOf(before: { at: number; earned: bigint } | null, now: { at: number; earned: bigint }): bigint | null {
+  if (!before || now.at <= before.at || now.earned < before.earned) return null;
+  return ((now.earned - before.earned) * 1000n) / BigInt(Math.round(now.at - before.at));
+}
+
+/** What is wrong with an amount that a person writes, or null. */
+export function amountTrouble(text: string, money: Money | null): string | null {
+  const [, whole, part = ""] = /^(\d+)(?:\.(\d+))?$/.exec(text.trim()) ?? [];
+  if (whole === undefined) return "Write a number such as 0.001, without signs or spaces.";
+  if (money && part.replace(/0+$/, "").length > money.decimals) return `${money.symbol} has ${money.decimals} decimals at most.`;
+  return /[1-9]/.test(whole + part) ? null : "A price is more than nothing. Choose Free for a stream that costs nothing.";
+}
+
+/** What somebody who is asked for help wants to know: no key, no address of an account. */
+export function diagnostics(now: Snapshot, engine: string): string {
+  const child = (name: ChildName) => {
+    const { state, restarts, failure, log } = now[name];
+    const why = failure ? `, ${failure.reason} (${failure.last_words ?? "no words"})` : "";
+    const said = log.slice(-20).map(({ text }) => `    ${text}`);
+    return [`${NAMES[name]}: ${state}, restarts ${restarts}${why}`, ...said];
+  };
+  const { money, known } = now.streams;
+  return [
+    `Tickcast ${now.version}`, engine, ...child("node"), ...child("stage"),
+    `Streams: ${known?.length ?? "unknown"}`, `Payments: ${money ? `${money.symbol} on ${money.chain}` : "none"}`,
+    `Settings: ${now.paths.node_config}${now.paths.node_config_exists ? "" : " (not there)"}`,
+  ].join("\n");
 }
 
 export function lines(count: number): string {

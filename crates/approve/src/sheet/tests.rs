@@ -55,7 +55,7 @@ fn what_is_signed_is_all_shown_and_signed_by_passphrase_alone() {
     window.run_steps(2);
     window.key_press(Key::Enter);
     window.run_steps(2);
-    let [Done::Answered(Reply::Signed(typed))] = &window.state().done[..] else {
+    let [Done::Answered(Reply::Typed(typed))] = &window.state().done[..] else {
         panic!("{:?}", window.state().done)
     };
     assert_eq!(typed.as_str(), "nine lemons");
@@ -77,7 +77,7 @@ fn a_wrong_passphrase_is_said_and_typed_anew() {
     window.run_steps(2);
     let last = window.state().done.last();
     assert!(
-        matches!(last, Some(Done::Answered(Reply::Signed(typed))) if typed.as_str() == "right"),
+        matches!(last, Some(Done::Answered(Reply::Typed(typed))) if typed.as_str() == "right"),
         "{last:?}"
     );
 }
@@ -119,4 +119,68 @@ fn what_became_of_it_is_read_and_closed() {
     window.get_by_label("Close").click();
     window.run_steps(2);
     assert!(matches!(window.state().done[..], [Done::Closed]));
+}
+
+fn new_passphrase() -> Showing {
+    let (title, words) = ("A passphrase for \"me\"".into(), "It locks the account on this machine.".into());
+    Showing::Asking(Question::NewPassphrase { title, words, wrong: None })
+}
+
+fn types(window: &mut Harness<'_, State>, text: &str) {
+    window.event(Event::Text(text.into()));
+    window.run_steps(2);
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+}
+
+#[test]
+fn a_new_passphrase_is_typed_twice_and_by_the_keyboard_alone() {
+    let mut window = sheet(new_passphrase());
+    types(&mut window, "nine lemons");
+    assert!(window.state().done.is_empty(), "it was typed once");
+    types(&mut window, "nine melons");
+    assert!(window.state().done.is_empty(), "they differ");
+    window.get_by_label_contains("not the same");
+    types(&mut window, "ten lemons");
+    types(&mut window, "ten lemons");
+    let [Done::Answered(Reply::Typed(typed))] = &window.state().done[..] else {
+        panic!("{:?}", window.state().done)
+    };
+    assert_eq!(typed.as_str(), "ten lemons");
+}
+
+#[test]
+fn words_are_shown_in_their_order_until_they_are_written_down() {
+    let words = "abandon ability able about above absent absorb abstract absurd abuse access accident";
+    let mut window = sheet(Showing::Asking(Question::WriteDown {
+        title: "Write these words down".into(),
+        words: "They are the account.".into(),
+        secret: Kept::new(words),
+    }));
+    let mut places = Vec::new();
+    for word in words.split(' ') {
+        let place = window.get_by_label(word).rect();
+        places.push((place.top().round() as i32, place.left().round() as i32));
+    }
+    assert!(places.is_sorted(), "line by line: {places:?}");
+    window.get_by_label("I have written them down").click();
+    window.run_steps(2);
+    assert!(matches!(window.state().done[..], [Done::Answered(Reply::Confirmed)]));
+}
+
+#[test]
+fn what_is_taken_in_is_counted_and_not_shown() {
+    let (title, words) = ("Take in an account".into(), "Type its words.".into());
+    let mut window = sheet(Showing::Asking(Question::Import { title, name: "Words".into(), words }));
+    window.event(Event::Paste("bottom drive obey".into()));
+    window.run_steps(2);
+    window.get_by_label("3 words");
+    assert!(window.query_by_label_contains("bottom").is_none());
+    window.get_by_label("Go on").click();
+    window.run_steps(2);
+    let done = &window.state().done[..];
+    assert!(
+        matches!(done, [Done::Answered(Reply::Typed(typed))] if typed.as_str() == "bottom drive obey"),
+        "{done:?}"
+    );
 }

@@ -20,8 +20,8 @@ use crate::config::NodeConfig;
 use crate::id::PlaybackId;
 use crate::server::Node;
 use world::{
-    ALICE, CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Socket, Viewer, World, config, get, person, prices,
-    until,
+    ALICE, CHARLIE, DAVE, DEPOSIT, EVE, OFFER, PRICE, Socket, Viewer, World, config, get, get_by_name,
+    person, prices, until,
 };
 
 fn code(err: &ClientError) -> &str {
@@ -454,6 +454,33 @@ async fn what_is_no_message_ends_the_socket_and_what_is_refused_does_not() {
     socket.send(longer).await;
     assert_eq!(socket.read().await, None);
     assert!(PAY_SUBPROTOCOL.starts_with("tickcast"));
+}
+
+#[tokio::test]
+async fn what_was_earned_is_told_to_its_creator_and_to_the_nodes_own_machine_alone() {
+    let world = World::start().await;
+    let mut viewer = Viewer::new(&world, CHARLIE).await;
+    viewer.open(&world, DEPOSIT).await;
+    assert_eq!(world.client.earnings(None).await.unwrap(), []);
+    let (mut socket, peer) = viewer.watch(&world).await;
+    for second in 0..12 {
+        world.reach(peer, 1, second);
+        viewer.play(&mut socket, second).await;
+    }
+    drop(socket);
+    world.settled(&viewer, 12 * PRICE).await;
+    let told = world.client.earnings(None).await.unwrap();
+    let [row] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((&row.playback_id, row.payers, row.seconds), (&world.stream.playback_id, 1, 12));
+    assert_eq!(row.earned, Amount::new(12 * PRICE));
+    assert!(row.last_paid_at.is_some());
+
+    let dave = world.client.login(&person(DAVE)).await.unwrap();
+    assert_eq!(world.client.earnings(Some(&world.creator)).await.unwrap(), told);
+    assert_eq!(world.client.earnings(Some(&dave)).await.unwrap(), []);
+    let (status, said) = get_by_name(world.node().addresses().http, "/api/v1/earnings", "node.example").await;
+    assert_eq!(status, 401, "{said}");
+    assert!(said.contains("login_required") && !said.contains(&world.stream.playback_id), "{said}");
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ pub fn is_invited(app: &App, account: AccountId) -> bool {
     invited.is_empty() || invited.contains(&account)
 }
 
-fn is_admin(app: &App, account: AccountId) -> bool {
+pub fn is_admin(app: &App, account: AccountId) -> bool {
     app.config().admins.contains(&account)
 }
 

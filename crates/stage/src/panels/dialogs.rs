@@ -52,7 +52,9 @@ pub fn phase(ui: &mut Ui, phase: &Phase, orders: &mut Vec<Order>) {
 /// Asks, and says whether it was answered. `fresh` in the question's first frame.
 pub fn ask(ui: &Ui, question: Question, view: &View, fresh: bool, orders: &mut Vec<Order>) -> bool {
     let unrecorded = view.unrecorded.as_ref().map(|(_, reason)| sentence(reason)).unwrap_or_default();
+    let found = view.found.as_ref().map(|(_, found)| found.join("\n\n")).unwrap_or_default();
     let (title, text, yes, order) = match question {
+        Question::Found => ("Before you go live", found.as_str(), "Go live anyway", Order::GoLiveAnyway),
         Question::Unrecorded => {
             ("Go live without recording?", unrecorded.as_str(), "Go live", Order::GoLiveUnrecorded)
         }
@@ -70,7 +72,10 @@ pub fn ask(ui: &Ui, question: Question, view: &View, fresh: bool, orders: &mut V
         ),
     };
     let mut answered = false;
-    let no = if question == Question::Unrecorded { "Not now" } else { "Go on" };
+    let no = match question {
+        Question::Found | Question::Unrecorded => "Not now",
+        Question::End | Question::Close => "Go on",
+    };
     let modal = modal(ui, "question").show(ui.ctx(), |ui| {
         ui.set_width(360.0);
         ui.heading(title);

@@ -154,6 +154,36 @@ fn a_recording_that_cannot_be_written_is_asked_about_once_and_blocks_nothing() {
 }
 
 #[test]
+fn what_was_found_before_going_live_is_told_and_stops_nobody() {
+    let mut view = preview();
+    view.found = Some((0, vec!["Camera is not there.".into(), "a.example:1935 gets no picture.".into()]));
+    let mut window = window(view);
+    window.get_by_label_contains("Before you go live");
+    window.get_by_label_contains("a.example:1935 gets no picture.");
+    // The safe answer has the focus.
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert!(window.query_by_label_contains("Before you go live").is_none());
+    assert!(window.state().orders.is_empty());
+    if let Some((number, _)) = &mut window.state_mut().view.found {
+        *number += 1;
+    }
+    window.run_steps(3);
+    window.get_by_label("Go live anyway").click();
+    window.run_steps(3);
+    assert!(matches!(window.state().orders[..], [Order::GoLiveAnyway]), "{:?}", window.state().orders);
+}
+
+#[test]
+fn while_it_looks_round_going_live_is_asked_for_once() {
+    let mut window = window(View { is_checking: true, ..preview() });
+    window.get_by_label("Looking round").click();
+    window.key_press_modifiers(Modifiers::COMMAND, Key::L);
+    window.run_steps(2);
+    assert!(window.state().orders.is_empty());
+}
+
+#[test]
 fn what_is_shed_is_told_beside_what_was_asked_for() {
     let mut view = preview();
     if let Some(simulation) = &mut view.snapshot.simulation {

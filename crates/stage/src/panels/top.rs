@@ -10,7 +10,7 @@ use widgets::{Palette, button};
 use super::outputs::NO_OUTPUT;
 use super::{GO_LIVE_KEY, Question, RECORD_KEY};
 use crate::health::{self, Health};
-use crate::view::{Order, Phase, View};
+use crate::view::{Audience, Earned, Order, Phase, View};
 
 /// Above this the encoders fall behind a picture at 30 a second.
 const LAG_WARN_MS: f64 = 33.0;
@@ -152,6 +152,8 @@ fn figures(ui: &mut Ui, view: &View) {
             figures.push(("there and back", format!("{ms:.0} ms"), Tone::Quiet, hint));
         }
     }
+    // Before what only engineers read: it is the last to be left out.
+    figures.splice(0..0, audience(view));
     for (name, text, tone, hint) in figures {
         // What does not fit is left out, the last first.
         if text::value_width(ui, name, &text) > ui.available_width() {
@@ -166,6 +168,27 @@ fn figures(ui: &mut Ui, view: &View) {
         text::status(ui, health.tone, &health.sentence);
     }
 }
+
+/// Who watches, and what it brings, while live.
+fn audience(view: &View) -> Vec<(&'static str, String, Tone, &'static str)> {
+    let told = view.heard.audience.as_ref().filter(|_| view.snapshot.on_air == OnAir::Live);
+    let Some(Audience { viewers, earned }) = told else { return Vec::new() };
+    let mut figures = vec![("watching", viewers.to_string(), Tone::Quiet, "Viewers at this moment")];
+    if let Some(Earned { a_second, total }) = earned {
+        if let Some(a_second) = a_second {
+            figures.push((
+                "a second",
+                a_second.clone(),
+                Tone::Money,
+                "What comes in, over the last ten seconds",
+            ));
+        }
+        figures.push(("earned", total.clone(), Tone::Money, "Signed for by viewers of this stream, in all"));
+    }
+    figures
+}
+
+const CHECKING: &str = "Sources, servers and the disk are looked at for a moment";
 
 /// Where there is anybody to send to.
 pub fn may_go_live(view: &View) -> bool {
@@ -185,6 +208,9 @@ fn buttons(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &m
     let key = |shortcut| ui.ctx().format_shortcut(shortcut);
     let (live_key, record_key) = (key(&GO_LIVE_KEY), key(&RECORD_KEY));
     match view.snapshot.on_air {
+        OnAir::Preview if view.is_checking => {
+            ui.add_enabled_ui(false, |ui| button::live(ui, "Looking round").on_disabled_hover_text(CHECKING));
+        }
         OnAir::Preview if may_go_live(view) => {
             let hint = format!("Starts every output ({live_key})");
             if button::live(ui, "Go live").on_hover_text(hint).clicked() {

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ::approve::{Agreement, Prompt, Question, Reply};
+use ::approve::{Agreement, Kept, Prompt, Question, Reply};
 use anyhow::bail;
-use wallet::SecretText;
 use wallet::approval::Approval;
+use wallet::{SecretText, Wallet};
 
 use super::Ask;
 
 const DECLINED: &str = "you did not agree, so nothing was signed";
+const UNMADE: &str = "you did not go on, so there is no account";
 
 pub(super) struct Window {
     prompt: Prompt,
@@ -54,17 +55,82 @@ impl Window {
     }
 
     pub fn passphrase(&self) -> anyhow::Result<SecretText> {
-        let (agreements, wrong) = (whole(&self.told).clone(), whole(&self.wrong).take());
-        let Reply::Signed(secret) = self.prompt.ask(Question::Sign { agreements, wrong }) else {
+        let (mut agreements, wrong) = (whole(&self.told).clone(), whole(&self.wrong).take());
+        if agreements.is_empty() {
+            agreements.push(Agreement { title: "Unlock the account".to_owned(), ..Agreement::default() });
+        }
+        let Reply::Typed(secret) = self.prompt.ask(Question::Sign { agreements, wrong }) else {
             bail!(DECLINED)
         };
-        self.prompt.say("Signing, and waiting for the chain");
+        self.prompt.say("Signing, and waiting for an answer");
         Ok(SecretText::new(secret.as_str())?)
     }
 
-    pub fn confirm(&self, approval: &Approval, yes: &str) -> anyhow::Result<()> {
-        let question = Question::Confirm { agreement: agreement(approval), yes: yes.to_owned() };
+    /// Until it is one that will do.
+    pub fn new_passphrase(&self) -> anyhow::Result<SecretText> {
+        let mut wrong = None;
+        loop {
+            let Reply::Typed(secret) = self.prompt.ask(Question::NewPassphrase {
+                title: "Choose a passphrase".to_owned(),
+                words: format!(
+                    "It locks the account on this machine, and is asked for whenever something is signed. It has at \
+                     least {} characters. Nobody can bring it back: if it is forgotten, the account's words make a \
+                     new one.",
+                    Wallet::MIN_PASSPHRASE
+                ),
+                wrong,
+            }) else {
+                bail!(UNMADE)
+            };
+            let secret = SecretText::new(secret.as_str())?;
+            match Wallet::strong(&secret) {
+                Ok(()) => {
+                    self.prompt.say("Locking the account");
+                    return Ok(secret);
+                }
+                Err(err) => wrong = Some(crate::in_words(&err.into())),
+            }
+        }
+    }
+
+    /// `what` as in "the words".
+    pub fn secret(&self, what: &str) -> anyhow::Result<SecretText> {
+        let name = what.trim_start_matches("the ");
+        let question = Question::Import {
+            title: format!("Type {what}"),
+            name: name
+                .chars()
+                .next()
+                .into_iter()
+                .flat_map(char::to_uppercase)
+                .chain(name.chars().skip(1))
+                .collect(),
+            words: format!("They stay in this window: nothing else on this machine sees {what}."),
+        };
         match self.prompt.ask(question) {
+            Reply::Typed(secret) => Ok(SecretText::new(secret.as_str())?),
+            _ => bail!(UNMADE),
+        }
+    }
+
+    pub fn show_words(&self, about: &str, words: &SecretText) -> anyhow::Result<()> {
+        let question = Question::WriteDown {
+            title: "Write these words down".to_owned(),
+            words: about.to_owned(),
+            secret: Kept::new(words.as_str()?),
+        };
+        match self.prompt.ask(question) {
+            Reply::Confirmed => Ok(()),
+            _ => bail!(UNMADE),
+        }
+    }
+
+    pub fn confirm(&self, approval: &Approval, yes: &str) -> anyhow::Result<()> {
+        self.consent(agreement(approval), yes)
+    }
+
+    pub fn consent(&self, agreement: Agreement, yes: &str) -> anyhow::Result<()> {
+        match self.prompt.ask(Question::Confirm { agreement, yes: yes.to_owned() }) {
             Reply::Confirmed => Ok(()),
             _ => bail!(DECLINED),
         }

@@ -475,7 +475,12 @@ impl Socket {
 }
 
 pub async fn get(to: SocketAddr, path: &str) -> (u16, String) {
-    ask(to, &format!("GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n")).await
+    get_by_name(to, path, &to.to_string()).await
+}
+
+/// As somebody asks who knows the node by that name.
+pub async fn get_by_name(to: SocketAddr, path: &str, host: &str) -> (u16, String) {
+    ask(to, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await
 }
 
 pub async fn post(to: SocketAddr, path: &str, host: &str, body: &str) -> (u16, String) {

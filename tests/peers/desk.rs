@@ -71,7 +71,7 @@ impl Desk {
     }
 
     /// To another page.
-    fn go(&self, page: &str) {
+    pub fn go(&self, page: &str) {
         self.page.click(page).expect("the rail");
         let shown = format!("document.querySelector('main').dataset.page === '{}'", page.to_lowercase());
         self.page.wait_for(&shown).expect("the page");

@@ -254,6 +254,25 @@ fn a_person_goes_from_the_first_start_to_a_paid_broadcast_that_another_watches()
             (state.head.settled().units() == paid * crate::market::PRICE).then_some(())
         };
         until("it is settled", settled).await;
+        let units = Unit::new(&rail.info().symbol, rail.info().decimals);
+        let words = units.shortly(Amount::new(paid * crate::market::PRICE));
+        block_in_place(|| {
+            // Its window would cover the pages in the pictures.
+            desk.go("Home");
+            desk.page.click("Close Stage").expect("the button");
+            desk.page
+                .wait_for("document.querySelector('main').dataset.stage === 'stopped'")
+                .expect("it closes");
+            desk.go("Earnings");
+            desk.shows(&words);
+            shot("desk-earnings");
+            desk.go("Wallet");
+            desk.shows("main");
+            desk.page
+                .wait_for("/^[0-9.]+ DEV$/.test(document.querySelector('td.number')?.innerText ?? '')")
+                .expect("a balance");
+            shot("desk-wallet");
+        });
         let address = Address::generic(channel.terms.payee).to_string();
         assert_eq!(address, creator.address().to_string(), "who is paid");
         drop(desk);

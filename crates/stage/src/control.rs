@@ -182,8 +182,39 @@ struct Course {
     is_looking: bool,
     /// While it is about to go live.
     preflight: Option<Preflight>,
-    /// While live: its latest snapshot, and the frames that had been dropped before.
-    live: Option<(Snapshot, u64)>,
+    live: Option<Live>,
+}
+
+/// What a summary is made of.
+struct Live {
+    latest: Snapshot,
+    /// Frames that had been dropped before.
+    dropped_before: u64,
+    most_viewers: Option<u32>,
+    earned: Option<String>,
+}
+
+impl Live {
+    fn take(&mut self, snapshot: &Snapshot, heard: &Heard) {
+        self.latest = snapshot.clone();
+        let Some(audience) = &heard.audience else { return };
+        self.most_viewers = self.most_viewers.max(Some(audience.viewers));
+        if let Some(earned) = &audience.earned {
+            self.earned = Some(earned.total.clone());
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let last = &self.latest;
+        Summary {
+            seconds: last.live_seconds.unwrap_or_default(),
+            bytes: last.outputs.iter().map(|output| output.bytes).sum(),
+            dropped: last.programme.dropped - self.dropped_before,
+            most_viewers: self.most_viewers,
+            earned: self.earned.clone(),
+            recording: last.recording.as_ref().map(|recording| PathBuf::from(&recording.path)),
+        }
+    }
 }
 
 impl Desk {
@@ -332,21 +363,29 @@ impl Desk {
         if let Some(interval) = course.pace.after(now, self.view.rates.dropped) {
             course.preview = engine.preview(interval);
         }
-        match (snapshot.on_air, &course.live) {
-            (OnAir::Live, None) => course.live = Some((snapshot.clone(), snapshot.programme.dropped)),
-            (OnAir::Live, Some((_, before))) => course.live = Some((snapshot.clone(), *before)),
-            (OnAir::Ending, _) | (OnAir::Preview, None) => {}
-            (OnAir::Preview, Some((last, before))) => {
-                let number = self.view.summary.as_ref().map_or(0, |(number, _)| number + 1);
-                self.view.summary = Some((number, summary(last, *before)));
-                course.live = None;
+        self.view.heard = self.studio.feedback.get();
+        match snapshot.on_air {
+            OnAir::Live => {
+                let live = course.live.get_or_insert_with(|| Live {
+                    latest: snapshot.clone(),
+                    dropped_before: snapshot.programme.dropped,
+                    most_viewers: None,
+                    earned: None,
+                });
+                live.take(&snapshot, &self.view.heard);
+            }
+            OnAir::Ending => {}
+            OnAir::Preview => {
+                if let Some(live) = course.live.take() {
+                    let number = self.view.summary.as_ref().map_or(0, |(number, _)| number + 1);
+                    self.view.summary = Some((number, live.summary()));
+                }
             }
         }
         if self.view.phase != Phase::Running || self.view.snapshot.on_air != snapshot.on_air {
             (self.studio.told)(snapshot.on_air);
         }
         self.view.snapshot = snapshot;
-        self.view.heard = self.studio.feedback.get();
         self.view.saving = self.autosave.as_ref().map(Autosave::saving).unwrap_or_default();
         self.view.phase = Phase::Running;
         self.tell();
@@ -411,15 +450,6 @@ fn record(opened: &Opened) -> Result<(), EngineError> {
         return Ok(());
     }
     opened.engine.start_recording(&opened.recording)
-}
-
-fn summary(last: &Snapshot, dropped_before: u64) -> Summary {
-    Summary {
-        seconds: last.live_seconds.unwrap_or_default(),
-        bytes: last.outputs.iter().map(|output| output.bytes).sum(),
-        dropped: last.programme.dropped - dropped_before,
-        recording: last.recording.as_ref().map(|recording| PathBuf::from(&recording.path)),
-    }
 }
 
 /// The preview's rate: the first to give way where frames are lost, and slow to come back.

@@ -31,6 +31,10 @@ pub struct Summary {
     pub bytes: u64,
     /// Programme frames that were due meanwhile and not composed.
     pub dropped: u64,
+    /// At once, at most; `None` where no server told.
+    pub most_viewers: Option<u32>,
+    /// By the stream in all, with its unit.
+    pub earned: Option<String>,
     pub recording: Option<PathBuf>,
 }
 

@@ -123,5 +123,5 @@ pub fn screenshots() -> Result {
     crate::screenshots::stage(&tickcast, &data, &folder)?;
     let mut windows = cargo();
     windows.args(["test", "--quiet", "--workspace", "--test", "peers"]);
-    run(windows.args(["--", "the_window_is"]).env("TICKCAST_SHOTS", &folder))
+    run(windows.args(["--", "the_window_is", "first_run"]).env("TICKCAST_SHOTS", &folder))
 }

@@ -120,6 +120,12 @@ pub fn summary(ui: &Ui, summary: &Summary) -> bool {
             line("Time on air", duration(summary.seconds));
             line("Sent", bytes(summary.bytes));
             line("Pictures left out", summary.dropped.to_string());
+            if let Some(viewers) = summary.most_viewers {
+                line("Viewers at once, at most", viewers.to_string());
+            }
+            if let Some(earned) = &summary.earned {
+                line("Earned by this stream", earned.clone());
+            }
             if let Some(path) = &summary.recording {
                 line("Recording", path.file_name().unwrap_or_default().to_string_lossy().into_owned());
             }

@@ -10,7 +10,8 @@ use studio::{Action, Command, Parameter, Preset};
 use widgets::egui::{self, Key, Modifiers, OutputCommand, vec2};
 
 use super::Panels;
-use crate::view::{Order, Phase, Summary, View};
+use crate::control::Heard;
+use crate::view::{Audience, Earned, Order, Phase, Summary, View};
 
 mod editing;
 mod mixer;
@@ -151,6 +152,19 @@ fn a_recording_that_cannot_be_written_is_asked_about_once_and_blocks_nothing() {
     window.get_all_by_label("Go live").last().expect("the question's button").click();
     window.run_steps(3);
     assert!(matches!(window.state().orders[..], [Order::GoLiveUnrecorded]), "{:?}", window.state().orders);
+}
+
+#[test]
+fn who_watches_and_what_comes_in_is_told_while_live() {
+    let earned = Some(Earned { a_second: Some("0.42 DEV".into()), total: "51.2 DEV".into() });
+    let heard = Heard { audience: Some(Audience { viewers: 128, earned }), ..Heard::default() };
+    let window_of = |view: View| window(View { heard: heard.clone(), ..view });
+    let shown = window_of(live());
+    for figure in ["128", "0.42 DEV", "51.2 DEV"] {
+        assert!(shown.query_all_by_label_contains(figure).count() > 0, "{figure}");
+    }
+    let before = window_of(preview());
+    assert_eq!(before.query_all_by_label_contains("51.2 DEV").count(), 0);
 }
 
 #[test]
@@ -423,10 +437,22 @@ fn dragging_over_the_preview_pushes_particles() {
 fn how_it_went_is_told_once() {
     let mut view = preview();
     let recording = Some("/films/show 2.mp4".into());
-    view.summary = Some((0, Summary { seconds: 761.0, bytes: 2_500_000, dropped: 0, recording }));
+    view.summary = Some((
+        0,
+        Summary {
+            seconds: 761.0,
+            bytes: 2_500_000,
+            dropped: 0,
+            most_viewers: Some(31),
+            earned: Some("5.2 DEV".into()),
+            recording,
+        },
+    ));
     let mut window = window(view);
     window.get_by_label("0:12:41");
     window.get_by_label("2.5 MB");
+    window.get_by_label("31");
+    window.get_by_label("5.2 DEV");
     window.get_by_label("show 2.mp4");
     window.get_by_label("Done").click();
     window.run_steps(3);

@@ -396,6 +396,71 @@ fn the_window_is_dark_or_light_as_the_system_is_and_every_control_has_a_name() {
     }
 }
 
+/// Every page's name on the rail.
+#[cfg(feature = "devchain")]
+const PAGES: [&str; 6] = ["Home", "Studio", "Watch", "Earnings", "Wallet", "Settings"];
+
+/// What axe-core finds wrong on the page that is shown: each rule with the elements that break it.
+#[cfg(feature = "devchain")]
+fn violations(desk: &Desk) -> Vec<String> {
+    let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(&axe)
+        .unwrap_or_else(|err| panic!("{} (`npm ci` in ui/ brings it): {err}", axe.display()));
+    let script = format!(
+        "const done = arguments[0]; {axe}\n; axe.run(document, {{ resultTypes: ['violations'] }}).then(({{ violations }}) => \
+         done(violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join(' | '))), \
+         why => done(['it failed: ' + why]));"
+    );
+    let found = desk.page.run(&script).expect("axe runs");
+    let found = found.as_array().unwrap_or_else(|| panic!("a list, not {found}"));
+    found.iter().map(|one| one.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[cfg(feature = "devchain")]
+#[test]
+fn no_page_shuts_anybody_out_and_none_logs_an_error() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let chain = runtime.block_on(devchain::Devchain::start(devchain::Config::default())).expect("a chain");
+    let settings = format!("{ANY_PORTS}[chain]\nendpoints = [{:?}]\n", chain.url());
+    let mut found = Vec::new();
+    let mut look = |desk: &Desk, what: &str| {
+        found.extend(violations(desk).into_iter().map(|violation| format!("{what}: {violation}")));
+    };
+    for theme in ["Adwaita:dark", "Adwaita"] {
+        let desk = Desk::open(theme, &settings);
+        let listen = "window.faults = []; const say = what => window.faults.push(String(what)); \
+                      addEventListener('error', event => say(event.message)); \
+                      addEventListener('unhandledrejection', event => say(event.reason)); \
+                      const log = console.error; console.error = (...words) => { say(words.join(' ')); log(...words); }; \
+                      arguments[0](true);";
+        desk.page.run(listen).expect("the page listens");
+        desk.node();
+        for page in PAGES {
+            desk.go(page);
+            look(&desk, &format!("{page} with nothing in it, {theme}"));
+        }
+        crate::secrets::keep_account(&desk.folder.path().join("data/tickcast/wallet"));
+        desk.make_stream("Evening concert");
+        look(&desk, &format!("a new stream, {theme}"));
+        for page in PAGES {
+            desk.go(page);
+            look(&desk, &format!("{page}, {theme}"));
+        }
+        desk.go("Home");
+        desk.page.choose("Price", "By the second").expect("the list");
+        desk.page.fill("A second costs", "nothing").expect("the field");
+        desk.shows("Write a number such as 0.001");
+        look(&desk, &format!("a mistake in a form, {theme}"));
+        assert_eq!(
+            desk.page.value("window.faults").expect("what was logged"),
+            serde_json::json!([]),
+            "{theme}"
+        );
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    runtime.block_on(chain.stop());
+}
+
 /// Neither is given anything of the wallet's: should one ever be, this finds it.
 #[cfg(all(
     feature = "devchain",

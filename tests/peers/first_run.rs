@@ -169,8 +169,7 @@ fn a_person_goes_from_the_first_start_to_a_paid_broadcast_that_another_watches()
         let info =
             Client::new(format!("http://{node}")).expect("an address").pay_info().await.expect("its terms");
         let unit = 10_u128.pow(rail.info().decimals.into());
-        fund(&rail, creator.account, unit).await;
-        fund(&rail, info.node_key.account(), 10 * unit).await;
+        tokio::join!(fund(&rail, creator.account, unit), fund(&rail, info.node_key.account(), 10 * unit));
         steps.begun += paused.elapsed();
 
         let title = "First concert";

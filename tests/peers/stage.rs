@@ -136,7 +136,7 @@ fn where_nobody_takes_the_picture_it_is_asked_before_and_not_after() {
     let folder = tempfile::tempdir().expect("a folder");
     let closed =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-    let rest = format!("outputs = [{{ kind = \"rtmp\", url = \"rtmp://{closed}/live/key\" }}]");
+    let rest = format!("outputs = [{{ kind = \"whip\", url = \"http://{closed}/whip\", token = \"key\" }}]");
     let mut stage = open(&display, &[], &file(folder.path(), &rest), Path::new("/dev/null"));
     stage.wait_for_line("ready", LIMIT).expect("the studio runs");
     let window = display.window("Tickcast", LIMIT).expect("a window");

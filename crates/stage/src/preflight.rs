@@ -79,10 +79,10 @@ fn seen(snapshot: &Snapshot, rates: &Rates) -> Vec<String> {
     found
 }
 
-async fn looked(servers: Vec<(String, u16)>, disk: Option<(PathBuf, u64)>) -> Vec<String> {
+async fn looked(servers: Vec<Server>, disk: Option<(PathBuf, u64)>) -> Vec<String> {
     let mut probes = JoinSet::new();
-    for (place, (host, port)) in servers.into_iter().enumerate() {
-        probes.spawn(async move { (place, reached(&host, port).await) });
+    for (place, server) in servers.into_iter().enumerate() {
+        probes.spawn(async move { (place, reached(&server).await) });
     }
     let room = async {
         let (folder, kbps) = disk?;
@@ -113,10 +113,14 @@ async fn looked(servers: Vec<(String, u16)>, disk: Option<(PathBuf, u64)>) -> Ve
     out_of_reach.into_iter().map(|(_, why)| why).chain(room).collect()
 }
 
-/// Whether somebody listens there.
-async fn reached(host: &str, port: u16) -> Result<(), String> {
+/// Whether somebody is there, as far as that can be known without disturbing anybody.
+async fn reached(Server { host, port, takes_one }: &Server) -> Result<(), String> {
     let connected = async {
-        let addresses = lookup_host((host, port)).await.map_err(|_| "no such name is known".to_owned())?;
+        let addresses = lookup_host((host.as_str(), *port)).await;
+        let addresses = addresses.map_err(|_| "no such name is known".to_owned())?;
+        if *takes_one {
+            return Ok(());
+        }
         let mut why = "it has no address".to_owned();
         for address in addresses {
             match TcpStream::connect(address).await {
@@ -135,13 +139,23 @@ async fn reached(host: &str, port: u16) -> Result<(), String> {
     })
 }
 
-/// Host and port of an output's address.
-fn server(url: &str) -> Option<(String, u16)> {
+/// Who takes an output.
+#[derive(Debug)]
+struct Server {
+    host: String,
+    port: u16,
+    /// It may listen for a single publisher (as `ffmpeg -listen 1` does), and a look at its port would be that one.
+    takes_one: bool,
+}
+
+/// Of an output's address.
+fn server(url: &str) -> Option<Server> {
     let (scheme, rest) = url.split_once("://")?;
-    let port = match scheme {
-        "http" => 80,
-        "https" | "rtmps" => 443,
-        "rtmp" => 1935,
+    let (port, takes_one) = match scheme {
+        "http" => (80, false),
+        "https" => (443, false),
+        "rtmp" => (1935, true),
+        "rtmps" => (443, true),
         _ => return None,
     };
     let authority = rest.split('/').next()?;
@@ -150,7 +164,7 @@ fn server(url: &str) -> Option<(String, u16)> {
         None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
     let port = named.map_or(Some(port), |named| named.parse().ok())?;
-    (!host.is_empty()).then(|| (host.to_owned(), port))
+    (!host.is_empty()).then(|| Server { host: host.to_owned(), port, takes_one })
 }
 
 #[cfg(test)]
@@ -180,7 +194,7 @@ mod tests {
 
     #[test]
     fn servers_are_where_their_addresses_say() {
-        let at = |url: &str| server(url).map(|(host, port)| format!("{host} {port}"));
+        let at = |url: &str| server(url).map(|Server { host, port, .. }| format!("{host} {port}"));
         assert_eq!(at("rtmp://live.example/app").as_deref(), Some("live.example 1935"));
         assert_eq!(at("rtmps://live.example/app").as_deref(), Some("live.example 443"));
         assert_eq!(at("http://127.0.0.1:8080/whip").as_deref(), Some("127.0.0.1 8080"));
@@ -195,6 +209,15 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/whip", server.local_addr().unwrap());
         assert_eq!(looks(&sending_to(&[url]), &Rates::default(), None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_server_that_may_take_one_publisher_alone_is_not_connected_to() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let url = format!("rtmp://{}/live", server.local_addr().unwrap());
+        assert_eq!(looks(&sending_to(&[url]), &Rates::default(), None), Vec::<String>::new());
+        assert_eq!(server.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -69,6 +69,12 @@ pub struct Asked {
     pub amount: String,
 }
 
+/// A chain that somebody has looked at in the wallet's window.
+#[derive(Debug, Deserialize)]
+struct Met {
+    genesis: String,
+}
+
 /// A stream that was made for the Stage.
 #[derive(Debug)]
 struct Own {
@@ -167,7 +173,7 @@ impl Desk {
         drop(tokio::time::timeout(NODE_LIMIT, settled).await);
         match streams::base(&self.node) {
             Some(_) => Ok(()),
-            None => Err("The node did not start. What it said stands beside it.".into()),
+            None => Err("The node did not start. Home says why.".into()),
         }
     }
 
@@ -216,8 +222,20 @@ impl Desk {
                 "Something is live on the node. End that first: the node is restarted for this.".into()
             );
         }
+        let named = match endpoint.as_deref().map(str::trim) {
+            None => None,
+            Some(endpoint) => {
+                node_config::check(endpoint)?;
+                // Not by the page's word alone: who names a chain says what money is.
+                let chain: Met = self.prompt("wallet", &["meet", &format!("--chain={endpoint}")]).await?;
+                Some((endpoint.to_owned(), chain.genesis))
+            }
+        };
         let path = self.places.node_config().to_owned();
-        let changed = move || node_config::set_chain(&path, endpoint.as_deref().map(str::trim));
+        let changed = move || {
+            let named = named.as_ref().map(|(endpoint, genesis)| (endpoint.as_str(), genesis.as_str()));
+            node_config::set_chain(&path, named)
+        };
         let changed = tokio::task::spawn_blocking(changed).await;
         changed.map_err(|err| format!("The settings could not be written: {err}."))??;
         self.give(ChildName::Node, Order::Restart)
@@ -236,7 +254,8 @@ impl Desk {
     ) -> Result<T, String> {
         self.change_accounts(|accounts| accounts.is_asking = true);
         let answer = self.wallet.prompt(command, arguments).await;
-        self.change_accounts(|accounts| accounts.is_asking = false);
+        // Another one may be, which this one was refused for.
+        self.change_accounts(|accounts| accounts.is_asking = self.wallet.is_asking());
         self.read_accounts().await;
         answer
     }

@@ -98,6 +98,8 @@ enum Command {
     /// Names for other people's addresses.
     #[command(subcommand)]
     AddressBook(accounts::AddressBook),
+    /// Shows what a chain says of itself, to be compared before anything is paid there.
+    Meet(chain_link::ChainAddress),
     /// What an account has.
     Balance(money::Balance),
     /// Sends money.
@@ -166,6 +168,7 @@ fn carry_out(shell: &Shell, command: &Command) -> anyhow::Result<()> {
         Command::Forget(one) => accounts::forget(shell, one),
         Command::AddressBook(book) => accounts::address_book(shell, book),
         Command::History(history) => money::history(shell, history),
+        Command::Meet(chain) => wait_for(money::meet(shell, chain)),
         Command::Balance(balance) => wait_for(money::balance(shell, balance)),
         Command::Send(send) => wait_for(money::send(shell, send)),
         Command::Caps(caps) => wait_for(money::caps(shell, caps)),

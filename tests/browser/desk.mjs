@@ -33,9 +33,11 @@ await page.addInitScript((snapshot) => {
   };
 }, snapshot);
 await page.goto(`http://127.0.0.1:${server.address().port}/`);
-// What the node says of the stream, in the row below it.
-const told = await page.locator("tr", { hasText: "On air" }).locator("xpath=following-sibling::tr[1]").innerText();
 const click = (name) => page.getByRole("button", { name, exact: true }).click();
+// What the node says of the stream, in the row below it.
+await click("Studio");
+const told = await page.locator("tr", { hasText: "On air" }).locator("xpath=following-sibling::tr[1]").innerText();
+await click("Home");
 await click("Stop node");
 await click("Keep it running");
 await click("Stop node");

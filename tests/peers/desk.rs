@@ -221,7 +221,7 @@ fn a_port_that_is_taken_is_said_in_words_and_the_node_starts_once_it_is_free() {
     assert!(healthy(taken));
 }
 
-#[cfg(feature = "devchain")]
+#[cfg(all(feature = "devchain", feature = "wallet", feature = "windows"))]
 #[test]
 fn a_chain_that_is_named_in_the_settings_is_paid_on_from_then_on() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -238,11 +238,20 @@ fn a_chain_that_is_named_in_the_settings_is_paid_on_from_then_on() {
                    field.dispatchEvent(new Event('input', { bubbles: true })); arguments[0](true);";
     desk.page.run(emptied).expect("an empty field");
     desk.page.fill("Chain", &chain.url()).expect("the field");
+    let settings = || std::fs::read_to_string(node_config(desk.folder.path())).expect("the settings");
+    // What the page asks for is looked at in the wallet's own window first.
     desk.page.click("Save and restart node").expect("the button");
+    let window = desk.display.window("Approve", LIMIT).expect("the wallet's window");
+    desk.display.keys(&window, &["Escape"]).expect("a key");
+    desk.shows("You did not agree");
+    assert!(!settings().contains(&chain.url()), "{}", settings());
+    desk.page.click("Save and restart node").expect("the button");
+    crate::first_run::Prompt(&desk.display).press_it();
     desk.shows("The node is paid in DEV on");
     desk.node_is("running");
-    let written = std::fs::read_to_string(node_config(desk.folder.path())).expect("the settings");
+    let written = settings();
     assert!(written.contains(&chain.url()) && written.contains("http = \"127.0.0.1:0\""), "{written}");
+    assert!(written.contains("genesis = \"0x"), "{written}");
     desk.page.click("Take no payments").expect("the button");
     desk.shows("The node takes no payments");
     drop(desk);

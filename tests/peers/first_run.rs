@@ -61,10 +61,10 @@ fn keep(display: &Xvfb, size: (u32, u32), name: &str) {
 }
 
 /// The wallet's window.
-struct Prompt<'a>(&'a Xvfb);
+pub struct Prompt<'a>(pub &'a Xvfb);
 
 impl Prompt<'_> {
-    fn shows(&self, what: &str, is_there: impl Fn(&Xvfb) -> bool) -> String {
+    pub fn shows(&self, what: &str, is_there: impl Fn(&Xvfb) -> bool) -> String {
         let window = self.0.window("Approve", LIMIT).expect("the wallet's window");
         wait_until(what, LIMIT, || is_there(self.0).then_some(())).unwrap_or_else(|err| panic!("{err}"));
         window
@@ -80,7 +80,12 @@ impl Prompt<'_> {
         self.0.keys(window, &["Return"]).expect("a key");
     }
 
-    /// Presses the button that may be pressed.
+    /// Presses the button that may be pressed, once there is one.
+    pub fn press_it(&self) {
+        self.shows("a button to press", |display| pixels(display, PROMPT, SELECT) > BUTTON);
+        self.press();
+    }
+
     fn press(&self) {
         let screen = self.0.screenshot().expect("a picture of the screen");
         let (width, all) =

@@ -23,36 +23,30 @@ pub fn begin(path: &Path, data: &Path) -> io::Result<()> {
     write(path, &file)
 }
 
-/// Names the chain on which the node is paid, or, without an endpoint, none: everything is free then.
+/// Names the chain on which the node is paid, by its endpoint and its first block's hash, or none: everything is free then.
 ///
 /// # Errors
 /// In words, for whoever wants it.
-pub fn set_chain(path: &Path, endpoint: Option<&str>) -> Result<(), String> {
+pub fn set_chain(path: &Path, named: Option<(&str, &str)>) -> Result<(), String> {
     let unread = |why: &dyn std::fmt::Display| format!("{} could not be changed: {why}.", path.display());
     let text = std::fs::read_to_string(path).map_err(|err| unread(&err))?;
     let mut file: DocumentMut = text.parse().map_err(|_| unread(&"it is not TOML, so mend it first"))?;
-    match endpoint {
+    match named {
         None => drop(file.remove("chain")),
-        Some(endpoint) => {
+        Some((endpoint, genesis)) => {
             check(endpoint)?;
             let chain = file.entry("chain").or_insert(Item::Table(Table::new()));
             let chain = chain.as_table_like_mut().ok_or_else(|| unread(&"its [chain] is no table"))?;
-            let endpoints = Array::from_iter([endpoint]);
-            let is_same = chain
-                .get("endpoints")
-                .and_then(Item::as_array)
-                .is_some_and(|known| known.iter().filter_map(toml_edit::Value::as_str).eq([endpoint]));
-            if !is_same {
-                // Of the chain before.
-                chain.remove("genesis");
-                chain.insert("endpoints", value(endpoints));
-            }
+            chain.insert("endpoints", value(Array::from_iter([endpoint])));
+            // What was looked at, and no other chain behind the same address.
+            chain.insert("genesis", value(genesis));
         }
     }
     write(path, &file).map_err(|err| unread(&err))
 }
 
-fn check(endpoint: &str) -> Result<(), String> {
+/// Whether it may be an endpoint at all.
+pub fn check(endpoint: &str) -> Result<(), String> {
     let host = endpoint.strip_prefix("ws://").or_else(|| endpoint.strip_prefix("wss://"));
     let is_plain = endpoint.len() <= ENDPOINT_MAX && endpoint.bytes().all(|byte| byte.is_ascii_graphic());
     match host {
@@ -81,13 +75,11 @@ mod tests {
         let path = folder.path().join("node.toml");
         let before = "# mine\nhttp = \"127.0.0.1:0\" # here\n\n[chain]\nendpoints = [\"ws://a:1\"]\ngenesis = \"0x00\"\nrail = \"escrow\"\n";
         std::fs::write(&path, before).unwrap();
-        set_chain(&path, Some("ws://a:1")).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
-        set_chain(&path, Some("wss://b.example")).unwrap();
+        set_chain(&path, Some(("wss://b.example", "0x11"))).unwrap();
         let after = std::fs::read_to_string(&path).unwrap();
         assert!(after.starts_with("# mine\nhttp = \"127.0.0.1:0\" # here\n"), "{after}");
         assert!(after.contains("\"wss://b.example\"") && after.contains("rail = \"escrow\""), "{after}");
-        assert!(!after.contains("genesis") && !after.contains("ws://a:1"), "{after}");
+        assert!(after.contains("genesis = \"0x11\"") && !after.contains("ws://a:1"), "{after}");
         set_chain(&path, None).unwrap();
         assert!(!std::fs::read_to_string(&path).unwrap().contains("chain"));
     }
@@ -100,11 +92,11 @@ mod tests {
         let before = std::fs::read_to_string(&path).unwrap();
         assert!(before.contains("data_dir = \"/data\""), "{before}");
         for bad in ["", "http://a", "ws://", "ws://a b", "ws://a\"\n[admins]"] {
-            assert!(set_chain(&path, Some(bad)).unwrap_err().contains("no address"), "{bad}");
+            assert!(set_chain(&path, Some((bad, "0x11"))).unwrap_err().contains("no address"), "{bad}");
         }
         begin(&path, Path::new("/elsewhere")).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), before, "there is one already");
         std::fs::write(&path, "not = [toml").unwrap();
-        assert!(set_chain(&path, Some("ws://a")).unwrap_err().contains("not TOML"));
+        assert!(set_chain(&path, Some(("ws://a", "0x11"))).unwrap_err().contains("not TOML"));
     }
 }

@@ -5,9 +5,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::BufReader;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
+
+use super::child_log::next_line;
 
 /// Windows at once; more of them is a mistake.
 const WINDOWS_MAX: usize = 8;
@@ -46,9 +48,9 @@ impl Viewers {
         tokio::spawn(async move {
             let mut why = None;
             if let Some(said) = child.stderr.take() {
-                let mut lines = BufReader::new(said).lines();
+                let mut said = BufReader::new(said);
                 // Read to its end, lest it waits for a reader.
-                while let Ok(Some(line)) = lines.next_line().await {
+                while let Ok(Some(line)) = next_line(&mut said).await {
                     why = why.or_else(|| line.strip_prefix("tickcast: ").map(str::to_owned));
                 }
             }

@@ -83,6 +83,11 @@ impl Wallet {
         read(self.run(before.iter().chain(arguments)).await?)
     }
 
+    /// Whether a window is open.
+    pub fn is_asking(&self) -> bool {
+        self.window.try_lock().is_err()
+    }
+
     async fn run<'a>(&self, arguments: impl Iterator<Item = &'a &'a str>) -> Result<Value, String> {
         let mut command = Command::new(&self.program);
         command.args(arguments.map(OsString::from)).current_dir(&self.folder).kill_on_drop(true);
@@ -143,8 +148,11 @@ mod tests {
     #[tokio::test]
     async fn a_second_window_is_refused_while_one_is_open() {
         let wallet = Wallet::new("cat".into(), "/".into());
-        let _open = wallet.window.try_lock().expect("none is open");
+        let open = wallet.window.try_lock().expect("none is open");
         let refused = wallet.prompt::<Value>("wallet", &["new", "--", "me"]).await;
         assert!(refused.unwrap_err().contains("open already"));
+        assert!(wallet.is_asking());
+        drop(open);
+        assert!(!wallet.is_asking());
     }
 }

@@ -10,7 +10,7 @@ use wallet::approval::{self, Act};
 use wallet::history::{Event, Outcome};
 use wallet::{Account, Approved, Unit, Wallet};
 
-use super::ask::Ask;
+use super::ask::{Ask, stranger};
 use super::{Shell, now};
 
 #[derive(Args, Debug)]
@@ -36,6 +36,20 @@ impl ChainAddress {
     pub(super) async fn money(&self, shell: &Shell) -> anyhow::Result<Chain> {
         let rail = TransferRail::connect(self.settings()).await.context(UNREACHED)?;
         Chain::of(Box::new(rail), shell, NamedBy::Person)
+    }
+
+    /// Shows what the chain says of itself, and takes it for that only where somebody has compared it, each time anew: the
+    /// address may be a page's.
+    pub(super) async fn meet(&self, shell: &Shell) -> anyhow::Result<(RailInfo, Unit)> {
+        let rail = TransferRail::connect(self.settings()).await.context(UNREACHED)?;
+        let info = rail.info().clone();
+        let (ChainUnit::Known(unit) | ChainUnit::Said(unit)) = chain_unit(&shell.wallet, &info)?;
+        let mut approval = stranger(&info, &unit);
+        approval.title = "A chain to be paid on".to_owned();
+        approval.lines.insert(0, ("address", self.chain.join(", ")));
+        shell.ask.agree(&approval, "That is the chain")?;
+        shell.wallet.know_unit(info.genesis, info.asset, &unit)?;
+        Ok((info, unit))
     }
 
     /// Channels too.

@@ -57,6 +57,17 @@ pub(super) struct SetCaps {
     chain: ChainAddress,
 }
 
+/// What a chain is and how its amounts are read, once somebody has compared it.
+pub(super) async fn meet(shell: &Shell, chain: &ChainAddress) -> anyhow::Result<()> {
+    let (info, unit) = chain.meet(shell).await?;
+    let text = format!("\"{}\" is known, and counts in {}.", info.chain, unit.symbol());
+    let json = json!({
+        "chain": info.chain, "genesis": info.genesis, "symbol": unit.symbol(), "decimals": unit.decimals(),
+    });
+    shell.report.done(&json, &text);
+    Ok(())
+}
+
 pub(super) async fn balance(shell: &Shell, options: &Balance) -> anyhow::Result<()> {
     let accounts = match &options.account {
         Some(account) => vec![shell.wallet.account(account)?],

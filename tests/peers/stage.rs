@@ -17,6 +17,8 @@ const GO_LIVE: (u32, u32) = (WIDTH - 12 - 36, 24);
 const END: (u32, u32) = (107, 40);
 /// What the strip above takes.
 const STRIP: usize = 48;
+/// The ground of what goes live, dark and light.
+const LIVE: [[u8; 3]; 2] = [[0xff, 0x4d, 0x4f], [0xcc, 0x20, 0x24]];
 /// Fewer pixels than a question's red button has, and more than any sign.
 const BUTTON: usize = 1_000;
 
@@ -53,13 +55,15 @@ pub fn end_broadcast(display: &Xvfb, window: &str, size: (u32, u32)) {
 fn red_button(display: &Xvfb, size: (u32, u32)) -> Option<(u32, u32)> {
     let (width, height) = (size.0 as usize, size.1 as usize - STRIP);
     let screen = display.screenshot().ok()?.part(0, STRIP, width, height);
-    let is_red = |[red, green, blue]: &[u8; 3]| *red >= 200 && *green <= 100 && *blue <= 110;
+    // The tokens of either theme: the pattern has reds of its own.
+    let is_red = |pixel: &[u8; 3]| {
+        LIVE.iter().any(|live| live.iter().zip(pixel).all(|(live, seen)| live.abs_diff(*seen) <= 4))
+    };
     let lit = screen
         .iter()
         .enumerate()
         .filter(|(_, pixel)| is_red(pixel))
         .map(|(index, _)| (index % width, index / width));
-    // The pattern has red parts too, behind a question darker ones.
     let (xs, ys): (Vec<_>, Vec<_>) = lit.filter(|(x, _)| x.abs_diff(width / 2) < 190).unzip();
     if xs.len() < BUTTON {
         return None;
@@ -128,30 +132,6 @@ fn the_stage_shows_the_programme_and_goes_live_at_a_click() {
     let frames: Vec<u32> = stamps(&recording).iter().map(|stamp| stamp.frame).collect();
     assert!(frames.len() > 30, "{} frames", frames.len());
     assert!(frames.is_sorted_by(|a, b| a < b), "{frames:?}");
-}
-
-#[test]
-fn where_nobody_takes_the_picture_it_is_asked_before_and_not_after() {
-    let display = Xvfb::start(WIDTH, HEIGHT).expect("a display");
-    let folder = tempfile::tempdir().expect("a folder");
-    let closed =
-        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
-    let rest = format!("outputs = [{{ kind = \"whip\", url = \"http://{closed}/whip\", token = \"key\" }}]");
-    let mut stage = open(&display, &[], &file(folder.path(), &rest), Path::new("/dev/null"));
-    stage.wait_for_line("ready", LIMIT).expect("the studio runs");
-    let window = display.window("Tickcast", LIMIT).expect("a window");
-    display.keys(&window, &["ctrl+l"]).expect("a key");
-    let asked = || red_button(&display, (WIDTH, HEIGHT));
-    wait_until("the question", LIMIT, asked).unwrap_or_else(|err| panic!("{err}: {}", stage.errors()));
-    // The safe answer has the focus.
-    display.keys(&window, &["Return"]).expect("a key");
-    wait_until("no question", LIMIT, || asked().is_none().then_some(())).expect("it is put away");
-    let is_live = || stage.output().iter().any(|line| line == "broadcast live");
-    assert!(!is_live(), "{:?}", stage.output());
-    display.keys(&window, &["ctrl+l"]).expect("a key");
-    assert!(take_off(&display, (WIDTH, HEIGHT), is_live), "it asks again");
-    let status = stage.terminate(LIMIT).expect("it ends");
-    assert!(status.success(), "{}", stage.errors());
 }
 
 #[test]

@@ -456,19 +456,24 @@ async fn what_is_no_message_ends_the_socket_and_what_is_refused_does_not() {
     assert!(PAY_SUBPROTOCOL.starts_with("tickcast"));
 }
 
-#[tokio::test]
-async fn what_was_earned_is_told_to_its_creator_and_to_the_nodes_own_machine_alone() {
-    let world = World::start().await;
-    let mut viewer = Viewer::new(&world, CHARLIE).await;
-    viewer.open(&world, DEPOSIT).await;
-    assert_eq!(world.client.earnings(None).await.unwrap(), []);
-    let (mut socket, peer) = viewer.watch(&world).await;
+/// Charlie opens a channel, watches, pays, and leaves; what was paid is settled.
+async fn watched_for_twelve_seconds(world: &World) {
+    let mut viewer = Viewer::new(world, CHARLIE).await;
+    viewer.open(world, DEPOSIT).await;
+    let (mut socket, peer) = viewer.watch(world).await;
     for second in 0..12 {
         world.reach(peer, 1, second);
         viewer.play(&mut socket, second).await;
     }
     drop(socket);
     world.settled(&viewer, 12 * PRICE).await;
+}
+
+#[tokio::test]
+async fn what_was_earned_is_told_to_its_creator_and_to_the_nodes_own_machine_alone() {
+    let world = World::start().await;
+    assert_eq!(world.client.earnings(None).await.unwrap(), []);
+    watched_for_twelve_seconds(&world).await;
     let told = world.client.earnings(None).await.unwrap();
     let [row] = &told[..] else { panic!("{told:?}") };
     assert_eq!((&row.playback_id, row.payers, row.seconds), (&world.stream.playback_id, 1, 12));
@@ -486,15 +491,7 @@ async fn what_was_earned_is_told_to_its_creator_and_to_the_nodes_own_machine_alo
 #[tokio::test]
 async fn the_audit_finds_what_was_changed() {
     let world = World::start().await;
-    let mut viewer = Viewer::new(&world, CHARLIE).await;
-    viewer.open(&world, DEPOSIT).await;
-    let (mut socket, peer) = viewer.watch(&world).await;
-    for second in 0..12 {
-        world.reach(peer, 1, second);
-        viewer.play(&mut socket, second).await;
-    }
-    drop(socket);
-    world.settled(&viewer, 12 * PRICE).await;
+    watched_for_twelve_seconds(&world).await;
     let journal = Journal::open(world.folder()).await.unwrap();
     let run = async |sql: &'static str| sqlx::query(sql).execute(journal.pool()).await.map(|_| ());
     let findings = async || audit(world.folder(), world.asked()).await.unwrap().findings;

@@ -101,26 +101,31 @@ fn a_payer_that_closes_alone_while_it_watches_is_cut_off_and_has_paid_all_but_th
 
 /// Blocks of six seconds that are final after eighteen.
 #[test]
-fn on_a_slow_chain_the_grace_is_served_until_a_channel_is_final_and_everything_else_then() {
+fn on_a_slow_chain_no_more_is_served_than_the_node_allows_until_a_channel_is_final() {
+    const UNCONFIRMED_S: u16 = GRACE_TICKS + 3;
     Runtime::new().expect("a runtime").block_on(async {
-        let mut show = Show::open(Rules::default()).await;
+        let mut show = Show::open(Rules { unconfirmed_s: UNCONFIRMED_S, ..Rules::default() }).await;
         show.market.slow_down().await;
         let mut payer = Payer::without_channel(&show.market, 1).await;
         let open = payer.open(now().plus(30 * crate::market::DAY_MS));
         let (rail, account) = (Arc::clone(&show.market.rail), Arc::clone(payer.account()));
         let opening = tokio::spawn(async move { rail.submit(open, account).await });
         let watching = until("the channel is in a block", async || payer.try_watch(&show.place).await).await;
-        let grace = u64::from(GRACE_TICKS);
+        let most = u64::from(UNCONFIRMED_S);
+        let mut before = 0;
         until("the channel is final", async || {
             let played = watching.pay.status().totals.played;
             let state = show.market.channel(payer.channel()).await;
             let is_final = matches!(state.finalized, Phase::Open(_));
-            assert!(is_final || played <= grace, "{played} s of a channel that is not final");
+            assert!(is_final || played <= most, "{played} s of a channel that is not final");
+            before = if is_final { before } else { played };
             is_final.then_some(())
         })
         .await;
+        // Finality takes eighteen seconds: all that is allowed played before.
+        assert_eq!(before, most);
         opening.await.expect("nothing panics").expect("the channel is open");
-        watching.until_played(grace + 3).await;
+        watching.until_played(most + 3).await;
         payer.leave(watching).await;
         show.close(&[payer]).await;
     });

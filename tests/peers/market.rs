@@ -75,6 +75,8 @@ pub struct Rules {
     pub people: u8,
     /// The chain is paid on by plain transfers: so many seconds may be owed. Without it deposits are locked.
     pub window_s: Option<u64>,
+    /// So much of a channel is served before its opening is final.
+    pub unconfirmed_s: u16,
     /// What runs as the node; else the executable itself.
     pub program: Option<String>,
 }
@@ -98,6 +100,7 @@ impl Default for Rules {
             dispute_window_s: 60,
             people: 8,
             window_s: None,
+            unconfirmed_s: 30,
             program: None,
         }
     }
@@ -334,7 +337,8 @@ fn write_settings(folder: &Path, name: &str, chain: &str, rules: &Rules) -> Path
     let credit = window.map(|window| {
         format!("rail = \"transfer\"\ncredit_window = \"{window}\"\nfinality_s = {FINALITY_S}\n")
     });
-    let (credit, dispute_window_s) = (credit.unwrap_or_default(), rules.dispute_window_s);
+    let credit = credit.unwrap_or_default();
+    let Rules { dispute_window_s, unconfirmed_s, .. } = rules;
     let data = folder.join(name);
     let [http, hls, rtmp, media] = std::array::from_fn(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, port())));
     let text = format!(
@@ -351,6 +355,7 @@ enabled = false
 endpoints = [{chain:?}]
 dispute_window_s = {dispute_window_s}
 settle_idle_s = 1
+unconfirmed_s = {unconfirmed_s}
 {credit}"#
     );
     let path = folder.join(format!("{name}.toml"));

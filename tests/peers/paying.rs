@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
 use chain::{Call, EscrowRail, Rail, RailError, Settings, TransferRail};
-use devchain::development_accounts;
+use devchain::{Finality, Transactions, development_accounts};
 use node::{ChainConfig, Node, NodeConfig};
 use pay::{
     Amount, ChannelId, Delegation, KeyScheme, Keypair, Phase, Price, RailKind, Signed, Signer, UnixMillis,
 };
 use serde_json::Value;
 use testkit::LoggedChild;
+use wallet::history::Outcome;
 use wallet::{ChannelStatus, Name, SecretText, Unit, Wallet, key_from_secret};
 
 use crate::any_chain::AnyChain;
 use crate::broadcasts::{LIMIT, TICKCAST, engine, whip_output};
+use crate::market::until;
 
 pub const PRICE: u128 = 10_000_000_000;
 const PASSPHRASE: &str = "a passphrase of the test";
@@ -234,6 +236,148 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
         assert!(audit.is_clean(), "{:?}", audit.findings);
         assert_eq!((audit.accepted.units(), audit.settled.units()), (all * PRICE, all * PRICE));
+        chain.stop().await;
+    });
+}
+
+/// A chain whose blocks are final when a test says so, and a viewer of ten seconds that has paid the first of them.
+async fn watched_before_finality(
+    market: &Market,
+    wallet: &Wallet,
+    stream: &CreatedStream,
+) -> (LoggedChild, ChannelId) {
+    market.chain.devchain().set_finality(Finality::ByHand).expect("no block is final any more");
+    let chain = market.chain.url();
+    let viewer = market.viewer(stream, "10", &["--chain", &chain]);
+    until("it pays", async || (seconds(wallet) >= 1).then_some(())).await;
+    let [known] = &wallet.channels().expect("the wallet's channels")[..] else { panic!("one channel") };
+    let id = known.terms.id();
+    let state = market.rail.channel(id).await.expect("the chain answers").expect("the channel");
+    assert_eq!((state.finalized, matches!(state.head, Phase::Open(_))), (Phase::Absent, true));
+    assert_eq!(known.status, ChannelStatus::Prepared);
+    (viewer, id)
+}
+
+/// Signed for so far.
+fn seconds(wallet: &Wallet) -> u128 {
+    let channels = wallet.channels().expect("the wallet's channels");
+    let spent =
+        channels.iter().map(|known| wallet.spent(known.terms.id()).expect("the wallet knows").units());
+    spent.sum::<u128>() / PRICE
+}
+
+/// The report of a viewer that ends by itself.
+fn report_of(mut viewer: LoggedChild) -> Value {
+    let status = viewer.wait(LIMIT).expect("the viewer ends by itself");
+    let (said, errors) = (viewer.output().join("\n"), viewer.errors());
+    assert!(status.success(), "{said}\n{errors}");
+    serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}\n{errors}"))
+}
+
+#[test]
+fn a_picture_does_not_wait_for_the_final_block_and_what_becomes_of_the_opening_is_kept() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = Market::open().await;
+        let stream = market.create().await;
+        let mut engine = engine(market.folder.path(), &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        let wallet = market.wallet();
+        let (viewer, id) = watched_before_finality(&market, &wallet, &stream).await;
+        until("more than the grace is paid", async || (seconds(&wallet) > 6).then_some(())).await;
+        market.chain.devchain().set_finality(Finality::Behind(2)).expect("blocks are final again");
+        let report = tokio::task::block_in_place(|| report_of(viewer));
+        let paid = &report["payment"];
+        assert_eq!((&paid["not_final"], &paid["acknowledged"]), (&Value::Null, &true.into()), "{paid}");
+        let [known] = &wallet.channels().expect("the wallet's channels")[..] else { panic!("one channel") };
+        assert_eq!(known.status, ChannelStatus::Open);
+        let history = wallet.history().expect("the wallet's history");
+        assert!(
+            history.iter().any(|event| event.outcome == Outcome::Done && event.fee.is_some()),
+            "{history:?}"
+        );
+        let settled = async || {
+            let state = market.rail.channel(id).await.ok().flatten()?;
+            (state.finalized.settled().units() == units(&paid["total"])).then_some(())
+        };
+        until("it is settled", settled).await;
+        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+        let Market { node, chain, .. } = market;
+        node.stop().await;
+        chain.stop().await;
+    });
+}
+
+#[test]
+fn an_opening_whose_block_loses_is_brought_again_and_everything_that_played_is_paid_once() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = Market::open().await;
+        let stream = market.create().await;
+        let mut engine = engine(market.folder.path(), &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        let wallet = market.wallet();
+        let (viewer, id) = watched_before_finality(&market, &wallet, &stream).await;
+        let chain = market.chain.devchain();
+        let above = chain.best().number - chain.finalized().number;
+        chain.reorganize(above, Transactions::Forgotten).expect("the blocks lose");
+        assert_eq!(market.rail.channel(id).await.expect("the chain answers"), None);
+        chain.set_finality(Finality::Behind(2)).expect("blocks are final again");
+        let report = tokio::task::block_in_place(|| report_of(viewer));
+        let paid = &report["payment"];
+        assert_eq!(paid["not_final"], Value::Null, "{paid}");
+        let settled = async || {
+            let state = market.rail.channel(id).await.ok().flatten()?;
+            (state.finalized.settled().units() == wallet.spent(id).expect("the wallet knows").units())
+                .then_some(())
+        };
+        until("it is settled", settled).await;
+        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+        let Market { node, chain, rail, folder, .. } = market;
+        node.stop().await;
+        let rail = rail as Arc<dyn Rail>;
+        let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
+        assert!(audit.is_clean(), "{:?}", audit.findings);
+        chain.stop().await;
+    });
+}
+
+#[test]
+fn an_opening_whose_place_another_transaction_takes_ends_the_show_and_says_so() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let market = Market::open().await;
+        let stream = market.create().await;
+        let mut engine = engine(market.folder.path(), &whip_output(&stream));
+        market.wait_until_live(&stream).await;
+        let wallet = market.wallet();
+        let (mut viewer, id) = watched_before_finality(&market, &wallet, &stream).await;
+        let chain = market.chain.devchain();
+        let above = chain.best().number - chain.finalized().number;
+        chain.reorganize(above, Transactions::Forgotten).expect("the blocks lose");
+        let bob = development_accounts().into_iter().find(|account| account.uri == "//Bob");
+        let bob = Keypair::from_seed(KeyScheme::Sr25519, &bob.expect("the chain has a Bob").seed.into());
+        chain.set_finality(Finality::Behind(2)).expect("blocks are final again");
+        let other = Call::Transfer { to: market.creator.public().account(), amount: Amount::new(PRICE) };
+        market.rail.submit(other, Arc::new(bob)).await.expect("the same account's transfer");
+        let status = tokio::task::block_in_place(|| viewer.wait(LIMIT)).expect("the viewer ends by itself");
+        assert!(
+            !status.success() && viewer.errors().contains("the channel is at its end"),
+            "{}",
+            viewer.errors()
+        );
+        assert_eq!(market.rail.channel(id).await.expect("the chain answers"), None);
+        let [known] = &wallet.channels().expect("the wallet's channels")[..] else { panic!("one channel") };
+        let said: Value = serde_json::from_str(&viewer.output().join("\n")).expect("a report");
+        let why = said["payment"]["not_final"].as_str().expect("it says so");
+        assert!(why.contains("another transaction took its nonce"), "{why}");
+        assert_eq!(known.status, ChannelStatus::Failed);
+        assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
+        let Market { node, chain, rail, folder, .. } = market;
+        node.stop().await;
+        let rail = rail as Arc<dyn Rail>;
+        let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
+        assert!(audit.is_clean() && audit.settled.units() == 0, "{audit:?}");
         chain.stop().await;
     });
 }

@@ -217,7 +217,7 @@ impl Phase {
 /// What a channel is good for at some moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Funding {
-    /// Its opening may still be undone: it is served up to the grace.
+    /// Its opening may still be undone: it is served for so long as the node allows.
     Unconfirmed {
         deposit: Amount,
     },

@@ -40,6 +40,9 @@ pub struct LedgerConfig {
     /// How many seconds ahead are written down as sent, so that a crash gives no grace back: more means fewer writes
     /// while nobody pays, and more seconds passed over after a crash.
     pub reserve_ticks: u16,
+    /// Of a channel whose opening is not final so many seconds are served, and the grace at least: what its creator loses
+    /// should the opening be undone.
+    pub unconfirmed_ticks: u16,
     /// A receipt each so many paid ticks.
     pub receipt_ticks: u64,
     /// Unsettled amounts from this on are settled.
@@ -62,6 +65,7 @@ impl Default for LedgerConfig {
             forgive_each: 10,
             named_window_ms: 600_000,
             reserve_ticks: 2,
+            unconfirmed_ticks: 0,
             receipt_ticks: 10,
             settle_from: Amount::MAX,
             settle_after_ms: 3_600_000,

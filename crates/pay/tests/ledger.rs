@@ -336,23 +336,40 @@ fn a_channel_is_served_only_while_a_dispute_could_still_be_settled() {
 }
 
 #[test]
-fn a_channel_of_the_best_block_is_served_up_to_the_grace() {
+fn a_channel_of_the_best_block_is_served_up_to_what_the_node_allows_and_the_grace_at_least() {
+    let world = World::default();
+    for (unconfirmed_ticks, served) in [(0, GRACE), (GRACE - 1, GRACE), (GRACE + 3, GRACE + 3)] {
+        let mut channel = Channel::new(world.terms);
+        channel.set_pending(&[opened(DEPOSIT)]).unwrap();
+        let mut ledger = Ledger::new(LedgerConfig { unconfirmed_ticks, ..config() }, channel);
+        world.start(&mut ledger);
+        world.accept(&mut ledger, world.pay(0, PRICE)).unwrap();
+        for tick in 0..u64::from(served) {
+            assert_eq!(world.send(&mut ledger), Ok(Tick(tick)));
+            if tick > 0 {
+                world.accept(&mut ledger, world.pay(tick, PRICE * u128::from(tick + 1))).unwrap();
+            }
+        }
+        assert_eq!(world.send(&mut ledger), Err(Hold::Unconfirmed));
+        assert_eq!(ledger.settlement_due(NOW), None);
+        ledger.on_final(opened(DEPOSIT), NOW).unwrap();
+        assert_eq!(world.send(&mut ledger), Ok(Tick(served.into())));
+    }
+}
+
+#[test]
+fn what_is_unpaid_of_a_channel_of_the_best_block_is_bounded_by_the_grace_all_the_same() {
     let world = World::default();
     let mut channel = Channel::new(world.terms);
     channel.set_pending(&[opened(DEPOSIT)]).unwrap();
-    let mut ledger = Ledger::new(config(), channel);
+    let mut ledger = Ledger::new(LedgerConfig { unconfirmed_ticks: 10 * GRACE, ..config() }, channel);
     world.start(&mut ledger);
     world.accept(&mut ledger, world.pay(0, PRICE)).unwrap();
-    for tick in 0..u64::from(GRACE) {
+    // The first was paid in advance.
+    for tick in 0..=u64::from(GRACE) {
         assert_eq!(world.send(&mut ledger), Ok(Tick(tick)));
-        if tick > 0 {
-            world.accept(&mut ledger, world.pay(tick, PRICE * u128::from(tick + 1))).unwrap();
-        }
     }
-    assert_eq!(world.send(&mut ledger), Err(Hold::Unconfirmed));
-    assert_eq!(ledger.settlement_due(NOW), None);
-    ledger.on_final(opened(DEPOSIT), NOW).unwrap();
-    assert_eq!(world.send(&mut ledger), Ok(Tick(5)));
+    assert_eq!(world.send(&mut ledger), Err(Hold::GraceSpent));
 }
 
 #[test]

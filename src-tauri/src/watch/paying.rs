@@ -26,14 +26,16 @@ use chain::{Rail, Settings};
 use pay::login::Host;
 use pay::{Amount, ChannelId, Phase, RailInfo, Tab, VerifiedOffer, Wire};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
-use channel::Step;
+use channel::{Confirming, Hand, Ready, Step};
 use credit::{Credit, Parties, Purse, PurseTask, Transferred};
 use rejoin::{Identity, Return, Seat, Terms};
 
 use super::address::StreamAddress;
 use super::progress::Spending;
 use super::report::{PaymentReport, SignedClose};
+use crate::in_words;
 use crate::wallet::ask::Ask;
 use crate::wallet::chain_link::{NamedBy, must_afford, unit_of};
 use crate::wallet::now;
@@ -41,6 +43,8 @@ use crate::wallet::now;
 /// A channel that was just opened may be unknown to the node for a block or two.
 const KNOWN_WITHIN: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A channel's opening is final within this, or is looked for later.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 /// A close that both have signed is final on the chain within this, or is looked for later.
 const CLOSED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -117,6 +121,7 @@ pub(super) struct Payer {
     session: PaySession,
     /// Where nothing is locked.
     purse: Option<Purse>,
+    confirming: Option<Confirming>,
 }
 
 /// What is paid from, and what was paid before.
@@ -137,6 +142,7 @@ pub(super) struct Paying {
     purse: Option<PurseTask>,
     /// Held until all is transferred.
     store: Arc<WalletTab>,
+    confirming: Option<Confirming>,
 }
 
 impl PayingOptions {
@@ -281,7 +287,14 @@ impl Checkout<'_> {
         let Plan { wish, offer, step, credit, host, login, watch, .. } = plan;
         let Wish { account, unit, cap, max_price, is_closing, .. } = wish;
         let price = offer.offer().price;
-        let record = channel::take(step, &wallet, rail.as_ref(), &account, &key, &unit).await?;
+        let hand = Hand {
+            wallet: wallet.clone(),
+            rail: Arc::clone(&rail),
+            account: account.clone(),
+            key: key.clone(),
+            unit: unit.clone(),
+        };
+        let Ready { record, confirming } = channel::take(step, hand).await?;
         let logged_in = client.login(&Approved::new(key.clone(), login)).await?;
         let id = record.terms.id();
         // From here on no other program of this wallet pays from it.
@@ -320,7 +333,7 @@ impl Checkout<'_> {
         let store = Arc::new(WalletTab(Mutex::new(session)));
         let admissions = Admissions::renewed_by(admission, Arc::clone(&rejoining) as _);
         let account = Payment { unit, wallet, rail, channel: id, before, is_closing, rejoining };
-        Ok(Payer { admissions, account, store, session: pay, purse })
+        Ok(Payer { admissions, account, store, session: pay, purse, confirming })
     }
 }
 
@@ -354,6 +367,16 @@ impl Plan {
         }
     }
 
+    /// What it is that takes a while once it is agreed to.
+    #[cfg(feature = "windows")]
+    pub const fn waits_for(&self) -> &'static str {
+        match &self.step {
+            Step::Open { .. } => "Opening your channel in the chain's next block",
+            Step::TopUp { .. } => "Adding to your channel until the chain has it for good",
+            Step::Nothing(_) => "Making the payment ready",
+        }
+    }
+
     /// Only with the passphrase of the account that pays.
     pub fn unlock(&self, wallet: &Wallet, passphrase: &SecretText) -> anyhow::Result<KeyHandle> {
         Ok(wallet.unlock(&self.wish.account, passphrase)?.into())
@@ -371,7 +394,7 @@ impl Payer {
         let store = Arc::clone(&self.store) as Arc<dyn TabStore>;
         let socket = PaySocket::connect(self.admissions, self.session, store, runtime);
         let purse = self.purse.map(|purse| purse.start(socket.handle(), runtime));
-        Paying { socket, account: self.account, purse, store: self.store }
+        Paying { socket, account: self.account, purse, store: self.store, confirming: self.confirming }
     }
 }
 
@@ -389,7 +412,7 @@ impl Paying {
     /// Nothing more is watched: what played is paid and acknowledged, and the channel is closed where that was asked
     /// for.
     pub async fn end(self) -> anyhow::Result<PaymentReport> {
-        let Self { socket, account, purse, store } = self;
+        let Self { socket, account, purse, store, confirming } = self;
         let handle = socket.handle();
         if account.is_closing {
             handle.close();
@@ -397,16 +420,31 @@ impl Paying {
             handle.stop();
         }
         let status = socket.over().await;
-        let returned = match status.closed {
-            Some(_) => account.closed().await?,
-            None => None,
-        };
         let transferred = match purse {
             Some(purse) => Some(purse.end(status.spent).await?),
             None => None,
         };
+        // Another program of this wallet may go on with it.
         drop(store);
-        Ok(account.report(&status, returned, transferred))
+        let undone = match confirming {
+            Some(confirming) => undone(confirming).await,
+            None => None,
+        };
+        let returned = match status.closed {
+            Some(_) => account.closed().await?,
+            None => None,
+        };
+        Ok(account.report(&status, returned, transferred, undone))
+    }
+}
+
+/// Why the opening is not in a final block, where the chain says that it never will be, or is silent for too long.
+async fn undone(confirming: Confirming) -> Option<String> {
+    match timeout(CONFIRMED_WITHIN, confirming).await {
+        Ok(Ok(Ok(_))) => None,
+        Ok(Ok(Err(err))) => Some(in_words(&err)),
+        Ok(Err(err)) => Some(err.to_string()),
+        Err(_) => Some("the chain has not said yet whether it stays".to_owned()),
     }
 }
 
@@ -432,6 +470,7 @@ impl Payment {
         status: &PayStatus,
         returned: Option<Amount>,
         transferred: Option<Transferred>,
+        undone: Option<String>,
     ) -> PaymentReport {
         let (before, after) = (&self.before.totals, &status.totals);
         let price = status.offer.offer().price.per_tick();
@@ -445,6 +484,8 @@ impl Payment {
             None if self.is_closing => "; the chain does not show it closed yet".to_owned(),
             None => String::new(),
         };
+        let doubt =
+            undone.as_ref().map_or_else(String::new, |why| format!("; its opening is not final: {why}"));
         let unplayed = match after.unplayed - before.unplayed {
             0 => String::new(),
             seconds => format!(" ({seconds} s more did not play, and cost nothing)"),
@@ -464,8 +505,9 @@ impl Payment {
             transferred: transferred.as_ref().map(|transferred| transferred.paid),
             owed: transferred.as_ref().map(|transferred| transferred.owed),
             not_transferred: transferred.and_then(|transferred| transferred.failed),
+            not_final: undone,
             words: format!(
-                "paid {} for {} s{unplayed}, {} in all on channel {}{by_transfers}{back}",
+                "paid {} for {} s{unplayed}, {} in all on channel {}{by_transfers}{back}{doubt}",
                 self.unit.exactly(paid),
                 after.played - before.played,
                 self.unit.exactly(status.spent),

@@ -52,6 +52,8 @@ pub(super) struct PaymentReport {
     pub owed: Option<Amount>,
     /// Why no more was transferred.
     pub not_transferred: Option<String>,
+    /// Of a channel that was opened for this: why no final block shows it.
+    pub not_final: Option<String>,
     #[serde(skip)]
     pub words: String,
 }

@@ -26,6 +26,9 @@ pub struct ChainConfig {
     /// Unsettled amounts from this on go on chain, in smallest units; so do older ones.
     pub settle_from: Amount,
     pub settle_after_s: u64,
+    /// Of a channel that a block has which is not final yet so much is served, and the grace at least. A creator loses it
+    /// should that block lose, and the channel with it.
+    pub unconfirmed_s: u16,
     /// So long after its viewer left, a channel is settled.
     pub settle_idle_s: u64,
     /// Less than this is not worth a fee, unless the channel ends. Left out: what the fee was when the node began; where
@@ -51,6 +54,7 @@ impl Default for ChainConfig {
             login_host: String::new(),
             dispute_window_s: 3_600,
             offer_s: 900,
+            unconfirmed_s: 30,
             settle_from: Amount::MAX,
             settle_after_s: 3_600,
             settle_idle_s: 5,
@@ -98,6 +102,8 @@ impl ChainConfig {
             Some(
                 "chain.credit_window says what a viewer may owe where nothing is locked: set it, in smallest units",
             )
+        } else if self.unconfirmed_s > 3_600 {
+            Some("chain.unconfirmed_s is at most an hour")
         } else if !(1..=3_600).contains(&self.finality_s) {
             Some("chain.finality_s is between a second and an hour")
         } else {
@@ -113,6 +119,7 @@ impl ChainConfig {
         LedgerConfig {
             settle_from: self.settle_from,
             settle_after_ms: self.settle_after_s * 1_000,
+            unconfirmed_ticks: self.unconfirmed_s,
             ..LedgerConfig::default()
         }
     }
@@ -151,6 +158,6 @@ mod tests {
         // What the sample says of these is what it would be, or an example.
         let (genesis, settle_at_least) = (Some(Genesis([0; 32])), Some(Amount::new(1)));
         assert_eq!(read.chain, Some(ChainConfig { genesis, settle_at_least, ..ChainConfig::default() }));
-        assert_eq!(keys.len(), 15);
+        assert_eq!(keys.len(), 16);
     }
 }

@@ -29,7 +29,7 @@ pub enum Hold {
     #[error("the grace is spent")]
     GraceSpent,
     /// Of a channel whose opening is not final.
-    #[error("the channel is not final yet, and the grace is spent")]
+    #[error("the channel is not final yet, and what is served until then is spent")]
     Unconfirmed,
     #[error("the deposit does not pay another second")]
     DepositSpent,
@@ -85,7 +85,8 @@ impl Ledger {
             let is_named = unpaid <= i64::try_from(self.books.disputed).unwrap_or(i64::MAX);
             return Err(if is_named { Hold::TooManyUnplayed } else { Hold::GraceSpent });
         }
-        if matches!(funding, Funding::Unconfirmed { .. }) && self.begun >= offer.grace_ticks.into() {
+        let until_final = offer.grace_ticks.max(self.config.unconfirmed_ticks);
+        if matches!(funding, Funding::Unconfirmed { .. }) && self.begun >= until_final.into() {
             return Err(Hold::Unconfirmed);
         }
         let owed = offer.price.times(u64::try_from(unpaid + 1).unwrap_or(0));

@@ -7,10 +7,12 @@ use ::wallet::{
     Account, Act, Approved, ChannelRecord, ChannelStatus, KeyHandle, NewChannel, SentTopUp, Unit, Wallet,
 };
 use anyhow::{Context, bail};
-use chain::{Call, Rail, RailError};
+use chain::{Call, ChannelState, Rail, RailError};
 use pay::channel::Funds;
-use pay::{Amount, Phase, Price, UnixMillis};
+use pay::{Amount, ChannelId, Phase, Price, UnixMillis};
+use tokio::task::JoinHandle;
 
+use super::ASK_AGAIN;
 use crate::wallet::{channels, now};
 
 /// A channel that is opened is good for so long; what is not used comes back earlier by closing it.
@@ -144,20 +146,64 @@ fn is_on_its_way(record: &ChannelRecord) -> bool {
     })
 }
 
-/// Sends it, and keeps what became of it.
-pub(super) async fn take(
-    step: Step,
-    wallet: &Wallet,
-    rail: &dyn Rail,
-    account: &Account,
-    key: &KeyHandle,
-    unit: &Unit,
-) -> anyhow::Result<ChannelRecord> {
+/// Who signs for a channel, and where it goes.
+#[derive(Clone)]
+pub(super) struct Hand {
+    pub wallet: Wallet,
+    pub rail: Arc<dyn Rail>,
+    pub account: Account,
+    pub key: KeyHandle,
+    pub unit: Unit,
+}
+
+/// A channel that can be paid from.
+pub(super) struct Ready {
+    pub record: ChannelRecord,
+    /// Where the best block has its opening: what becomes of that. A node serves it in the meantime.
+    pub confirming: Option<Confirming>,
+}
+
+/// Ends when a final block has the opening, or none ever will.
+pub(super) type Confirming = JoinHandle<anyhow::Result<ChannelRecord>>;
+
+/// Sends it. What became of it is kept, even if nobody waits for it any more.
+pub(super) async fn take(step: Step, hand: Hand) -> anyhow::Result<Ready> {
+    let id = step.record().terms.id();
+    let is_opened = matches!(step, Step::Open { .. });
+    let (wallet, rail) = (hand.wallet.clone(), Arc::clone(&hand.rail));
+    let mut sent = tokio::spawn(send(step, hand));
+    tokio::select! {
+        biased;
+        taken = &mut sent => Ok(Ready { record: taken??, confirming: None }),
+        funds = in_best_block(rail.as_ref(), id), if is_opened => {
+            let opened = |record: &mut ChannelRecord| {
+                (record.deposit, record.expires_at) = (funds.deposit, funds.expires_at);
+            };
+            Ok(Ready { record: wallet.update_channel(id, opened)?, confirming: Some(sent) })
+        }
+    }
+}
+
+/// Returns once the best block has it; whether it never will, [`send`] finds out.
+async fn in_best_block(rail: &dyn Rail, id: ChannelId) -> Funds {
+    let mut turns = tokio::time::interval(ASK_AGAIN);
+    loop {
+        turns.tick().await;
+        match rail.channel(id).await {
+            Ok(Some(ChannelState { head: Phase::Open(funds), .. })) => return funds,
+            Ok(_) => {}
+            Err(err) => tracing::debug!(%err, "the chain does not say whether the channel is open"),
+        }
+    }
+}
+
+async fn send(step: Step, hand: Hand) -> anyhow::Result<ChannelRecord> {
+    let Hand { wallet, rail, account, key, unit } = hand;
     let (Some(act), Some(call)) = (step.act(), step.call()) else { return Ok(step.record().clone()) };
     let event = Event {
         at: now(),
         account: account.account,
-        what: act.summary(unit),
+        what: act.summary(&unit),
         outcome: Outcome::Sending,
         amount: act.amount(),
         fee: None,
@@ -170,7 +216,7 @@ pub(super) async fn take(
         let sent = SentTopUp { before: record.deposit, at: now() };
         wallet.update_channel(id, |record| record.top_up = Some(sent))?;
     }
-    let sent = rail.submit(call, Arc::new(Approved::new(key.clone(), act.clone()))).await;
+    let sent = rail.submit(call, Arc::new(Approved::new(key, act.clone()))).await;
     match sent {
         Ok(included) => {
             let hash = pay::Genesis(included.hash).to_string();

@@ -30,7 +30,7 @@ pub(super) async fn payer(
         match handle.reply().await {
             Reply::Chosen(choice) => plan = offered.draft(&mut checkout, choice, &mut terms).await,
             Reply::Agreed(choice, passphrase) => {
-                handle.say("Making the payment ready");
+                handle.say(plan.as_ref().map_or("Making the payment ready", Plan::waits_for));
                 match carried_out(&checkout, plan.take(), passphrase).await {
                     Ok(payer) => return Ok(payer),
                     Err(err) => terms.failed = Some(in_words(&err)),

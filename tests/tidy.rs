@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("watch", &["api", "audiosink", "codec", "media", "pay", "rtc", "widgets"]),
     ("fuzzing", &["compose", "media", "mux", "pay", "rtmp", "sfu", "sim"]),
     ("widgets", &["media"]),
+    ("snapshots", &["widgets"]),
     ("xtask", &[]),
 ];
 

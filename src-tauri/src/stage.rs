@@ -3,6 +3,7 @@
 mod feedback;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context;
 use rtc::Network;
@@ -42,6 +43,7 @@ pub struct Options {
 
 /// Shows the window until it is closed, or until whoever started it wants it to end.
 pub fn run(options: &Options) -> anyhow::Result<()> {
+    let begun = Instant::now();
     let runtime = Runtime::new().context("the async runtime could not be started")?;
     let leave = Leave::default();
     let outputs = if options.outputs_by_pipe { supervised::outputs() } else { Outputs::default() };
@@ -68,6 +70,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .map_or_else(|| "Stage".to_owned(), |name| name.to_string_lossy().into_owned());
     let studio = Studio {
         title,
+        begun,
         watch_url,
         feedback,
         open: Box::new(open),

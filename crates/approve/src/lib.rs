@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 pub use widgets::card::Agreement;
 use widgets::egui::Context;
 pub use widgets::secret::Secret;
+use widgets::text::capitalised;
 pub use widgets::window::{Look, WindowError};
 pub use window::run;
 
@@ -28,7 +29,7 @@ pub enum Question {
     Sign { agreements: Vec<Agreement>, wrong: Option<String> },
     /// A passphrase that is new, typed twice, and what was wrong with the last one.
     NewPassphrase { title: String, words: String, wrong: Option<String> },
-    /// Words or a seed that are taken in.
+    /// Words or a seed that are taken in: what is typed is called `name`, as in "words".
     Import { title: String, name: String, words: String },
     /// Words that are shown once, to be written down.
     WriteDown { title: String, words: String, secret: Kept },
@@ -137,10 +138,7 @@ impl Prompt {
 
     /// What became of it; the window stays until it was read.
     pub fn over(&self, heading: &str, words: &str) {
-        let mut letters = words.chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
-        let words = first.chain(letters).collect();
-        self.show(Showing::Over { heading: heading.to_owned(), words });
+        self.show(Showing::Over { heading: heading.to_owned(), words: capitalised(words) });
     }
 
     pub fn close(&self) {

@@ -5,7 +5,7 @@ use widgets::button;
 use widgets::card::{Agreement, Card, buttons, heading, line};
 use widgets::egui::{Grid, Key, Label, RichText, Ui};
 use widgets::secret::SecretField;
-use widgets::text::{Tone, note};
+use widgets::text::{Tone, capitalised, note};
 use widgets::theme::strong;
 
 use crate::{Kept, Question, Reply, Showing};
@@ -132,14 +132,14 @@ impl Sheet {
                 return (true, false);
             }
             Question::Sign { wrong, .. } | Question::NewPassphrase { wrong, .. } => {
-                ("Passphrase", wrong.as_deref())
+                ("Passphrase".to_owned(), wrong.as_deref())
             }
-            Question::Import { name, .. } => (name.as_str(), None),
+            Question::Import { name, .. } => (capitalised(name), None),
         };
         let mut is_entered = false;
-        line(ui, name, |ui| {
+        line(ui, &name, |ui| {
             let width = ui.available_width();
-            let typed = self.secret.show(ui, name, width);
+            let typed = self.secret.show(ui, &name, width);
             if self.focused.as_ref() != Some(question) {
                 typed.response.request_focus();
                 self.focused = Some(question.clone());

@@ -51,6 +51,8 @@ pub struct Opened {
 /// What the thread runs.
 pub struct Studio {
     pub title: String,
+    /// When the program began: what opening took is told from there.
+    pub begun: Instant,
     /// Where it can be watched, if whoever started it knows.
     pub watch_url: Option<String>,
     pub feedback: Feedback,

@@ -2,7 +2,7 @@
 
 use studio::snapshot::{OnAir, Reach, SourceFigures};
 use widgets::number::grouped;
-use widgets::text::Tone;
+use widgets::text::{Tone, capitalised};
 
 use crate::autosave::Saving;
 use crate::rates::Rates;
@@ -135,10 +135,7 @@ pub fn too_busy(rates: &Rates) -> Option<String> {
 /// With a capital and a full stop.
 pub fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
+    if text.is_empty() { String::new() } else { capitalised(text) + "." }
 }
 
 #[cfg(test)]

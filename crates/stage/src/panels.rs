@@ -12,6 +12,7 @@ mod properties;
 mod rows;
 mod scenes;
 mod sources;
+mod statistics;
 mod top;
 
 use std::collections::BTreeMap;
@@ -24,8 +25,11 @@ use widgets::{Palette, PeakHold};
 use crate::editor::Editor;
 use crate::view::{Order, Phase, View};
 
+pub use statistics::Own;
+
 pub const GO_LIVE_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
 pub const RECORD_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::R);
+pub const STATISTICS_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::I);
 pub const UNDO_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
 pub const REDO_KEY: KeyboardShortcut =
     KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
@@ -76,6 +80,8 @@ pub struct Panels {
     summary_seen: Option<u64>,
     /// What was said of leftovers and put away.
     leftovers_seen: Option<String>,
+    /// What the window says of itself.
+    pub own: Own,
     holds: BTreeMap<String, PeakHold>,
     particles: particles::Controls,
     preview: preview::Pointer,
@@ -121,7 +127,7 @@ impl Panels {
         egui::CentralPanel::no_frame().frame(middle).show(ui, |ui| match &view.phase {
             Phase::Running => {
                 let editor = self.editor.as_mut().map(|(_, editor)| editor);
-                self.preview.show(ui, view, shown, editor, orders);
+                self.preview.show(ui, (view, &self.own), shown, editor, orders);
             }
             phase => dialogs::phase(ui, phase, orders),
         });
@@ -200,6 +206,9 @@ impl Panels {
         }
         if ui.input_mut(|input| input.consume_shortcut(&RECORD_KEY)) {
             orders.push(top::record_order(view));
+        }
+        if ui.input_mut(|input| input.consume_shortcut(&STATISTICS_KEY)) {
+            self.preview.has_statistics ^= true;
         }
         let Some((_, editor)) = &mut self.editor else { return };
         // A field that is written in has an undo of its own.

@@ -1,6 +1,7 @@
 //! The native window: joins the panels to the engine's thread.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use studio::graphics::{Device, Graphics};
 use thiserror::Error;
@@ -11,7 +12,7 @@ use widgets::egui::{
 };
 
 use crate::control::{Control, Studio};
-use crate::panels::{Panels, Shown};
+use crate::panels::{Own, Panels, Shown};
 use crate::view::{Order, Phase, View};
 
 /// The smallest window in which everything that matters is reached, in points.
@@ -93,6 +94,8 @@ struct Window {
     panels: Panels,
     texture: Option<TextureHandle>,
     orders: Vec<Order>,
+    /// When the program began.
+    begun: Instant,
 }
 
 impl Window {
@@ -105,9 +108,9 @@ impl Window {
         if let Some(zoom) = options.zoom {
             context.set_zoom_factor(zoom);
         }
-        let renewed = context.clone();
+        let (renewed, begun) = (context.clone(), studio.begun);
         let control = Control::start(studio, move || renewed.request_repaint())?;
-        Ok(Self { control, panels: Panels::default(), texture: None, orders: Vec::new() })
+        Ok(Self { control, panels: Panels::default(), texture: None, orders: Vec::new(), begun })
     }
 
     fn close_in_order(&mut self, context: &Context, view: &View) {
@@ -128,16 +131,30 @@ impl Window {
         let Some(image) = self.control.frame() else { return };
         match &mut self.texture {
             Some(texture) => texture.set(image, TextureOptions::LINEAR),
-            None => self.texture = Some(context.load_texture("programme", image, TextureOptions::LINEAR)),
+            None => {
+                self.texture = Some(context.load_texture("programme", image, TextureOptions::LINEAR));
+                self.panels.own.opened_in = Some(self.begun.elapsed());
+            }
         }
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let Own { opened_in, holdups } = self.panels.own;
+        let opened = opened_in.map_or(0.0, |opened| opened.as_secs_f64());
+        let held_up = holdups.in_words();
+        tracing::info!(opened_in_s = opened, %held_up, "the window has closed");
     }
 }
 
 impl eframe::App for Window {
     fn logic(&mut self, context: &Context, _: &mut eframe::Frame) {
+        let turn = Instant::now();
         let view: Arc<View> = self.control.view();
         self.close_in_order(context, &view);
         self.take_picture(context);
+        self.panels.own.holdups.add(turn.elapsed());
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {

@@ -19,6 +19,8 @@ use widgets::egui::{
     vec2,
 };
 use widgets::picture::image;
+use widgets::text::capitalised;
+use widgets::window::Holdups;
 pub use widgets::window::{Look, WindowError};
 
 use crate::pay_socket::PayHandle;
@@ -99,10 +101,8 @@ impl WindowHandle {
 
     /// Says why nothing plays any more; the window stays, for that to be read.
     pub fn over(&self, words: &str) {
-        let mut letters = words.chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
         self.0.is_wanted_again.store(false, Ordering::Relaxed);
-        *whole(&self.0.over) = Some(first.chain(letters).collect());
+        *whole(&self.0.over) = Some(capitalised(words));
         self.wake();
     }
 
@@ -201,6 +201,7 @@ struct Window {
     sheet: Sheet,
     stage: Stage,
     kept: Option<Kept>,
+    holdups: Holdups,
 }
 
 /// What a person has set, and what holds of the window: it stays so where something is watched again.
@@ -246,6 +247,7 @@ impl Window {
             sheet: Sheet::default(),
             stage: Stage::Saying("Opening".to_owned()),
             kept: None,
+            holdups: Holdups::default(),
         }
     }
 
@@ -323,7 +325,7 @@ impl Playing {
         self.view.has_statistics = has_statistics;
     }
 
-    fn renew(&mut self) {
+    fn renew(&mut self, holdups: Holdups) {
         let Show { player, sound, quality, paid } = &self.show;
         let seen = player.snapshot();
         let view = &mut self.view;
@@ -334,7 +336,7 @@ impl Playing {
         view.delay_ms = seen.report.delay_ms.p50;
         view.height = seen.size.map(|size| size.height);
         view.quality = quality.view();
-        view.figures = figures(&seen);
+        view.figures = figures(&seen, holdups);
         (view.volume, view.is_muted) = (sound.volume(), sound.is_muted());
         view.is_paused = player.is_paused();
         view.silent_because = sound.failure();
@@ -402,15 +404,17 @@ impl Playing {
 
 impl eframe::App for Window {
     fn logic(&mut self, context: &Context, frame: &mut eframe::Frame) {
+        let begun = Instant::now();
         if self.handle.0.is_closing.load(Ordering::Relaxed) {
             context.send_viewport_cmd(ViewportCommand::Close);
         }
         self.hear(context);
         if let Stage::Playing(playing) = &mut self.stage {
-            playing.renew();
+            playing.renew(self.holdups);
             playing.take_picture(context, frame.info().cpu_usage);
             context.request_repaint_after(RENEWED);
         }
+        self.holdups.add(begun.elapsed());
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {

@@ -1,8 +1,12 @@
 //! A card in the middle of a window, for something to be read before it is agreed to.
 
-use egui::{Align, Frame, Layout, Margin, Rect, RichText, ScrollArea, Stroke, Ui, UiBuilder, pos2, vec2};
+use egui::{
+    Align, Area, FontId, Frame, Id, Layout, Margin, Order, Pos2, Rect, RichText, ScrollArea, Stroke, Ui,
+    UiBuilder, pos2, vec2,
+};
 
-use crate::text::{Tone, note};
+use crate::number::tabular;
+use crate::text::{Tone, note, row};
 use crate::theme::{Palette, Tokens, strong};
 
 const WIDTH: f32 = 440.0;
@@ -11,8 +15,31 @@ const MARGIN: f32 = 20.0;
 const EDGE: f32 = 12.0;
 /// Above the footer.
 const GAP: f32 = 12.0;
+/// Of figures, over a picture: enough of it is hidden for any of them to be read.
+const FIGURES: f32 = 300.0;
+const FIGURES_OPACITY: f32 = 0.96;
 /// The column of names.
 pub const NAMES: f32 = 92.0;
+
+/// Names and their values at a place in the window, above all else, and what `below` adds to them.
+pub fn figures(ui: &Ui, at: Pos2, figures: &[(impl AsRef<str>, String)], below: impl FnOnce(&mut Ui)) {
+    let palette = Palette::of(ui);
+    Area::new(Id::unique("figures")).fixed_pos(at).order(Order::Foreground).show(ui.ctx(), |ui| {
+        let fill = palette.panel.gamma_multiply(FIGURES_OPACITY);
+        Frame::new().fill(fill).corner_radius(6).inner_margin(Margin::same(12)).show(ui, |ui| {
+            ui.set_width(FIGURES);
+            for (name, value) in figures {
+                row(
+                    ui,
+                    20.0,
+                    |ui| _ = ui.label(RichText::new(name.as_ref()).size(12.0).color(palette.text_mid)),
+                    |ui| _ = tabular(ui, value, FontId::proportional(12.0), palette.text_high),
+                );
+            }
+            below(ui);
+        });
+    });
+}
 
 /// What is remembered from one frame to the next.
 #[derive(Debug, Default)]

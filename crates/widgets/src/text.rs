@@ -129,6 +129,12 @@ pub fn note(ui: &mut Ui, text: &str, tone: Tone) -> Response {
     ui.add(Label::new(RichText::new(text).size(12.0).color(colour)).wrap())
 }
 
+/// With a capital, as what stands by itself begins.
+pub fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
 /// Something to the left, something to the right, in one row of `height`. Where there is no room for both, the left
 /// is cut.
 pub fn row(ui: &mut Ui, height: f32, left: impl FnOnce(&mut Ui), right: impl FnOnce(&mut Ui)) {

@@ -1,5 +1,7 @@
 //! What every native window has: how it looks at first, and why it may not open.
 
+use std::time::Duration;
+
 use egui::{Context, Theme};
 use thiserror::Error;
 
@@ -33,6 +35,32 @@ impl Look {
     }
 }
 
+/// How long a window's thread was held up by what is not drawing: nothing that waits has a place there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Holdups {
+    pub longest: Duration,
+    /// Those that cost a picture on a screen that shows sixty a second.
+    pub long: u64,
+}
+
+impl Holdups {
+    const PICTURE: Duration = Duration::from_millis(16);
+
+    pub fn add(&mut self, took: Duration) {
+        self.longest = self.longest.max(took);
+        self.long += u64::from(took >= Self::PICTURE);
+    }
+
+    /// As statistics say it.
+    pub fn in_words(&self) -> String {
+        let longest = self.longest.as_secs_f64() * 1e3;
+        match self.long {
+            0 => format!("{longest:.1} ms"),
+            long => format!("{longest:.0} ms, {long} of 16 ms or more"),
+        }
+    }
+}
+
 #[derive(Debug, Error)]
 pub enum WindowError {
     /// The windowing library names its own source files, which helps nobody here: that is logged.
@@ -54,5 +82,21 @@ impl From<eframe::Error> for WindowError {
             }
             other => Self::Window(other.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_held_a_window_up_is_told_by_its_worst_and_by_what_was_seen_of_it() {
+        let mut holdups = Holdups::default();
+        holdups.add(Duration::from_micros(900));
+        holdups.add(Duration::from_micros(15_900));
+        assert_eq!(holdups.in_words(), "15.9 ms");
+        holdups.add(Duration::from_millis(16));
+        holdups.add(Duration::from_millis(40));
+        assert_eq!(holdups.in_words(), "40 ms, 2 of 16 ms or more");
     }
 }

@@ -147,8 +147,14 @@ async fn make(shell: &Shell, options: &Create) -> anyhow::Result<()> {
     let (made, unit) = match &options.account {
         None => (client.create_stream(&request).await?, None),
         Some(account) => {
-            let creator = Creator::log_in(shell, &client, account).await?;
-            request.prices = prices(&options.price, &options.grace, &creator.unit)?;
+            let purpose = Purpose {
+                title: "Make a paid stream",
+                stream: &options.title,
+                meaning: None,
+                prices: Some((&options.price, &options.grace)),
+            };
+            let creator = Creator::log_in(shell, &client, account, &purpose).await?;
+            request.prices.clone_from(&creator.prices);
             let mut made = client.create_stream_as(&creator.login, &request).await;
             if made.as_ref().is_err_and(is_not_delegated) && !shell.ask.is_script() {
                 creator.delegate(shell, &client).await?;
@@ -175,10 +181,16 @@ fn publishing(stream: &CreatedStream) -> String {
 
 impl Keep {
     /// Without an account it is the node's own machine that asks.
-    async fn log_in(&self, shell: &Shell) -> anyhow::Result<(Client, Option<LoggedIn>)> {
+    async fn log_in(
+        &self,
+        shell: &Shell,
+        title: &'static str,
+        meaning: &'static str,
+    ) -> anyhow::Result<(Client, Option<LoggedIn>)> {
         let client = Client::new(&self.node.node)?;
+        let purpose = Purpose { title, stream: &self.stream, meaning: Some(meaning), prices: None };
         let keeper = match &self.account {
-            Some(account) => Some(Creator::log_in(shell, &client, account).await?.login),
+            Some(account) => Some(Creator::log_in(shell, &client, account, &purpose).await?.login),
             None => None,
         };
         Ok((client, keeper))
@@ -187,8 +199,14 @@ impl Keep {
 
 async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
     let client = Client::new(&options.node.node)?;
-    let Creator { login, unit, .. } = Creator::log_in(shell, &client, &options.account).await?;
-    let prices = prices(&options.price, &options.grace, &unit)?;
+    let purpose = Purpose {
+        title: "Change what a stream costs",
+        stream: &options.stream,
+        meaning: Some("viewers who do not take the new price leave"),
+        prices: Some((&options.price, &options.grace)),
+    };
+    let Creator { login, unit, prices, .. } =
+        Creator::log_in(shell, &client, &options.account, &purpose).await?;
     let offers = client.set_prices(&login, &options.stream, prices).await;
     let offers = offers.map_err(|err| advised(err, &options.account, &options.node))?;
     let text = format!("\"{}\" has new prices.{}", options.stream, in_words(&offers, &unit));
@@ -197,7 +215,8 @@ async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
 }
 
 async fn rotate_key(shell: &Shell, keep: &Keep) -> anyhow::Result<()> {
-    let (client, keeper) = keep.log_in(shell).await?;
+    let meaning = "whoever publishes with the key before is cut off";
+    let (client, keeper) = keep.log_in(shell, "Make a new stream key", meaning).await?;
     let rotated = client.rotate_key(keeper.as_ref(), &keep.stream).await.map_err(|err| whose(err, keep))?;
     let text = format!(
         "The stream has a new key. Whoever published with the old one was cut off.{}",
@@ -210,7 +229,8 @@ async fn rotate_key(shell: &Shell, keep: &Keep) -> anyhow::Result<()> {
 async fn archive(shell: &Shell, options: &Archive) -> anyhow::Result<()> {
     let recordings = options.recording.iter().map(|name| content_id(name));
     let recordings: Vec<String> = recordings.collect::<anyhow::Result<_>>()?;
-    let (client, keeper) = options.keep.log_in(shell).await?;
+    let meaning = "its key publishes no more, and nobody joins it again";
+    let (client, keeper) = options.keep.log_in(shell, "End a stream for good", meaning).await?;
     let request = ArchiveRequest { recordings: recordings.clone() };
     let archived = client.archive(keeper.as_ref(), &options.keep.stream, &request).await;
     let archived = archived.map_err(|err| whose(err, &options.keep))?;
@@ -257,6 +277,26 @@ async fn list(shell: &Shell, node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What an account logs in for.
+struct Purpose<'a> {
+    title: &'static str,
+    /// By its title, or its playback id.
+    stream: &'a str,
+    meaning: Option<&'static str>,
+    prices: Option<(&'a [Tier], &'a Grace)>,
+}
+
+impl Purpose<'_> {
+    /// What a person consents to: the login says whom it concerns and what it is for.
+    fn told(&self, account: &Account, prices: &[PriceTier], unit: &Unit, login: Approval) -> Approval {
+        let mut lines = vec![("account", account.labelled()), ("stream", self.stream.to_owned())];
+        lines.extend(prices.iter().map(|price| ("a second", a_second(price.tier, price.price, unit))));
+        lines.extend(self.meaning.map(|meaning| ("which means", meaning.to_owned())));
+        lines.extend(login.lines);
+        Approval { title: self.title.to_owned(), lines, ..login }
+    }
+}
+
 /// Who makes and keeps streams at a node.
 struct Creator {
     account: Account,
@@ -264,21 +304,32 @@ struct Creator {
     login: LoggedIn,
     info: PayInfo,
     unit: Unit,
+    /// In the chain's unit, what it logged in for.
+    prices: Vec<PriceTier>,
 }
 
 impl Creator {
     /// Logs the account in at the node, with a person's consent.
-    async fn log_in(shell: &Shell, client: &Client, account: &str) -> anyhow::Result<Self> {
+    async fn log_in(
+        shell: &Shell,
+        client: &Client,
+        account: &str,
+        purpose: &Purpose<'_>,
+    ) -> anyhow::Result<Self> {
         let account = shell.wallet.account(account)?;
         let info = client.pay_info().await.context("the node does not say how it is paid")?;
         let rail = info.rail.as_ref().context("this node takes no payments: its streams are free")?;
         let unit = Unit::new(&rail.symbol, rail.decimals);
         // As it was asked, not as the node calls itself.
         let act = Act::Login { host: Host::new(&client.host()?)? };
-        shell.ask.approve(&approval(shell, &act, rail)?)?;
+        let prices = match purpose.prices {
+            Some((tiers, grace)) => prices(tiers, grace, &unit)?,
+            None => Vec::new(),
+        };
+        shell.ask.approve(&purpose.told(&account, &prices, &unit, approval(shell, &act, rail)?))?;
         let key = shell.unlock(&account)?;
         let login = client.login(&Approved::new(key.clone(), act)).await;
-        Ok(Self { account, key, login: login.context("the node did not log you in")?, info, unit })
+        Ok(Self { account, key, login: login.context("the node did not log you in")?, info, unit, prices })
     }
 
     /// Lets the node sign for this account, which it has to for whatever costs something.
@@ -332,11 +383,13 @@ const fn lines_of(name: RenditionName) -> u16 {
 }
 
 fn in_words(offers: &[OfferInfo], unit: &Unit) -> String {
-    let line = |offer: &OfferInfo| {
-        let best = RenditionName::ALL.get(usize::from(offer.tier)).map_or("all", |name| name.as_str());
-        format!("\nA second          {} up to {best}", unit.exactly(offer.price.per_tick()))
-    };
+    let line = |offer: &OfferInfo| format!("\nA second          {}", a_second(offer.tier, offer.price, unit));
     offers.iter().map(line).collect()
+}
+
+fn a_second(tier: u8, price: Price, unit: &Unit) -> String {
+    let best = RenditionName::ALL.get(usize::from(tier)).map_or("all", |name| name.as_str());
+    format!("{} up to {best}", unit.exactly(price.per_tick()))
 }
 
 /// Whoever keeps a stream has not said who that is.

@@ -1,7 +1,7 @@
 //! The sheet as a person meets it: by the names that a screen reader says.
 
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use egui_kittest::{Harness, HarnessBuilder};
 use widgets::egui::{self, Event, vec2};
 
 use super::*;
@@ -13,15 +13,16 @@ struct State {
 }
 
 fn sheet(showing: Showing) -> Harness<'static, State> {
+    let builder = Harness::builder().with_size(vec2(560.0, 520.0)).with_context_setup(widgets::install);
+    sheet_by(builder, showing)
+}
+
+fn sheet_by(builder: HarnessBuilder<State>, showing: Showing) -> Harness<'static, State> {
     let state = State { sheet: Sheet::default(), showing, done: Vec::new() };
-    let mut harness = Harness::builder()
-        .with_size(vec2(560.0, 520.0))
-        .with_context_setup(widgets::install)
-        .with_accessibility_check(true)
-        .build_ui_state(
-            |ui: &mut egui::Ui, state: &mut State| state.done.extend(state.sheet.show(ui, &state.showing)),
-            state,
-        );
+    let mut harness = builder.with_accessibility_check(true).build_ui_state(
+        |ui: &mut egui::Ui, state: &mut State| state.done.extend(state.sheet.show(ui, &state.showing)),
+        state,
+    );
     harness.run();
     harness
 }
@@ -183,4 +184,36 @@ fn what_is_taken_in_is_counted_and_not_shown() {
         matches!(done, [Done::Answered(Reply::Typed(typed))] if typed.as_str() == "bottom drive obey"),
         "{done:?}"
     );
+}
+
+#[test]
+fn how_each_question_looks() {
+    let words = "abandon ability able about above absent absorb abstract absurd abuse access accident";
+    let write = Question::WriteDown {
+        title: "Write these words down".into(),
+        words: "They are the account: whoever has them has what is on it.".into(),
+        secret: Kept::new(words),
+    };
+    let among = ["bob", "savings", "the account for concerts, with a rather long name"];
+    let choose = Question::Choose {
+        title: "Which account pays?".into(),
+        name: "From account".into(),
+        among: among.map(str::to_owned).into(),
+    };
+    let over = Showing::Over { heading: "Done".into(), words: "The page may pay 0.6 UNIT.".into() };
+    let mut looks = snapshots::Looks::default();
+    for (name, showing) in [
+        ("approve-sign", sign(None)),
+        ("approve-wrong", sign(Some("That is not the passphrase."))),
+        ("approve-passphrase", new_passphrase()),
+        ("approve-words", Showing::Asking(write)),
+        ("approve-choose", Showing::Asking(choose)),
+        ("approve-over", over),
+    ] {
+        looks.compare_whole(name, vec2(480.0, 440.0), |builder| {
+            let mut window = sheet_by(builder, showing.clone());
+            window.run_steps(3);
+            window
+        });
+    }
 }

@@ -5,7 +5,7 @@ use studio::{Action, Command, Parameter, Preset};
 use widgets::egui::{self, Align, FontId, Layout, RichText, Slider, Ui, vec2};
 use widgets::number::{grouped, tabular};
 use widgets::scroll::list;
-use widgets::text::{row, section_with};
+use widgets::text::{capitalised, row, section_with};
 use widgets::{Palette, button};
 
 use super::sources::shown;
@@ -76,7 +76,7 @@ impl Controls {
             ui.spacing_mut().item_spacing.x = 4.0;
             for preset in Preset::ALL {
                 let on = simulation.preset == preset.name();
-                if button::toggle(ui, on, &title(preset.name())).clicked() && !on {
+                if button::toggle(ui, on, &capitalised(preset.name())).clicked() && !on {
                     orders.push(act(Action::Preset { preset }));
                 }
             }
@@ -179,10 +179,4 @@ fn line(ui: &mut Ui, name: &str, value: &str, add: impl FnOnce(&mut Ui) -> bool)
         });
     });
     changed
-}
-
-/// With a capital.
-fn title(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -10,8 +10,9 @@ use widgets::picture::fit;
 use widgets::text::{Tone, row, width};
 use widgets::{Palette, button};
 
-use super::Shown;
 use super::arrange::Hands;
+use super::statistics::{self, Own};
+use super::{STATISTICS_KEY, Shown};
 use crate::autosave::Saving;
 use crate::editor::Editor;
 use crate::geometry::Mapping;
@@ -39,6 +40,7 @@ enum Tool {
 pub struct Pointer {
     tool: Tool,
     hands: Hands,
+    pub has_statistics: bool,
     /// Where it was, in shares of the picture, and when.
     last: Option<(Vec2, f64)>,
 }
@@ -47,7 +49,7 @@ impl Pointer {
     pub fn show(
         &mut self,
         ui: &mut Ui,
-        view: &View,
+        (view, own): (&View, &Own),
         shown: Option<Shown>,
         mut editor: Option<&mut Editor>,
         orders: &mut Vec<Order>,
@@ -107,6 +109,9 @@ impl Pointer {
             Some(editor) => self.tools(ui, view, fitted, editor),
             None => caption(ui, view, fitted),
         }
+        if self.has_statistics {
+            statistics::show(ui, fitted.left_top() + vec2(12.0, 12.0), view, own);
+        }
     }
 
     fn touch(&mut self, ui: &Ui, response: &egui::Response, picture: Rect, orders: &mut Vec<Order>) {
@@ -160,6 +165,11 @@ impl Pointer {
                             tool = wanted;
                         }
                     }
+                }
+                ui.add_space(4.0);
+                let hint = format!("What engineers read ({})", ui.ctx().format_shortcut(&STATISTICS_KEY));
+                if button::toggle(ui, self.has_statistics, "Statistics").on_hover_text(hint).clicked() {
+                    self.has_statistics ^= true;
                 }
                 ui.add_space(8.0);
                 let (tone, said) = said(view, self.tool, editor);

@@ -1,7 +1,7 @@
 //! The panels as a person meets them: by the names that a screen reader says.
 
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use egui_kittest::{Harness, HarnessBuilder};
 use studio::snapshot::{
     LeftoverFigures, LevelFigures, OnAir, OutputFigures, ProgrammeFigures, RecordingFigures,
     SimulationFigures, SoundSourceFigures, SourceFigures,
@@ -14,6 +14,7 @@ use crate::control::Heard;
 use crate::view::{Audience, Earned, Order, Phase, Summary, View};
 
 mod editing;
+mod looks;
 mod mixer;
 mod sources;
 
@@ -24,17 +25,18 @@ struct State {
 }
 
 fn window(view: View) -> Harness<'static, State> {
+    let builder = Harness::builder().with_size(vec2(1280.0, 800.0)).with_context_setup(widgets::install);
+    window_by(builder, view)
+}
+
+fn window_by(builder: HarnessBuilder<State>, view: View) -> Harness<'static, State> {
     let state = State { panels: Panels::default(), view, orders: Vec::new() };
-    let mut harness = Harness::builder()
-        .with_size(vec2(1280.0, 800.0))
-        .with_context_setup(widgets::install)
-        .with_accessibility_check(true)
-        .build_ui_state(
-            |ui: &mut egui::Ui, state: &mut State| {
-                state.panels.show(ui, &state.view, None, &mut state.orders);
-            },
-            state,
-        );
+    let mut harness = builder.with_accessibility_check(true).build_ui_state(
+        |ui: &mut egui::Ui, state: &mut State| {
+            state.panels.show(ui, &state.view, None, &mut state.orders);
+        },
+        state,
+    );
     harness.run_steps(3);
     harness
 }

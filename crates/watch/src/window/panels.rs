@@ -1,12 +1,13 @@
 //! The picture, and over it only what matters: drawn from a [`View`], answered with [`Order`]s.
 
+use widgets::card::figures;
 use widgets::egui::{
     self, Align, Align2, Area, Color32, ComboBox, CornerRadius, FontId, Frame, Id, Key, Layout, Margin,
     Order as Above, Pos2, Rect, RichText, Sense, Slider, Stroke, Ui, Vec2, pos2, vec2,
 };
 use widgets::number::tabular;
 use widgets::picture::fit;
-use widgets::text::{Tone, note, row, status};
+use widgets::text::{Tone, capitalised, note, row, status};
 use widgets::theme::strong;
 use widgets::{Palette, button};
 
@@ -24,7 +25,6 @@ pub struct Shown {
 /// Controls go when the pointer has rested for so long; what it costs stays.
 const FADES_AFTER: f64 = 2.0;
 const BAR: f32 = 44.0;
-const STATISTICS: f32 = 300.0;
 /// Bars over the picture: enough of it is hidden for any text to be read.
 const BAR_OPACITY: f32 = 0.96;
 const VOLUME_STEP: f32 = 0.05;
@@ -127,7 +127,7 @@ fn picture(ui: &mut Ui, view: &View, shown: Option<Shown>) -> egui::Response {
             say(ui, room, "Paused", words);
         }
         Phase::Connecting => say(ui, room, "Connecting", None),
-        Phase::Reconnecting { reason } => say(ui, room, "Reconnecting", Some(reason)),
+        Phase::Reconnecting { reason } => say(ui, room, "Reconnecting", Some(&capitalised(reason))),
         Phase::Over { words } => say(ui, room, "Nothing plays any more", Some(words)),
     }
     response
@@ -342,23 +342,9 @@ fn ask(ui: &Ui, cost: &Cost, price: &str, orders: &mut Vec<Order>) {
 }
 
 fn statistics(ui: &Ui, view: &View) {
-    let palette = Palette::of(ui);
     let room = ui.max_rect();
     let at = pos2(room.left() + 12.0, room.top() + BAR + 12.0);
-    Area::new(Id::unique("statistics")).fixed_pos(at).order(Above::Foreground).show(ui.ctx(), |ui| {
-        let fill = palette.panel.gamma_multiply(BAR_OPACITY);
-        Frame::new().fill(fill).corner_radius(6).inner_margin(Margin::same(12)).show(ui, |ui| {
-            ui.set_width(STATISTICS);
-            for (name, value) in &view.figures {
-                row(
-                    ui,
-                    20.0,
-                    |ui| _ = ui.label(RichText::new(*name).size(12.0).color(palette.text_mid)),
-                    |ui| _ = tabular(ui, value, FontId::proportional(12.0), palette.text_high),
-                );
-            }
-        });
-    });
+    figures(ui, at, &view.figures, |_| ());
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use media::RenditionName;
 use rtc::LinkState;
+use widgets::window::Holdups;
 
 use crate::pay_session::PayStatus;
 use crate::quality::QualityView;
@@ -98,13 +99,14 @@ pub enum Order {
 }
 
 /// The statistics, as far as they are known.
-pub(crate) fn figures(seen: &Snapshot) -> Vec<Figure> {
+pub(crate) fn figures(seen: &Snapshot, holdups: Holdups) -> Vec<Figure> {
     let (report, network) = (&seen.report, &seen.network);
     let ms = |value: Option<f64>| value.map(|ms| format!("{ms:.0} ms"));
-    let known: [(&'static str, Option<String>); 11] = [
+    let known: [(&'static str, Option<String>); 13] = [
         ("Picture", seen.size.map(|size| format!("{}×{} H.264", size.width, size.height))),
         ("Layer", report.rendition.map(|name| name.0.as_str().replace('_', " "))),
         ("Pictures a second", report.decoded_fps.map(|fps| format!("{fps:.1}"))),
+        ("First picture after", ms(report.first_frame_ms)),
         ("Behind", ms(report.delay_ms.p50)),
         ("Behind at most, of twenty", ms(report.delay_ms.p95)),
         ("Jitter buffer", ms(seen.jitter_delay_ms)),
@@ -113,6 +115,7 @@ pub(crate) fn figures(seen: &Snapshot) -> Vec<Figure> {
         ("Packets lost", Some(share(network.lost, network.packets + network.lost))),
         ("Received", Some(format!("{:.1} MB", network.bytes as f64 / 1e6))),
         ("Reconnected", (network.reconnects > 0).then(|| format!("{} times", network.reconnects))),
+        ("Window held up at most", Some(holdups.in_words())),
     ];
     known.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

@@ -95,16 +95,9 @@ impl Window {
 
     /// `what` as in "the words".
     pub fn secret(&self, what: &str) -> anyhow::Result<SecretText> {
-        let name = what.trim_start_matches("the ");
         let question = Question::Import {
             title: format!("Type {what}"),
-            name: name
-                .chars()
-                .next()
-                .into_iter()
-                .flat_map(char::to_uppercase)
-                .chain(name.chars().skip(1))
-                .collect(),
+            name: what.trim_start_matches("the ").to_owned(),
             words: format!("They stay in this window: nothing else on this machine sees {what}."),
         };
         match self.prompt.ask(question) {

@@ -465,3 +465,21 @@ fn long_names_stay_in_their_column_and_small_windows_overprint_nothing() {
         assert_eq!(window.get_all_by_label("Scene Break").count(), 1);
     }
 }
+
+#[test]
+fn figures_are_shown_by_a_button_or_a_key_and_copied() {
+    let mut window = window(editing());
+    assert!(window.query_by_label("Pictures left out").is_none());
+    click(&mut window, "Statistics");
+    window.get_by_label("Pictures left out");
+    window.get_by_label("Copy").click();
+    window.run_steps(1);
+    let copied = |window: &Harness<'_, State>| {
+        window.output().platform_output.commands.iter().any(
+            |command| matches!(command, OutputCommand::CopyText(text) if text.contains("Pictures left out: 0")),
+        )
+    };
+    assert!(copied(&window));
+    command(&mut window, Key::I);
+    assert!(window.query_by_label("Pictures left out").is_none());
+}

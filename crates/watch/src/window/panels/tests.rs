@@ -1,7 +1,7 @@
 //! The window as a person meets it: by the names that a screen reader says.
 
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use egui_kittest::{Harness, HarnessBuilder};
 use widgets::egui::{self, Key, vec2};
 
 use super::*;
@@ -13,18 +13,18 @@ struct State {
 }
 
 fn window(view: View) -> Harness<'static, State> {
+    let builder = Harness::builder().with_size(vec2(960.0, 540.0)).with_context_setup(widgets::install);
+    window_by(builder, view)
+}
+
+fn window_by(builder: HarnessBuilder<State>, view: View) -> Harness<'static, State> {
     let state = State { panels: Panels::default(), view, orders: Vec::new() };
-    let mut harness = Harness::builder()
-        .with_size(vec2(960.0, 540.0))
-        .with_step_dt(0.1)
-        .with_context_setup(widgets::install)
-        .with_accessibility_check(true)
-        .build_ui_state(
-            |ui: &mut egui::Ui, state: &mut State| {
-                state.panels.show(ui, &state.view, None, &mut state.orders);
-            },
-            state,
-        );
+    let mut harness = builder.with_step_dt(0.1).with_accessibility_check(true).build_ui_state(
+        |ui: &mut egui::Ui, state: &mut State| {
+            state.panels.show(ui, &state.view, None, &mut state.orders);
+        },
+        state,
+    );
     harness.run_steps(3);
     harness
 }
@@ -70,7 +70,7 @@ fn controls_go_after_two_seconds_without_a_hand_and_the_cost_stays() {
 fn controls_stay_while_nothing_plays_and_it_says_why() {
     for (phase, heading, words) in [
         (Phase::Connecting, "Connecting", None),
-        (Phase::Reconnecting { reason: "the node is gone".into() }, "Reconnecting", Some("the node is gone")),
+        (Phase::Reconnecting { reason: "the node is gone".into() }, "Reconnecting", Some("The node is gone")),
         (
             Phase::Over { words: "the stream is over".into() },
             "Nothing plays any more",
@@ -188,4 +188,32 @@ fn statistics_are_shown_by_name_and_value() {
 fn a_device_without_sound_is_told() {
     let window = window(View { silent_because: Some("there is no such device".into()), ..playing() });
     window.get_by_label("No sound");
+}
+
+#[test]
+fn how_each_state_looks() {
+    let figures = vec![
+        ("Picture", "1280×720 H.264".to_owned()),
+        ("Layer", "high".to_owned()),
+        ("Behind", "912 ms".to_owned()),
+        ("Packets lost", "12 (0.04 %)".to_owned()),
+    ];
+    let statistics = View { has_statistics: true, figures, ..paying() };
+    let mut dearer = paying();
+    if let Some(cost) = &mut dearer.cost {
+        cost.offered = Some("0.0003 UNIT".into());
+    }
+    let reason = "the node is gone: it is looked for again".to_owned();
+    let over = Phase::Over { words: "the stream is over".into() };
+    let title = "An evening with particles, and with a title that has no end in sight at all".to_owned();
+    let mut looks = snapshots::Looks::default();
+    for (name, view) in [
+        ("watch-playing", View { title, ..playing() }),
+        ("watch-statistics", statistics),
+        ("watch-dearer", dearer),
+        ("watch-reconnecting", View { phase: Phase::Reconnecting { reason }, ..paying() }),
+        ("watch-over", View { phase: over, ..paying() }),
+    ] {
+        looks.compare_whole(name, vec2(720.0, 405.0), |builder| window_by(builder, view.clone()));
+    }
 }

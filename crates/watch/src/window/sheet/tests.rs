@@ -1,7 +1,7 @@
 //! The sheet as a person meets it: by the names that a screen reader says.
 
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use egui_kittest::{Harness, HarnessBuilder};
 use widgets::egui::{self, Event, Key, vec2};
 
 use super::*;
@@ -13,17 +13,18 @@ struct State {
 }
 
 fn sheet(question: Question) -> Harness<'static, State> {
+    let builder = Harness::builder().with_size(vec2(960.0, 540.0)).with_context_setup(widgets::install);
+    sheet_by(builder, question)
+}
+
+fn sheet_by(builder: HarnessBuilder<State>, question: Question) -> Harness<'static, State> {
     let state = State { sheet: Sheet::default(), question, replies: Vec::new() };
-    let mut harness = Harness::builder()
-        .with_size(vec2(960.0, 540.0))
-        .with_context_setup(widgets::install)
-        .with_accessibility_check(true)
-        .build_ui_state(
-            |ui: &mut egui::Ui, state: &mut State| {
-                state.replies.extend(state.sheet.show(ui, "An evening with particles", &state.question));
-            },
-            state,
-        );
+    let mut harness = builder.with_accessibility_check(true).build_ui_state(
+        |ui: &mut egui::Ui, state: &mut State| {
+            state.replies.extend(state.sheet.show(ui, "An evening with particles", &state.question));
+        },
+        state,
+    );
     harness.run();
     harness
 }
@@ -139,4 +140,20 @@ fn a_question_is_answered_with_yes_or_the_window_closes() {
     window.key_press(Key::Escape);
     window.run();
     assert!(matches!(window.state().replies[..], [Reply::Confirmed, Reply::Declined]));
+}
+
+#[test]
+fn how_the_terms_look() {
+    let asked = Terms { draft: ready(terms().choice), ..terms() };
+    let failed = "That passphrase does not open the account.".to_owned();
+    let mut looks = snapshots::Looks::default();
+    for (name, terms) in
+        [("watch-terms", asked.clone()), ("watch-terms-wrong", Terms { failed: Some(failed), ..asked })]
+    {
+        looks.compare_whole(name, vec2(720.0, 480.0), |builder| {
+            let mut window = sheet_by(builder, Question::Terms(Box::new(terms.clone())));
+            window.run_steps(3);
+            window
+        });
+    }
 }

@@ -112,6 +112,16 @@ impl Desk {
         found.expect("the Desk is the driver's child")
     }
 
+    /// The Stage's process.
+    #[cfg(feature = "windows")]
+    fn stage_id(&self) -> u32 {
+        let is_stage = |id: &u32| {
+            let command = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            command.split(|byte| *byte == 0).any(|word| word == b"stage")
+        };
+        children(self.id()).into_iter().find(is_stage).expect("the Stage is the Desk's child")
+    }
+
     /// The node's process.
     fn node_id(&self) -> u32 {
         let found = children(self.id()).into_iter().find(|id| program_of(*id) == Path::new(TICKCAST));
@@ -128,6 +138,11 @@ impl Desk {
         let to = Path::new(&kept).join(format!("desk-{name}.png"));
         picture(self.display.display(), SIZE, &to).expect("a picture of the display");
     }
+}
+
+fn kill(id: u32) {
+    let killed = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status();
+    assert!(killed.expect("kill runs").success());
 }
 
 fn node_config(home: &Path) -> PathBuf {
@@ -171,6 +186,48 @@ fn the_stage_opens_from_the_desk_and_goes_live_to_its_node() {
     desk.shows("Nothing is live");
 }
 
+#[cfg(feature = "windows")]
+#[test]
+fn a_stage_that_is_killed_is_opened_again_on_its_stream_and_outlives_a_desk_that_is_killed() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    let node = desk.node();
+    let client = api::Client::new(format!("http://{node}")).expect("an address");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let streams = || runtime.block_on(client.streams()).expect("the node's streams");
+    let on_air = |title: &str| {
+        let window = desk.display.window("Stage", LIMIT).expect("the Stage's window");
+        desk.page
+            .wait_for("document.querySelector('main').dataset.stage === 'running'")
+            .expect("it is ready");
+        desk.display.keys(&window, &["ctrl+l"]).expect("a key");
+        crate::stage::take_off(&desk.display, SIZE, || desk.has("1 stream live"));
+        let [stream] = &streams()[..] else { panic!("one stream") };
+        assert_eq!(stream.title, title);
+        stream.playback_id.clone()
+    };
+    desk.page.fill("Title of the broadcast", "An evening").expect("the field");
+    desk.page.click("Open Stage").expect("the button");
+    let stream = on_air("An evening");
+    let first = desk.stage_id();
+    kill(first);
+    desk.shows("The Stage ended unexpectedly.");
+    desk.shows("Nothing is live");
+    desk.keep("stage-killed");
+    desk.page.click("Open it again").expect("the button");
+    assert_eq!(on_air("An evening"), stream, "its link is the same");
+    let (id, second) = (desk.id(), desk.stage_id());
+    assert_ne!(first, second);
+
+    kill(id);
+    wait_until("the Desk's end", LIMIT, || (!is_running(id)).then_some(())).expect("the Desk ends");
+    assert!(is_running(second) && healthy(node), "both go on");
+    let [on_air] = &streams()[..] else { panic!("one stream") };
+    assert_eq!(on_air.status, api::StreamStatus::Live);
+    let ended = std::process::Command::new("kill").args(["-TERM", &second.to_string()]).status();
+    assert!(ended.expect("kill runs").success());
+    wait_until("the Stage's end", LIMIT, || (!is_running(second)).then_some(())).expect("the Stage ends");
+}
+
 /// ffmpeg publishes a sample to the stream that the page has just shown, until it is stopped.
 fn publish(desk: &Desk, key: &str) -> LoggedChild {
     let file = desk.folder.path().join("sample.mp4");
@@ -197,8 +254,7 @@ fn the_desk_starts_a_node_makes_a_stream_and_leaves_nothing_behind_when_it_is_ki
 
     let (started, node_id) = (descendants(desk.id()), desk.node_id());
     assert!(started.contains(&node_id) && started.len() >= 3, "a node and the web view's own: {started:?}");
-    let killed = std::process::Command::new("kill").args(["-KILL", &desk.id().to_string()]).status();
-    assert!(killed.expect("kill runs").success());
+    kill(desk.id());
     wait_until("the end of all that the Desk started", LIMIT, || {
         started.iter().all(|id| !is_running(*id)).then_some(())
     })
@@ -262,8 +318,7 @@ fn a_chain_that_is_named_in_the_settings_is_paid_on_from_then_on() {
 fn a_node_that_crashes_is_started_again() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
     let first = desk.node();
-    let killed = std::process::Command::new("kill").args(["-KILL", &desk.node_id().to_string()]).status();
-    assert!(killed.expect("kill runs").success());
+    kill(desk.node_id());
     desk.shows("Restarted once after a failure.");
     let second = desk.page.value("document.querySelector('dd').title").expect("an address");
     let second: SocketAddr = second.as_str().and_then(|text| text.parse().ok()).expect("an address");
@@ -283,8 +338,7 @@ fn what_is_live_is_asked_about_and_outlives_the_desk() {
     desk.page.click("Stop node").expect("the button");
     desk.shows("Stopping the node ends what is live");
     desk.page.click("Keep it running").expect("the button");
-    let killed = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status();
-    assert!(killed.expect("kill runs").success());
+    kill(id);
     wait_until("the Desk's end", LIMIT, || (!is_running(id)).then_some(())).expect("the Desk ends");
     assert!(is_running(node_id) && healthy(node), "the node goes on");
     assert!(!publisher.has_ended(), "the broadcast goes on: {}", publisher.errors());

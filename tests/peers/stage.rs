@@ -103,8 +103,10 @@ fn the_stage_shows_the_programme_and_goes_live_at_a_click() {
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
     // Opened for both, so that neither end waits for the other.
     let supervisor = File::options().read(true).write(true).open(&pipe).expect("the pipe");
+    let begun = std::time::Instant::now();
     let mut stage = open(&display, &["--supervised"], &broadcast, &pipe);
     stage.wait_for_line("ready", LIMIT).expect("the studio runs");
+    println!("ready after {:.1} s", begun.elapsed().as_secs_f64());
     let window = display.window("Tickcast", LIMIT).expect("a window");
 
     // The pattern moves: two pictures of many colours that differ.
@@ -132,6 +134,11 @@ fn the_stage_shows_the_programme_and_goes_live_at_a_click() {
     let frames: Vec<u32> = stamps(&recording).iter().map(|stamp| stamp.frame).collect();
     assert!(frames.len() > 30, "{} frames", frames.len());
     assert!(frames.is_sorted_by(|a, b| a < b), "{frames:?}");
+    let due = frames[frames.len() - 1] - frames[0] + 1;
+    println!("{} of {due} pictures are missing", due as usize - frames.len());
+    let told = stage.errors();
+    let told = told.lines().find(|line| line.contains("the window has closed"));
+    println!("{}", told.expect("the window says how it was"));
 }
 
 #[test]

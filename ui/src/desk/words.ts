@@ -40,7 +40,7 @@ export interface Trouble { what: string; remedy: string; said: string | null; en
 
 export function trouble(name: ChildName, child: Pick<Child, "state" | "log">, failure: Failure, paths: Paths): Trouble {
   const [what, ...remedy] = sentences(name, failure, paths);
-  if (child.state !== "restarting") remedy.push(...again(failure));
+  if (child.state !== "restarting" && comesBack(failure)) remedy.push(AGAIN[name]);
   const told = failure.reason !== "not_built";
   return { what, remedy: remedy.join(" "), said: told ? words(child, failure) : null, ending: told ? ending(failure) : null };
 }
@@ -57,9 +57,13 @@ function words(child: Pick<Child, "log">, failure: Failure): string | null {
 }
 
 /** What to do where it does not start again by itself. */
-function again({ reason }: Failure): string[] {
-  return reason === "hung" || reason === "ended_while_running" ? ["Start it again."] : [];
-}
+const AGAIN: Record<ChildName, string> = {
+  node: "Start it again.",
+  stage: "Open it again and go live: it is the same stream, with the same link.",
+};
+
+/** Whether it is worth trying as it is. */
+export const comesBack = ({ reason }: Failure): boolean => reason === "hung" || reason === "ended_while_running";
 
 /** What happened, and what to do. */
 function sentences(name: ChildName, failure: Failure, paths: Paths): [string, ...string[]] {

@@ -5,6 +5,7 @@ mod browser;
 mod child;
 mod child_log;
 mod commands;
+mod library;
 mod lifecycle;
 mod node_config;
 mod places;
@@ -25,6 +26,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use child::{Order, Spec, Supervised};
+use library::Library;
 use lifecycle::{AfterFailure, Phase};
 use places::Places;
 use snapshot::{ChildSnapshot, Snapshot, Streams};
@@ -95,6 +97,7 @@ pub struct Desk {
     wallet: Wallet,
     accounts: Mutex<Accounts>,
     viewers: Viewers,
+    library: Library,
     closing: AtomicBool,
     changed: watch::Sender<u64>,
     places: Places,
@@ -124,8 +127,9 @@ impl Desk {
         let own = tokio::sync::Mutex::default();
         let wallet = Wallet::new(program.clone(), places.data().to_owned());
         let (accounts, viewers) = (Mutex::default(), Viewers::new(&program));
+        let library = Library::new(&program, crate::films::folder(), places.data());
         let closing = AtomicBool::new(false);
-        Ok(Self { node, stage, own, streams, wallet, accounts, viewers, closing, changed, places })
+        Ok(Self { node, stage, own, streams, wallet, accounts, viewers, library, closing, changed, places })
     }
 
     fn child(&self, name: ChildName) -> &Supervised {

@@ -6,6 +6,10 @@ pub mod demo;
 pub mod desk;
 #[cfg(feature = "engine")]
 pub mod engine;
+#[cfg(feature = "engine")]
+pub mod film;
+#[cfg(any(feature = "desk", feature = "windows"))]
+mod films;
 #[cfg(feature = "wallet")]
 pub mod link;
 pub mod log;

@@ -38,6 +38,10 @@ enum Command {
         #[arg(long, conflicts_with_all = ["file", "seconds", "loopback"])]
         transcode: bool,
     },
+    /// For the Desk's use: what a recording is, as JSON, and a small picture of it.
+    #[cfg(feature = "engine")]
+    #[command(hide = true)]
+    Film(tickcast::film::Options),
     /// The creator's window: previews the programme, goes live and records.
     #[cfg(feature = "windows")]
     Stage(tickcast::stage::Options),
@@ -88,6 +92,8 @@ fn run(command: Command, log: &str) -> ExitCode {
         }
         #[cfg(feature = "engine")]
         Command::Engine { file: None, .. } => tickcast::transcode::run(),
+        #[cfg(feature = "engine")]
+        Command::Film(options) => tickcast::film::run(&options),
         #[cfg(feature = "windows")]
         Command::Stage(options) => tickcast::stage::run(&options),
         #[cfg(feature = "node")]

@@ -13,6 +13,7 @@ use studio::{BroadcastFile, Collection, Engine, Graphics, Output};
 use tokio::runtime::Runtime;
 
 use crate::engine::http_signalling;
+use crate::films;
 use crate::look::Look;
 use crate::say;
 use crate::stop::StopSignals;
@@ -122,7 +123,10 @@ fn open(
     let whip = |output: &WhipOutput| Output::Whip { url: output.url.clone(), token: output.key.clone() };
     broadcast.outputs.extend(more.iter().map(whip));
     let engine = Engine::open(&broadcast, graphics, network, &http_signalling(), runtime)?;
-    let recording = broadcast.recording.as_ref().map_or_else(default_recording, |r| r.path.clone());
+    let recording = broadcast
+        .recording
+        .as_ref()
+        .map_or_else(|| films::folder().join("recording.mp4"), |r| r.path.clone());
     Ok(Opened {
         engine,
         collection: Collection::of(&broadcast),
@@ -130,12 +134,6 @@ fn open(
         recording,
         records_live: broadcast.recording.is_some(),
     })
-}
-
-/// In the person's folder for films, as the system names it, else in the home.
-fn default_recording() -> PathBuf {
-    let films = dirs::video_dir().unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join("Videos"));
-    films.join("Tickcast/recording.mp4")
 }
 
 /// Says whether it is on air, for a supervisor and for whoever started it in a terminal; at first that it is ready.

@@ -106,6 +106,17 @@ impl Desk {
         shown.as_str().unwrap_or_else(|| panic!("{label} is not shown")).to_owned()
     }
 
+    /// A film of two seconds in the person's folder, of some time ago.
+    fn recorded(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join("Videos/Tickcast");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let film = folder.join(name);
+        ffmpeg::sample(&film, 2).expect("a film");
+        let file = std::fs::File::open(&film).expect("the film");
+        file.set_modified(std::time::SystemTime::now() - LIMIT).expect("its time");
+        film
+    }
+
     /// The Desk's own process.
     fn id(&self) -> u32 {
         let found = children(self.page.id()).into_iter().find(|id| program_of(*id) == Path::new(TICKCAST));
@@ -184,6 +195,49 @@ fn the_stage_opens_from_the_desk_and_goes_live_to_its_node() {
     desk.shows("1 stream live");
     crate::stage::end_broadcast(&desk.display, &window, SIZE);
     desk.shows("Nothing is live");
+}
+
+#[cfg(feature = "engine")]
+#[test]
+fn what_was_recorded_is_listed_with_its_picture_named_found_played_and_thrown_away() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    desk.go("Library");
+    desk.shows("Nothing was recorded yet");
+    desk.keep("library-empty");
+    let film = desk.recorded("recording 2.mp4");
+    for name in ["recording.mp4", "recording 3.mp4", "recording 4.mp4"] {
+        desk.recorded(name);
+    }
+    std::fs::write(film.with_file_name("broken.mp4"), "no film").expect("a file");
+    let broken = std::fs::File::open(film.with_file_name("broken.mp4")).expect("a file");
+    broken.set_modified(std::time::SystemTime::now() - LIMIT).expect("its time");
+    let pictures =
+        "[...document.querySelectorAll('.picture img')].filter(img => img.naturalWidth === 320).length === 4";
+    desk.page.wait_for(pictures).expect("a picture of each film");
+    desk.shows("0:02");
+    desk.shows("It cannot be read: the file is of no kind that can be opened here");
+    desk.page.click("Name recording 2").expect("the button");
+    desk.page.fill("Title", "Evening concert").expect("the field");
+    desk.page.fill("Tags, between commas", "live, Ana").expect("the field");
+    desk.page.click("Save").expect("the button");
+    desk.shows("Evening concert");
+    desk.keep("library");
+    desk.page.fill("Search", "ana concert").expect("the field");
+    desk.page.wait_for("document.querySelectorAll('.picture').length === 1").expect("one is found");
+    desk.page.click("Play Evening concert").expect("the button");
+    let opened = desk.folder.path().join("opened");
+    let opened = wait_until("the player", LIMIT, || std::fs::read_to_string(&opened).ok()).expect("a film");
+    assert_eq!(Path::new(opened.trim()), film);
+    desk.page.click("Remove Evening concert").expect("the button");
+    desk.keep("library-remove");
+    desk.page.click("Keep it").expect("the answer");
+    assert!(film.exists());
+    desk.page.click("Remove Evening concert").expect("the button");
+    desk.page.click("Move to the trash").expect("the answer");
+    desk.shows("No recording has");
+    assert!(!film.exists());
+    let trashed = desk.folder.path().join("data/Trash/files/recording 2.mp4");
+    assert!(trashed.exists(), "it can be brought back");
 }
 
 #[cfg(feature = "windows")]
@@ -394,6 +448,9 @@ fn the_page_can_ask_for_the_desks_commands_and_for_nothing_else() {
     for (command, arguments, why) in [
         ("watch_stream", "{ address: '--help' }", "no address of a stream"),
         ("new_account", "{ name: '' }", "name"),
+        ("remove_film", "{ file: '../node.toml' }", "no recording"),
+        ("play_film", "{ file: '/etc/passwd' }", "no recording"),
+        ("film_content", "{ file: '--help.mp4' }", "is not there any more"),
         ("balances", "{}", "takes no payments"),
     ] {
         let answer = invoke(command, arguments);
@@ -461,7 +518,7 @@ fn the_window_is_dark_or_light_as_the_system_is_and_every_control_has_a_name() {
 
 /// Every page's name on the rail.
 #[cfg(feature = "devchain")]
-const PAGES: [&str; 6] = ["Home", "Studio", "Watch", "Earnings", "Wallet", "Settings"];
+const PAGES: [&str; 7] = ["Home", "Studio", "Watch", "Library", "Earnings", "Wallet", "Settings"];
 
 /// What axe-core finds wrong on the page that is shown: each rule with the elements that break it.
 #[cfg(feature = "devchain")]
@@ -503,10 +560,15 @@ fn no_page_shuts_anybody_out_and_none_logs_an_error() {
             look(&desk, &format!("{page} with nothing in it, {theme}"));
         }
         crate::secrets::keep_account(&desk.folder.path().join("data/tickcast/wallet"));
+        desk.recorded("A recording.mp4");
         desk.make_stream("Evening concert");
         look(&desk, &format!("a new stream, {theme}"));
         for page in PAGES {
             desk.go(page);
+            if page == "Library" {
+                desk.shows("A recording");
+                desk.page.wait_for("!!document.querySelector('.picture img')").expect("its picture");
+            }
             look(&desk, &format!("{page}, {theme}"));
         }
         desk.go("Home");

@@ -3,12 +3,26 @@ import { describe, expect, it } from "vitest";
 import type { Child, Failure, Reason, Snapshot } from "../src/desk/ipc";
 import { Refusal, type About } from "../src/desk/refusal.svelte";
 import { pageOf } from "../src/desk/pages.svelte";
-import { address, amountTrouble, csv, diagnostics, lines, price, quality, rateOf, stateWords, summary, trouble } from "../src/desk/words";
+import { address, amountTrouble, csv, diagnostics, isFound, lines, price, quality, rateOf, stateWords, summary, tagsOf, trouble } from "../src/desk/words";
 
 // What the Rust side writes, held to this file by a test there.
 const sample = JSON.parse(readFileSync(new URL("./snapshot.json", import.meta.url), "utf8")) as Snapshot;
 const failure = (reason: Reason, rest: Partial<Failure> = {}): Failure =>
   ({ reason, status: null, signal: null, last_words: null, ...rest });
+
+describe("the library", () => {
+  const film = { file: "recording 2.mp4", title: "Evening concert", tags: ["live", "Ana"] };
+
+  it("finds a recording by each word of its title, its tags and its file", () => {
+    for (const text of ["", "  ", "CONCERT", "ana evening", "recording 2", "live .mp4"]) expect(isFound(film, text), text).toBe(true);
+    for (const text of ["morning", "concert morning"]) expect(isFound(film, text), text).toBe(false);
+  });
+
+  it("takes what is between commas for tags", () => {
+    expect(tagsOf(" live, , a concert,")).toEqual(["live", "a concert"]);
+    expect(tagsOf("")).toEqual([]);
+  });
+});
 
 describe("what the Desk says of a snapshot", () => {
   it("counts what is live and who watches", () => {
@@ -100,6 +114,8 @@ describe("a refusal", () => {
     const refusal = new Refusal();
     await refusal.attempt("streams", no);
     expect(await refusal.attempt("node", yes)).toBe("done");
+    // As the Rust side answers where there is nothing to say.
+    expect(await refusal.attempt("node", () => Promise.resolve(null))).toBeUndefined();
     expect(refusal.words).toBeNull();
   });
 

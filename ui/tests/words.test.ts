@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { offsetFrom } from "../src/lib/clock";
 import { renditionOf } from "../src/lib/hls";
-import { behind, duration, rate, rendition, share } from "../src/lib/words";
+import { behind, duration, rate, rendition, share, size } from "../src/lib/words";
 
 describe("numbers as people read them", () => {
   it("writes durations as h:mm:ss", () => {
@@ -17,6 +17,7 @@ describe("numbers as people read them", () => {
   });
 
   it("changes units where people do", () => {
+    expect([0, 999, 1000, 1_340_000, 250_000_000, 1_500_000_000].map(size)).toEqual(["0 bytes", "999 bytes", "1.0 kB", "1.3 MB", "250 MB", "1.5 GB"]);
     expect(rate(497.1)).toBe("497 kbps");
     expect(rate(4120)).toBe("4.1 Mbps");
     expect(share(0.0123)).toBe("1.23 %");

@@ -5,6 +5,7 @@ use serde::Serialize;
 use tauri::{AppHandle, State};
 
 use super::child::Order;
+use super::library::{Content, Films, Words};
 use super::snapshot::Snapshot;
 use super::wallet::{Account, Balance};
 use super::{ChildName, Desk, Terms, browser};
@@ -113,6 +114,41 @@ pub async fn earnings(desk: State<'_, Desk>) -> Answer<Vec<StreamEarnings>> {
     let base = desk.base()?;
     let asked = async { Client::new(base)?.earnings(None).await };
     asked.await.map_err(|err: ClientError| format!("The node did not say what was earned: {err}."))
+}
+
+/// What was recorded on this machine.
+#[tauri::command]
+pub async fn films(desk: State<'_, Desk>) -> Answer<Films> {
+    desk.library.films().await
+}
+
+/// How long a recording is, and a small picture of it.
+#[tauri::command]
+pub async fn film_content(desk: State<'_, Desk>, file: String) -> Answer<Content> {
+    desk.library.content(&file).await
+}
+
+#[tauri::command]
+pub async fn describe_film(desk: State<'_, Desk>, file: String, words: Words) -> Answer<()> {
+    desk.library.describe(&file, words).await
+}
+
+/// Opens a recording in the person's player.
+#[tauri::command]
+pub async fn play_film(desk: State<'_, Desk>, file: String) -> Answer<()> {
+    desk.library.play(&file).await
+}
+
+/// Opens the folder of the recordings.
+#[tauri::command]
+pub async fn show_films(desk: State<'_, Desk>) -> Answer<()> {
+    desk.library.show_folder().await
+}
+
+/// Moves a recording to the desktop's trash.
+#[tauri::command]
+pub async fn remove_film(desk: State<'_, Desk>, file: String) -> Answer<()> {
+    desk.library.remove(&file).await
 }
 
 /// The answer to the question that the closing window asked.

@@ -31,6 +31,12 @@ pub fn open(desk: impl FnOnce(Places) -> anyhow::Result<Desk>) -> anyhow::Result
             commands::balances,
             commands::earnings,
             commands::set_chain,
+            commands::films,
+            commands::film_content,
+            commands::describe_film,
+            commands::play_film,
+            commands::show_films,
+            commands::remove_film,
             commands::close
         ])
         .on_window_event(close_or_ask)

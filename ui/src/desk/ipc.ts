@@ -58,6 +58,12 @@ export interface StreamEarnings {
   last_paid_at: string | null;
 }
 
+/** A recording. `written` is in milliseconds since 1970. */
+export interface Film { file: string; title: string; tags: string[]; bytes: number; written: number; is_growing: boolean }
+export interface Films { folder: string; films: Film[] }
+export interface FilmContent { seconds: number | null; width: number; height: number; has_sound: boolean; picture: string | null }
+export interface FilmWords { title: string; tags: string[] }
+
 /** What a stream is to be; without a price it is free. */
 export interface Terms { title: string; price: { account: string; amount: string } | null }
 
@@ -94,6 +100,12 @@ export const importAccount = (name: string) => invoke<Account>("import_account",
 export const earnings = () => invoke<StreamEarnings[]>("earnings");
 export const setChain = (endpoint: string | null) => invoke<void>("set_chain", { endpoint });
 export const balances = () => invoke<Balance[]>("balances");
+export const films = () => invoke<Films>("films");
+export const filmContent = (file: string) => invoke<FilmContent>("film_content", { file });
+export const describeFilm = (file: string, words: FilmWords) => invoke<void>("describe_film", { file, words });
+export const playFilm = (file: string) => invoke<void>("play_film", { file });
+export const showFilms = () => invoke<void>("show_films");
+export const removeFilm = (file: string) => invoke<void>("remove_film", { file });
 export const openWatch = (playbackId: string) => invoke<void>("open_watch", { playbackId });
 export const close = (leave: boolean) => invoke<void>("close", { leave });
 

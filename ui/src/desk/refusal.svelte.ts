@@ -4,7 +4,7 @@ import type { ChildName, Snapshot } from "./ipc";
 import { reason } from "./words";
 
 /** What an action is about. */
-export type About = ChildName | "streams" | "wallet";
+export type About = ChildName | "streams" | "wallet" | "library";
 
 export class Refusal {
   words = $state<string | null>(null);
@@ -13,13 +13,13 @@ export class Refusal {
   /** How what it is about was when the action began. */
   #was = "";
 
-  /** Does it; null where it was refused. */
+  /** Does it; null where it was refused. What answers with nothing does so as `null`, which is told as undefined. */
   async attempt<T>(about: About, action: () => Promise<T>): Promise<T | null> {
     const was = state(about, this.#now);
     try {
       const done = await action();
       this.words = null;
-      return done;
+      return done ?? (undefined as T);
     } catch (error) {
       [this.words, this.#about, this.#was] = [reason(error), about, was];
       return null;
@@ -41,6 +41,7 @@ export class Refusal {
 function state(about: About, now: Snapshot | null): string {
   if (!now) return "";
   if (about === "wallet") return (now.wallet.known ?? []).map((account) => account.address).join();
+  if (about === "library") return "";
   if (about !== "streams") return `${now[about].state} ${now[about].live}`;
   return [now.node.state, ...(now.streams.known ?? []).map((stream) => `${stream.playback_id} ${stream.status}`)].join();
 }

@@ -1,10 +1,10 @@
 // What the Desk says, in one place.
 import { shortly } from "../pay/amount";
-import type { Child, ChildName, Failure, Money, Paths, Snapshot, Stream } from "./ipc";
+import type { Child, ChildName, Failure, Film, Money, Paths, Snapshot, Stream } from "./ipc";
 import type { Page } from "./pages.svelte";
 
 export const PAGE_NAMES: Record<Page, string> = {
-  home: "Home", studio: "Studio", watch: "Watch", earnings: "Earnings", wallet: "Wallet", settings: "Settings",
+  home: "Home", studio: "Studio", watch: "Watch", library: "Library", earnings: "Earnings", wallet: "Wallet", settings: "Settings",
 };
 
 export const NAMES: Record<ChildName, string> = { node: "Node", stage: "Stage" };
@@ -175,3 +175,12 @@ export function lines(count: number): string {
 }
 
 export const reason = (error: unknown): string => (typeof error === "string" ? error : String(error));
+
+/** Whether a recording is what somebody looks for: each word is in its title, its tags or its file's name. */
+export function isFound(film: Pick<Film, "title" | "tags" | "file">, text: string): boolean {
+  const all = [film.title, film.file, ...film.tags].join("\n").toLowerCase();
+  return text.toLowerCase().split(/\s+/).every((word) => all.includes(word));
+}
+
+/** Tags as they are typed: between commas. */
+export const tagsOf = (text: string): string[] => text.split(",").map((tag) => tag.trim()).filter((tag) => tag !== "");

@@ -23,6 +23,14 @@ export function rate(kbps: number): string {
   return kbps >= 1000 ? `${(kbps / 1000).toFixed(1)} Mbps` : `${Math.round(kbps)} kbps`;
 }
 
+/** "1.3 GB", of which 1000 MB are one. */
+export function size(bytes: number): string {
+  const steps: [number, string][] = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]];
+  const [unit, name] = steps.find(([unit]) => bytes >= unit) ?? [1, "bytes"];
+  const units = bytes / unit;
+  return `${unit === 1 || units >= 100 ? Math.round(units) : units.toFixed(1)} ${name}`;
+}
+
 export function share(part: number | null): string {
   return part === null ? "not measured" : `${(part * 100).toFixed(part < 0.1 ? 2 : 1)} %`;
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use api::CreatedStream;
+use api::{CreatedStream, StreamStatus};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -217,6 +217,48 @@ impl Desk {
         let (account, amount, node) =
             (format!("--account={account}"), format!("--price={amount}"), format!("--node={base}"));
         self.prompt("stream", &["create", &account, &amount, &node, "--", title]).await
+    }
+
+    /// Makes a new key for a stream that the node listed: of a paid one in its creator's name, by a window of the wallet's.
+    pub async fn rotate_key(&self, playback_id: &str) -> Result<CreatedStream, String> {
+        let (base, stream) = (self.base()?, self.listed(playback_id)?);
+        if !stream.is_paid {
+            return streams::rotate_key(&base, playback_id).await;
+        }
+        self.prompt("stream", &["key", &format!("--node={base}"), "--", playback_id]).await
+    }
+
+    /// Gives a paid stream another price, for every quality.
+    pub async fn set_price(&self, playback_id: &str, amount: &str) -> Result<(), String> {
+        let base = self.base()?;
+        self.listed(playback_id)?;
+        let (price, node) = (format!("--price={amount}"), format!("--node={base}"));
+        let told: serde_json::Value =
+            self.prompt("stream", &["price", &price, &node, "--", playback_id]).await?;
+        tracing::debug!(%told, "a stream has new prices");
+        Ok(())
+    }
+
+    /// Opens the Stage on a stream that the node has: its link stays what it was. Nobody else has kept its key, so it gets a
+    /// new one.
+    pub async fn open_stage_on(&self, playback_id: &str) -> Result<(), String> {
+        let listed = self.listed(playback_id)?;
+        if listed.status == StreamStatus::Live {
+            return Err("Somebody publishes to it now. End that first.".into());
+        }
+        if !matches!(self.stage.view().phase, Phase::Stopped | Phase::Failed(_)) {
+            return Err("The Stage is open already. Close it first.".into());
+        }
+        let (base, stream) = (self.base()?, self.rotate_key(playback_id).await?);
+        let terms = Terms { title: listed.title, price: None };
+        *self.own.lock().await = Some(Own { base, terms, stream });
+        self.prepare_stage(None).await?;
+        self.give(ChildName::Stage, Order::Start)
+    }
+
+    fn listed(&self, playback_id: &str) -> Result<snapshot::Stream, String> {
+        let streams = self.streams();
+        streams.find(playback_id).cloned().ok_or_else(|| "The node does not know this stream.".into())
     }
 
     /// Names the chain on which the node is paid, or none, and starts the node with it.

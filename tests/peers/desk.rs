@@ -242,6 +242,49 @@ fn what_was_recorded_is_listed_with_its_picture_named_found_played_and_thrown_aw
 
 #[cfg(feature = "windows")]
 #[test]
+fn a_stream_gets_a_new_key_and_the_stage_opens_on_it_with_its_link_as_it_was() {
+    let desk = Desk::open("Adwaita:dark", ANY_PORTS);
+    let node = desk.node();
+    desk.make_stream("Evening concert");
+    desk.page.click("Show the stream key").expect("the button");
+    let (first, link) = (desk.made("Stream key"), desk.made("Watch at"));
+    desk.page.click("Done").expect("the button");
+    desk.page.click("More of Evening concert").expect("the button");
+    desk.keep("stream-more");
+    desk.page.click("New key").expect("the button");
+    desk.shows("is cut off");
+    desk.page.click("Make a new key").expect("the answer");
+    desk.shows("has a new key");
+    desk.page.click("Show the stream key").expect("the button");
+    let second = desk.made("Stream key");
+    assert!(first != second && desk.made("Watch at") == link);
+    let mut refused = publish(&desk, &first);
+    let status = refused.wait(LIMIT).expect("it ends");
+    assert!(!status.success(), "the first key publishes nothing any more");
+    let mut publisher = publish(&desk, &second);
+    desk.shows("1 stream live");
+    publisher.kill();
+    desk.shows("Nothing is live");
+
+    desk.page.click("Done").expect("the button");
+    desk.page.click("More of Evening concert").expect("the button");
+    desk.page.click("Open Stage on it").expect("the button");
+    let window = desk.display.window("Stage", LIMIT).expect("the Stage's window");
+    desk.page.wait_for("document.querySelector('main').dataset.stage === 'running'").expect("it is ready");
+    desk.display.keys(&window, &["ctrl+l"]).expect("a key");
+    crate::stage::take_off(&desk.display, SIZE, || desk.has("1 stream live"));
+    let client = api::Client::new(format!("http://{node}")).expect("an address");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let [stream] = &runtime.block_on(client.streams()).expect("the node's streams")[..] else {
+        panic!("one stream")
+    };
+    assert!(link.ends_with(&stream.playback_id) && stream.status == api::StreamStatus::Live);
+    crate::stage::end_broadcast(&desk.display, &window, SIZE);
+    desk.shows("Nothing is live");
+}
+
+#[cfg(feature = "windows")]
+#[test]
 fn a_stage_that_is_killed_is_opened_again_on_its_stream_and_outlives_a_desk_that_is_killed() {
     let desk = Desk::open("Adwaita:dark", ANY_PORTS);
     let node = desk.node();

@@ -267,6 +267,15 @@ fn a_person_goes_from_the_first_start_to_a_paid_broadcast_that_another_watches()
             desk.page
                 .wait_for("document.querySelector('main').dataset.stage === 'stopped'")
                 .expect("it closes");
+            desk.go("Studio");
+            desk.page.click("More of First concert").expect("the button");
+            desk.page.fill("A second is to cost", "0.2").expect("the field");
+            desk.page.click("Change price").expect("the button");
+            let window = prompt.sheet();
+            shot("desk-price-login");
+            prompt.enter(&window, PASSPHRASE);
+            desk.shows("0.2 DEV a second");
+            shot("desk-price");
             desk.go("Earnings");
             desk.shows(&words);
             shot("desk-earnings");

@@ -1,6 +1,6 @@
 //! What the page may ask for; `src-tauri/permissions/desk.toml` names the same.
 
-use api::{Client, ClientError, StreamEarnings};
+use api::{Client, ClientError, CreatedStream, StreamEarnings};
 use serde::Serialize;
 use tauri::{AppHandle, State};
 
@@ -34,17 +34,40 @@ pub struct NewStream {
     watch_url: String,
 }
 
+impl From<CreatedStream> for NewStream {
+    fn from(made: CreatedStream) -> Self {
+        let server = made.rtmp_url.strip_suffix(&made.stream_key).unwrap_or_default().trim_end_matches('/');
+        Self {
+            rtmp_server: server.to_owned(),
+            playback_id: made.playback_id,
+            stream_key: made.stream_key,
+            whip_url: made.whip_url,
+            watch_url: made.watch_url,
+        }
+    }
+}
+
 #[tauri::command]
 pub async fn create_stream(desk: State<'_, Desk>, terms: Terms) -> Answer<NewStream> {
-    let made = desk.make_stream(&desk.base()?, &terms).await?;
-    let server = made.rtmp_url.strip_suffix(&made.stream_key).unwrap_or_default().trim_end_matches('/');
-    Ok(NewStream {
-        rtmp_server: server.to_owned(),
-        playback_id: made.playback_id,
-        stream_key: made.stream_key,
-        whip_url: made.whip_url,
-        watch_url: made.watch_url,
-    })
+    Ok(desk.make_stream(&desk.base()?, &terms).await?.into())
+}
+
+/// A new key for a stream that the node listed.
+#[tauri::command]
+pub async fn rotate_key(desk: State<'_, Desk>, playback_id: String) -> Answer<NewStream> {
+    Ok(desk.rotate_key(&playback_id).await?.into())
+}
+
+/// Another price for a stream that costs something.
+#[tauri::command]
+pub async fn set_price(desk: State<'_, Desk>, playback_id: String, amount: String) -> Answer<()> {
+    desk.set_price(&playback_id, &amount).await
+}
+
+/// Opens the Stage on a stream that the node listed.
+#[tauri::command]
+pub async fn open_stage_on(desk: State<'_, Desk>, playback_id: String) -> Answer<()> {
+    desk.open_stage_on(&playback_id).await
 }
 
 /// Opens the watch page of a stream that the node listed, in the person's browser.

@@ -75,13 +75,23 @@ pub async fn create(node: &Supervised, title: String) -> Result<CreatedStream, S
     let Some(base) = base(node) else { return Err("The node does not run. Start it first.".into()) };
     let request = CreateStream { title, ..CreateStream::default() };
     let asked = async { Client::new(base)?.create_stream(&request).await };
-    asked.await.map_err(|err| match err {
+    asked.await.map_err(|err| refused(err, "The stream was not made"))
+}
+
+/// Another key for a free stream: whoever published with the one before is cut off.
+pub async fn rotate_key(base: &str, playback_id: &str) -> Result<CreatedStream, String> {
+    let asked = async { Client::new(base)?.rotate_key(None, playback_id).await };
+    asked.await.map_err(|err| refused(err, "The key was not made"))
+}
+
+fn refused(err: ClientError, what: &str) -> String {
+    match err {
         // It is a sentence already.
         ClientError::Refused(problem) => {
             [Some(problem.title), problem.detail].into_iter().flatten().collect::<Vec<_>>().join(" ")
         }
-        other => format!("The stream was not made: {other}."),
-    })
+        other => format!("{what}: {other}."),
+    }
 }
 
 /// Whether the node's media can be reached over the loopback interface.

@@ -66,9 +66,9 @@ pub(super) struct Create {
 pub(super) struct Reprice {
     /// The stream's playback id, as in its watch address.
     stream: String,
-    /// Who made it.
+    /// Who made it, where the wallet does not find that by itself.
     #[arg(long, value_name = "ACCOUNT")]
-    account: String,
+    account: Option<String>,
     /// What a second costs: 0.001, or for one quality, high=0.001. Once for each.
     #[arg(long, value_name = "[QUALITY=]AMOUNT", required = true)]
     price: Vec<Tier>,
@@ -83,7 +83,7 @@ pub(super) struct Reprice {
 pub(super) struct Keep {
     /// The stream's playback id, as in its watch address.
     stream: String,
-    /// Who made it, where it has a price.
+    /// Who made it, where it has a price and the wallet does not find that by itself.
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
     #[command(flatten)]
@@ -189,8 +189,8 @@ impl Keep {
     ) -> anyhow::Result<(Client, Option<LoggedIn>)> {
         let client = Client::new(&self.node.node)?;
         let purpose = Purpose { title, stream: &self.stream, meaning: Some(meaning), prices: None };
-        let keeper = match &self.account {
-            Some(account) => Some(Creator::log_in(shell, &client, account, &purpose).await?.login),
+        let keeper = match creator_of(shell, &client, &self.stream, self.account.as_deref()).await? {
+            Some(account) => Some(Creator::log_in(shell, &client, &account, &purpose).await?.login),
             None => None,
         };
         Ok((client, keeper))
@@ -205,10 +205,12 @@ async fn set_prices(shell: &Shell, options: &Reprice) -> anyhow::Result<()> {
         meaning: Some("viewers who do not take the new price leave"),
         prices: Some((&options.price, &options.grace)),
     };
-    let Creator { login, unit, prices, .. } =
-        Creator::log_in(shell, &client, &options.account, &purpose).await?;
+    let account = creator_of(shell, &client, &options.stream, options.account.as_deref()).await?;
+    let account =
+        account.context("the stream's creator is none of this wallet: name the account with --account")?;
+    let Creator { login, unit, prices, .. } = Creator::log_in(shell, &client, &account, &purpose).await?;
     let offers = client.set_prices(&login, &options.stream, prices).await;
-    let offers = offers.map_err(|err| advised(err, &options.account, &options.node))?;
+    let offers = offers.map_err(|err| advised(err, &account, &options.node))?;
     let text = format!("\"{}\" has new prices.{}", options.stream, in_words(&offers, &unit));
     shell.report.done(&serde_json::to_value(&offers)?, &text);
     Ok(())
@@ -275,6 +277,22 @@ async fn list(shell: &Shell, node: &Node) -> anyhow::Result<()> {
     let json: Vec<Value> = streams.iter().map(|stream| json!(stream)).collect();
     shell.report.done(&json!(json), &text);
     Ok(())
+}
+
+/// Whoever was named, else the account of this wallet that is paid for the stream; nobody where it is free.
+async fn creator_of(
+    shell: &Shell,
+    client: &Client,
+    stream: &str,
+    named: Option<&str>,
+) -> anyhow::Result<Option<String>> {
+    if let Some(named) = named {
+        return Ok(Some(named.to_owned()));
+    }
+    let offers = client.stream(stream).await?.offers;
+    let payee = offers.first().map(|offer| offer.published.0.offer.body.payee.account());
+    let own = shell.wallet.accounts()?.into_iter().find(|own| Some(own.account) == payee);
+    Ok(own.map(|own| own.address().to_string()))
 }
 
 /// What an account logs in for.

@@ -93,6 +93,9 @@ export const changes = (since: number) => invoke<Snapshot>("changes", { since })
 export const order = (child: ChildName, order: Order) => invoke<void>("order", { child, order });
 export const openStage = (terms: Terms) => invoke<void>("open_stage", { terms });
 export const createStream = (terms: Terms) => invoke<NewStream>("create_stream", { terms });
+export const rotateKey = (playbackId: string) => invoke<NewStream>("rotate_key", { playbackId });
+export const setPrice = (playbackId: string, amount: string) => invoke<void>("set_price", { playbackId, amount });
+export const openStageOn = (playbackId: string) => invoke<void>("open_stage_on", { playbackId });
 export const watchStream = (address: string) => invoke<void>("watch_stream", { address });
 export const readAccounts = () => invoke<void>("read_accounts");
 export const newAccount = (name: string) => invoke<Account>("new_account", { name });

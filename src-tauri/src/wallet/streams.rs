@@ -406,8 +406,11 @@ fn in_words(offers: &[OfferInfo], unit: &Unit) -> String {
 }
 
 fn a_second(tier: u8, price: Price, unit: &Unit) -> String {
-    let best = RenditionName::ALL.get(usize::from(tier)).map_or("all", |name| name.as_str());
-    format!("{} up to {best}", unit.exactly(price.per_tick()))
+    let price = unit.exactly(price.per_tick());
+    match RenditionName::ALL.get(usize::from(tier)) {
+        Some(RenditionName::Ultra) | None => format!("{price}, in every quality"),
+        Some(best) => format!("{price}, up to {}", best.as_str().replace('_', " ")),
+    }
 }
 
 /// Whoever keeps a stream has not said who that is.

@@ -3,6 +3,7 @@
 use ::wallet::{Account, SecretText, Unit};
 use ::watch::window::{Choice, Draft, Question, Reply, Secret, Terms, WindowHandle};
 use anyhow::{Context, bail};
+use media::RenditionName;
 use pay::{Amount, VerifiedOffer};
 
 use super::super::paying::{Checkout, PayingOptions, Plan, Wish, tier_of};
@@ -11,6 +12,8 @@ use crate::in_words;
 use crate::wallet::ask::{agreement, stranger};
 use crate::wallet::chain_link::{ChainUnit, NamedBy, chain_unit};
 
+/// The best tier there is: it has no bound that a person would notice.
+const BEST: u8 = RenditionName::ALL.len() as u8 - 1;
 /// A cap that is offered: ten minutes.
 const SECONDS: u64 = 600;
 
@@ -115,8 +118,12 @@ impl<'a> Offered<'a> {
     }
 
     fn priced(&self, offer: &VerifiedOffer) -> String {
-        let offer = offer.offer();
-        format!("{}p for {} a second", offer.quality.max_height, self.unit.shortly(offer.price.per_tick()))
+        let price = self.unit.shortly(offer.offer().price.per_tick());
+        // What is sent under it is as good as it comes, whatever that is.
+        if tier_of(offer) == BEST {
+            return format!("Best quality for {price} a second");
+        }
+        format!("{}p for {price} a second", offer.offer().quality.max_height)
     }
 
     /// What a choice takes, and says so; a plan where it can be.

@@ -72,6 +72,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let studio = Studio {
         title,
         begun,
+        hotkeys_file: dirs::config_dir().map(|folder| folder.join("tickcast/stage.toml")),
         watch_url,
         feedback,
         open: Box::new(open),

@@ -92,9 +92,11 @@ fn a_creator_makes_a_paid_stream_changes_what_it_costs_and_archives_it() {
             let said = refused(&tickcast(folder, &[&["stream", "create", "Bad"][..], bad, &place].concat()));
             assert!(said.contains(why), "{bad:?}: {said}");
         }
-        let nobodys = refused(&tickcast(folder, &[&["stream", "key", stream][..], &place].concat()));
+        let rotate = ["stream", "key", stream];
+        let elsewhere = ["--node", &node, "--wallet-folder", "another"];
+        let nobodys = refused(&tickcast(folder, &[&rotate[..], &elsewhere].concat()));
         assert!(nobodys.contains("name it with --account"), "{nobodys}");
-        let rotate = ["stream", "key", stream, "--account", "alice"];
+        // This wallet has the account that is paid for it.
         let rotated = told(&tickcast(folder, &[&rotate[..], &place].concat()));
         assert_ne!(rotated["stream_key"], key);
         // Over for good, with what was recorded of it.

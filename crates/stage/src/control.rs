@@ -16,6 +16,7 @@ use widgets::egui::ColorImage;
 use widgets::picture::image;
 
 use crate::autosave::Autosave;
+use crate::hotkeys::Hotkeys;
 use crate::preflight::{Plan, Preflight};
 use crate::rates::History;
 use crate::view::{Audience, Looked, Order, Phase, Summary, View};
@@ -53,6 +54,8 @@ pub struct Studio {
     pub title: String,
     /// When the program began: what opening took is told from there.
     pub begun: Instant,
+    /// Where a person's keys are kept; `None` keeps them no longer than the window.
+    pub hotkeys_file: Option<PathBuf>,
     /// Where it can be watched, if whoever started it knows.
     pub watch_url: Option<String>,
     pub feedback: Feedback,
@@ -221,6 +224,7 @@ impl Live {
 
 impl Desk {
     fn run(mut self, stop: &StopSignal) {
+        self.read_hotkeys();
         loop {
             self.show(Phase::Opening);
             match (self.studio.open)() {
@@ -244,6 +248,27 @@ impl Desk {
                 }
             }
         }
+    }
+
+    fn read_hotkeys(&mut self) {
+        let Some(path) = &self.studio.hotkeys_file else { return };
+        match Hotkeys::read(path) {
+            Ok(hotkeys) => self.view.hotkeys = hotkeys,
+            Err(why) => {
+                let told = format!(
+                    "your keys cannot be read from {}, so the usual ones hold: {why}",
+                    path.display()
+                );
+                self.view.refused = Some(told);
+            }
+        }
+    }
+
+    fn keep(&self, hotkeys: &Hotkeys) -> Result<(), String> {
+        let Some(path) = &self.studio.hotkeys_file else { return Ok(()) };
+        hotkeys
+            .write(path)
+            .map_err(|err| format!("your keys hold until the window closes: {}: {err}", path.display()))
     }
 
     fn show(&mut self, phase: Phase) {
@@ -427,6 +452,11 @@ impl Desk {
                     tracing::warn!("a command was not taken");
                 }
                 return;
+            }
+            Order::Hotkeys(hotkeys) => {
+                self.view.refused = self.keep(&hotkeys).err();
+                self.view.hotkeys = hotkeys;
+                return self.tell();
             }
             Order::Keep(collection) => {
                 if let Some(autosave) = &self.autosave {

@@ -8,6 +8,7 @@ pub mod control;
 pub mod editor;
 pub mod geometry;
 pub mod health;
+pub mod hotkeys;
 pub mod panels;
 pub mod preflight;
 pub mod rates;

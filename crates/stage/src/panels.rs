@@ -4,6 +4,7 @@ mod adding;
 mod arrange;
 mod dialogs;
 mod items;
+mod keys;
 mod mixer;
 mod outputs;
 mod particles;
@@ -19,22 +20,14 @@ use std::collections::BTreeMap;
 
 use studio::scene::Content;
 use studio::snapshot::OnAir;
-use widgets::egui::{self, Frame, Key, KeyboardShortcut, Margin, Modifiers, Panel, Stroke, Ui};
+use widgets::egui::{self, Frame, Key, Margin, Panel, Stroke, Ui};
 use widgets::{Palette, PeakHold};
 
 use crate::editor::Editor;
+use crate::hotkeys::Action;
 use crate::view::{Order, Phase, View};
 
 pub use statistics::Own;
-
-pub const GO_LIVE_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
-pub const RECORD_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::R);
-pub const STATISTICS_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::I);
-pub const UNDO_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
-pub const REDO_KEY: KeyboardShortcut =
-    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
-/// As other programs have it.
-const REDO_TOO_KEY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Y);
 
 /// The programme's newest picture on the graphics device.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +82,7 @@ pub struct Panels {
     editor: Option<(u64, Editor)>,
     scenes: scenes::Scenes,
     items: items::Items,
+    keys: keys::Keys,
 }
 
 impl Panels {
@@ -128,6 +122,9 @@ impl Panels {
             Phase::Running => {
                 let editor = self.editor.as_mut().map(|(_, editor)| editor);
                 self.preview.show(ui, (view, &self.own), shown, editor, orders);
+                if std::mem::take(&mut self.preview.wants_keys) {
+                    self.keys.open();
+                }
             }
             phase => dialogs::phase(ui, phase, orders),
         });
@@ -194,33 +191,30 @@ impl Panels {
     }
 
     fn take_keys(&mut self, ui: &Ui, view: &View, orders: &mut Vec<Order>) {
-        if view.phase != Phase::Running || self.question.is_some() {
+        if view.phase != Phase::Running || self.question.is_some() || self.keys.is_open {
             return;
         }
-        if ui.input_mut(|input| input.consume_shortcut(&GO_LIVE_KEY)) {
-            match view.snapshot.on_air {
+        for action in view.hotkeys.pressed(ui) {
+            self.act(ui, action, view, orders);
+        }
+    }
+
+    fn act(&mut self, ui: &Ui, action: Action, view: &View, orders: &mut Vec<Order>) {
+        match action {
+            Action::GoLive => match view.snapshot.on_air {
                 OnAir::Preview if top::may_go_live(view) && !view.is_checking => orders.push(Order::GoLive),
                 OnAir::Live => self.question = Some(Question::End),
                 OnAir::Preview | OnAir::Ending => {}
+            },
+            Action::Record => orders.push(top::record_order(view)),
+            Action::Statistics => self.preview.has_statistics ^= true,
+            Action::Undo | Action::Redo | Action::NextScene | Action::PreviousScene | Action::Scene(_) => {
+                let Some((_, editor)) = &mut self.editor else { return };
+                // A field that is written in has an undo of its own.
+                if !ui.ctx().text_edit_focused() {
+                    edit(editor, action);
+                }
             }
-        }
-        if ui.input_mut(|input| input.consume_shortcut(&RECORD_KEY)) {
-            orders.push(top::record_order(view));
-        }
-        if ui.input_mut(|input| input.consume_shortcut(&STATISTICS_KEY)) {
-            self.preview.has_statistics ^= true;
-        }
-        let Some((_, editor)) = &mut self.editor else { return };
-        // A field that is written in has an undo of its own.
-        if ui.ctx().text_edit_focused() {
-            return;
-        }
-        let pressed = |key| ui.input_mut(|input| input.consume_shortcut(key));
-        // With Shift first: without it means with or without.
-        if pressed(&REDO_KEY) || pressed(&REDO_TOO_KEY) {
-            editor.redo();
-        } else if pressed(&UNDO_KEY) {
-            editor.undo();
         }
     }
 
@@ -260,6 +254,7 @@ impl Panels {
         {
             (self.unrecorded_seen, self.question) = (Some(*number), Some(Question::Unrecorded));
         }
+        self.keys.show(ui, &view.hotkeys, orders);
         let fresh = self.question != self.asked;
         self.asked = self.question;
         if let Some(question) = self.question
@@ -274,6 +269,24 @@ impl Panels {
         {
             self.summary_seen = Some(*number);
         }
+    }
+}
+
+/// Of what the scenes are edited and shown by.
+fn edit(editor: &mut Editor, action: Action) {
+    let scenes = editor.collection().scenes();
+    let shown = scenes.iter().position(|scene| scene.id == editor.scene().id).unwrap_or_default();
+    let wanted = match action {
+        Action::Undo => return editor.undo(),
+        Action::Redo => return editor.redo(),
+        Action::NextScene => shown + 1,
+        // Before the first there is none.
+        Action::PreviousScene => shown.wrapping_sub(1),
+        Action::Scene(place) => place.into(),
+        Action::GoLive | Action::Record | Action::Statistics => return,
+    };
+    if let Some(scene) = scenes.get(wanted).map(|scene| scene.id).filter(|_| wanted != shown) {
+        editor.switch(scene);
     }
 }
 

@@ -7,6 +7,7 @@ use studio::{Collection, Command, Devices, Snapshot};
 
 use crate::autosave::Saving;
 use crate::control::Heard;
+use crate::hotkeys::Hotkeys;
 use crate::rates::Rates;
 
 /// Where the studio's life is.
@@ -75,6 +76,7 @@ pub struct View {
     /// The scenes that the studio was opened with; numbered, so that they are taken over once.
     pub editing: Option<(u64, Collection)>,
     pub saving: Saving,
+    pub hotkeys: Hotkeys,
     pub devices: Looked,
     pub rates: Rates,
     /// What the server that has the viewers says.
@@ -110,6 +112,8 @@ pub enum Order {
     Look,
     /// Opens and closes sources, and moves faders, until they are these.
     Sources(Vec<Source>, Vec<Sound>),
+    /// Other keys from now on, and the next time.
+    Hotkeys(Hotkeys),
     /// Puts this into the file, if there is one.
     Keep(Collection),
     /// Tries to start once more.

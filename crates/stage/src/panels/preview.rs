@@ -10,12 +10,13 @@ use widgets::picture::fit;
 use widgets::text::{Tone, row, width};
 use widgets::{Palette, button};
 
+use super::Shown;
 use super::arrange::Hands;
 use super::statistics::{self, Own};
-use super::{STATISTICS_KEY, Shown};
 use crate::autosave::Saving;
 use crate::editor::Editor;
 use crate::geometry::Mapping;
+use crate::hotkeys::Action;
 use crate::view::{Order, View};
 
 /// Under the picture: its figures and what the mouse does.
@@ -41,6 +42,8 @@ pub struct Pointer {
     tool: Tool,
     hands: Hands,
     pub has_statistics: bool,
+    /// Which keys do what was asked for.
+    pub wants_keys: bool,
     /// Where it was, in shares of the picture, and when.
     last: Option<(Vec2, f64)>,
 }
@@ -152,7 +155,7 @@ impl Pointer {
         ui.scope_builder(egui::UiBuilder::new().scope_id(Id::unique("tools")).max_rect(area), |ui| {
             ui.horizontal_centered(|ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
-                steps(ui, editor);
+                steps(ui, view, editor);
                 if view.snapshot.simulation.is_some() {
                     ui.add_space(4.0);
                     let tools = [
@@ -167,9 +170,15 @@ impl Pointer {
                     }
                 }
                 ui.add_space(4.0);
-                let hint = format!("What engineers read ({})", ui.ctx().format_shortcut(&STATISTICS_KEY));
+                let hint = view.hotkeys.hint(ui.ctx(), "What engineers read", Action::Statistics);
                 if button::toggle(ui, self.has_statistics, "Statistics").on_hover_text(hint).clicked() {
                     self.has_statistics ^= true;
+                }
+                if button::quiet(ui, "Keys")
+                    .on_hover_text("Which keys do what, and other ones for it")
+                    .clicked()
+                {
+                    self.wants_keys = true;
                 }
                 ui.add_space(8.0);
                 let (tone, said) = said(view, self.tool, editor);
@@ -184,23 +193,20 @@ impl Pointer {
     }
 }
 
-fn steps(ui: &mut Ui, editor: &mut Editor) {
-    let key = |shortcut| ui.ctx().format_shortcut(shortcut);
-    let (undo_key, redo_key) = (key(&super::UNDO_KEY), key(&super::REDO_KEY));
+fn steps(ui: &mut Ui, view: &View, editor: &mut Editor) {
     let (undo, redo) = (editor.undo_label(), editor.redo_label());
-    let named = |word: &str, label: &Option<String>| match label {
-        Some(label) => format!("{word}: {label}"),
-        None => word.to_owned(),
+    let named = |word: &str, label: &Option<String>, action| {
+        let words = label.as_ref().map_or_else(|| word.to_owned(), |label| format!("{word}: {label}"));
+        view.hotkeys.hint(ui.ctx(), &words, action)
     };
+    let (undo_hint, redo_hint) = (named("Undo", &undo, Action::Undo), named("Redo", &redo, Action::Redo));
     ui.add_enabled_ui(undo.is_some(), |ui| {
-        let hint = format!("{} ({undo_key})", named("Undo", &undo));
-        if icon::named_button(ui, Icon::Undo, "Undo", &hint).clicked() {
+        if icon::named_button(ui, Icon::Undo, "Undo", &undo_hint).clicked() {
             editor.undo();
         }
     });
     ui.add_enabled_ui(redo.is_some(), |ui| {
-        let hint = format!("{} ({redo_key})", named("Redo", &redo));
-        if icon::named_button(ui, Icon::Redo, "Redo", &hint).clicked() {
+        if icon::named_button(ui, Icon::Redo, "Redo", &redo_hint).clicked() {
             editor.redo();
         }
     });

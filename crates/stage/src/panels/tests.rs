@@ -14,6 +14,7 @@ use crate::control::Heard;
 use crate::view::{Audience, Earned, Order, Phase, Summary, View};
 
 mod editing;
+mod keys;
 mod looks;
 mod mixer;
 mod sources;

@@ -7,9 +7,10 @@ use widgets::text::{self, Tone, row, value};
 use widgets::theme::strong;
 use widgets::{Palette, button};
 
+use super::Question;
 use super::outputs::NO_OUTPUT;
-use super::{GO_LIVE_KEY, Question, RECORD_KEY};
 use crate::health::{self, Health};
+use crate::hotkeys::Action;
 use crate::view::{Audience, Earned, Order, Phase, View};
 
 /// Above this the encoders fall behind a picture at 30 a second.
@@ -205,14 +206,14 @@ pub fn record_order(view: &View) -> Order {
 
 /// From the right.
 fn buttons(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &mut Vec<Order>) {
-    let key = |shortcut| ui.ctx().format_shortcut(shortcut);
-    let (live_key, record_key) = (key(&GO_LIVE_KEY), key(&RECORD_KEY));
+    let context = ui.ctx().clone();
+    let hint = |words: &str, action| view.hotkeys.hint(&context, words, action);
     match view.snapshot.on_air {
         OnAir::Preview if view.is_checking => {
             ui.add_enabled_ui(false, |ui| button::live(ui, "Looking round").on_disabled_hover_text(CHECKING));
         }
         OnAir::Preview if may_go_live(view) => {
-            let hint = format!("Starts every output ({live_key})");
+            let hint = hint("Starts every output", Action::GoLive);
             if button::live(ui, "Go live").on_hover_text(hint).clicked() {
                 orders.push(Order::GoLive);
             }
@@ -221,7 +222,7 @@ fn buttons(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &m
             ui.add_enabled_ui(false, |ui| button::live(ui, "Go live").on_disabled_hover_text(NO_OUTPUT));
         }
         OnAir::Live => {
-            if button::quiet(ui, "End").on_hover_text(format!("Ends the broadcast ({live_key})")).clicked() {
+            if button::quiet(ui, "End").on_hover_text(hint("Ends the broadcast", Action::GoLive)).clicked() {
                 *question = Some(Question::End);
             }
         }
@@ -230,7 +231,7 @@ fn buttons(ui: &mut Ui, view: &View, question: &mut Option<Question>, orders: &m
         }
     }
     let word = if is_recording(view) { "Stop recording" } else { "Record" };
-    if button::quiet(ui, word).on_hover_text(format!("{word} ({record_key})")).clicked() {
+    if button::quiet(ui, word).on_hover_text(hint(word, Action::Record)).clicked() {
         orders.push(record_order(view));
     }
     if let Some(recording) = view.snapshot.recording.as_ref().filter(|_| is_recording(view)) {

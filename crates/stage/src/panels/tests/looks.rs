@@ -118,6 +118,19 @@ fn what_engineers_read() {
 }
 
 #[test]
+fn which_keys_do_what() {
+    Looks::default().compare(&[("stage-keys", part(340.0, 40.0, 780.0, 640.0))], SIZE, |builder| {
+        let mut window = window_by(builder, show());
+        window.get_by_label("Keys").click();
+        // A dialog finds its size, and then its place.
+        window.run_steps(10);
+        window.get_by_label("Change: Record, or stop").click();
+        window.run_steps(3);
+        window
+    });
+}
+
+#[test]
 fn nothing_but_an_empty_scene() {
     let empty = "version = 2\nsources = []\n[[scenes]]\nname = \"Main\"\n";
     let collection = Collection::of(&BroadcastFile::parse(empty).expect("a broadcast file"));

@@ -282,7 +282,7 @@ fn a_stream_gets_a_new_key_and_the_stage_opens_on_it_with_its_link_as_it_was() {
         panic!("one stream")
     };
     assert!(link.ends_with(&stream.playback_id) && stream.status == api::StreamStatus::Live);
-    crate::stage::end_broadcast(&desk.display, &window, SIZE);
+    kill(desk.stage_id());
     desk.shows("Nothing is live");
 }
 

@@ -63,8 +63,8 @@ fn number(value: &Value) -> u64 {
 fn keep_pictures(folder: &Path, query: &str) {
     let Some(kept) = std::env::var_os("TICKCAST_SHOTS") else { return };
     let way = if query.is_empty() { "webrtc" } else { "hls" };
-    for name in ["page", "figures"] {
-        let to = Path::new(&kept).join(format!("watch-{way}-{name}.png"));
+    for (name, what) in [("page", "playing"), ("figures", "figures")] {
+        let to = Path::new(&kept).join(format!("page-{way}-{what}.png"));
         std::fs::copy(folder.join(format!("{name}.png")), to).expect("the picture is kept");
     }
 }

@@ -111,7 +111,7 @@ pub fn keep_pictures(folder: &Path, of: &str, names: &[&str]) {
     for name in names {
         let name = format!("{of}-{name}.png");
         // A script that failed took fewer.
-        let _ = std::fs::copy(folder.join(&name), Path::new(&kept).join(&name));
+        let _ = std::fs::copy(folder.join(&name), Path::new(&kept).join(format!("page-{name}")));
     }
 }
 

@@ -131,10 +131,14 @@ impl Hotkeys {
         self.0.remove(&action);
     }
 
-    /// What was pressed, each once. While text is written, keys without Ctrl or Alt are letters.
+    /// What was pressed, each once. While text is written, keys without Ctrl or Alt are letters, and the field has an undo of
+    /// its own.
     pub fn pressed(&self, ui: &Ui) -> Vec<Action> {
         let is_writing = ui.ctx().text_edit_focused();
-        let writes = |keys: &KeyboardShortcut| !keys.modifiers.command && !keys.modifiers.alt;
+        let is_the_fields = |keys: &KeyboardShortcut, action| {
+            let is_letter = !keys.modifiers.command && !keys.modifiers.alt;
+            is_letter || matches!(action, Action::Undo | Action::Redo)
+        };
         let mut known: Vec<(KeyboardShortcut, Action)> =
             self.0.iter().map(|(action, keys)| (*keys, *action)).collect();
         if !known.iter().any(|(keys, _)| *keys == REDO_TOO) {
@@ -145,7 +149,7 @@ impl Hotkeys {
             let Modifiers { alt, shift, command, .. } = keys.modifiers;
             3 - (u8::from(alt) + u8::from(shift) + u8::from(command))
         });
-        known.retain(|(keys, _)| !(is_writing && writes(keys)));
+        known.retain(|(keys, action)| !(is_writing && is_the_fields(keys, *action)));
         let pressed = |keys: &KeyboardShortcut| ui.input_mut(|input| input.consume_shortcut(keys));
         known.iter().filter(|(keys, _)| pressed(keys)).map(|(_, action)| *action).collect()
     }

@@ -195,11 +195,11 @@ impl Panels {
             return;
         }
         for action in view.hotkeys.pressed(ui) {
-            self.act(ui, action, view, orders);
+            self.act(action, view, orders);
         }
     }
 
-    fn act(&mut self, ui: &Ui, action: Action, view: &View, orders: &mut Vec<Order>) {
+    fn act(&mut self, action: Action, view: &View, orders: &mut Vec<Order>) {
         match action {
             Action::GoLive => match view.snapshot.on_air {
                 OnAir::Preview if top::may_go_live(view) && !view.is_checking => orders.push(Order::GoLive),
@@ -209,9 +209,7 @@ impl Panels {
             Action::Record => orders.push(top::record_order(view)),
             Action::Statistics => self.preview.has_statistics ^= true,
             Action::Undo | Action::Redo | Action::NextScene | Action::PreviousScene | Action::Scene(_) => {
-                let Some((_, editor)) = &mut self.editor else { return };
-                // A field that is written in has an undo of its own.
-                if !ui.ctx().text_edit_focused() {
+                if let Some((_, editor)) = &mut self.editor {
                     edit(editor, action);
                 }
             }

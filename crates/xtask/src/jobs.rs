@@ -102,6 +102,17 @@ pub fn fuzz(args: &[String]) -> Result {
     Err(Outcome::failed(format!("fuzz: {} failed; the inputs are in fuzz/artifacts", failed.join(", "))))
 }
 
+/// Tests that look at windows and pages on their way, and keep what they saw.
+const PICTURED: [&str; 7] = [
+    "the_window_is",
+    "first_run",
+    "what_was_recorded_is_listed",
+    "a_stream_gets_a_new_key",
+    "a_stage_that_is_killed",
+    "chromium_plays_the_watch_page_by_webrtc",
+    "a_page_pays_for_each_second_that_it_showed_from_a_deposit",
+];
+
 /// The programme as it was broadcast, taken out of the demo's recording; and the windows, by the tests that open
 /// them and look whether they show what they should.
 pub fn screenshots() -> Result {
@@ -123,5 +134,6 @@ pub fn screenshots() -> Result {
     crate::screenshots::stage(&tickcast, &data, &folder)?;
     let mut windows = cargo();
     windows.args(["test", "--quiet", "--workspace", "--test", "peers"]);
-    run(windows.args(["--", "the_window_is", "first_run"]).env("TICKCAST_SHOTS", &folder))
+    windows.args(["--", "--test-threads", "1"]).args(PICTURED).env("TICKCAST_SHOTS", &folder);
+    run(&mut windows)
 }

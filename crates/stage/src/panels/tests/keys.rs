@@ -108,3 +108,16 @@ fn letters_without_ctrl_are_text_where_text_is_written() {
     press(&mut window, Modifiers::NONE, Key::B);
     assert!(!window.state().orders.iter().any(|order| matches!(order, Order::Record)));
 }
+
+#[test]
+fn a_field_that_is_written_in_has_an_undo_of_its_own() {
+    let mut window = window(scenes());
+    click(&mut window, "Add scene");
+    let before = shown(&window);
+    window.get_by_label("Name of the scene").type_text("Interval");
+    window.run_steps(2);
+    press(&mut window, Modifiers::COMMAND, Key::Z);
+    let (_, editor) = window.state().panels.editor.as_ref().expect("there are scenes");
+    assert_eq!(editor.collection().scenes().len(), 4, "the scene is there still");
+    assert_eq!(shown(&window), before);
+}

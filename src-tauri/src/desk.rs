@@ -23,11 +23,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use api::{CreatedStream, StreamStatus};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::sync::watch;
 
 use child::{Order, Spec, Supervised};
 use library::Library;
-use lifecycle::{AfterFailure, Phase};
+use lifecycle::AfterFailure;
 use places::Places;
 use snapshot::{ChildSnapshot, Snapshot, Streams};
 use viewers::Viewers;
@@ -164,16 +165,15 @@ impl Desk {
     /// Returns once it runs.
     async fn start_node(&self) -> Result<(), String> {
         let mut changed = self.changed.subscribe();
-        let is_down = |phase: Phase| matches!(phase, Phase::Stopped | Phase::Failed(_));
-        if is_down(self.node.view().phase) {
+        if self.node.view().phase.is_down() {
             self.give(ChildName::Node, Order::Start)?;
             // The order is taken up by its task, which says so.
             let taken =
-                changed.wait_for(|_| !is_down(self.node.view().phase) || self.node.view().restarts > 0);
+                changed.wait_for(|_| !self.node.view().phase.is_down() || self.node.view().restarts > 0);
             drop(tokio::time::timeout(ANSWER_LIMIT, taken).await);
         }
         let settled =
-            changed.wait_for(|_| streams::base(&self.node).is_some() || is_down(self.node.view().phase));
+            changed.wait_for(|_| streams::base(&self.node).is_some() || self.node.view().phase.is_down());
         drop(tokio::time::timeout(NODE_LIMIT, settled).await);
         match streams::base(&self.node) {
             Some(_) => Ok(()),
@@ -233,9 +233,7 @@ impl Desk {
         let base = self.base()?;
         self.listed(playback_id)?;
         let (price, node) = (format!("--price={amount}"), format!("--node={base}"));
-        let told: serde_json::Value =
-            self.prompt("stream", &["price", &price, &node, "--", playback_id]).await?;
-        tracing::debug!(%told, "a stream has new prices");
+        let IgnoredAny = self.prompt("stream", &["price", &price, &node, "--", playback_id]).await?;
         Ok(())
     }
 
@@ -246,7 +244,7 @@ impl Desk {
         if listed.status == StreamStatus::Live {
             return Err("Somebody publishes to it now. End that first.".into());
         }
-        if !matches!(self.stage.view().phase, Phase::Stopped | Phase::Failed(_)) {
+        if !self.stage.view().phase.is_down() {
             return Err("The Stage is open already. Close it first.".into());
         }
         let (base, stream) = (self.base()?, self.rotate_key(playback_id).await?);

@@ -19,12 +19,17 @@ const CAP: u128 = 1_000 * PRICE;
 const REST: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the wallet has signed for, in seconds.
-pub fn seconds(wallet: &Wallet) -> u128 {
+/// What the wallet has signed for, on all channels.
+pub fn signed(wallet: &Wallet) -> u128 {
     let channels = wallet.channels().expect("the wallet's channels");
     let spent =
         |known: &wallet::ChannelRecord| wallet.spent(known.terms.id()).expect("the wallet knows").units();
-    channels.iter().map(spent).sum::<u128>() / PRICE
+    channels.iter().map(spent).sum()
+}
+
+/// The same in seconds.
+pub fn seconds(wallet: &Wallet) -> u128 {
+    signed(wallet) / PRICE
 }
 
 /// Until nothing was signed for so long.

@@ -8,7 +8,7 @@ use api::pay::PriceTier;
 use api::{Client, CreateStream, CreatedStream};
 use chain::{Call, EscrowRail, Rail, RailError, Settings, TransferRail};
 use devchain::{Finality, Transactions, development_accounts};
-use node::{ChainConfig, Node, NodeConfig};
+use node::{AuditReport, ChainConfig, Node, NodeConfig};
 use pay::{
     Amount, ChannelId, Delegation, KeyScheme, Keypair, Phase, Price, RailKind, Signed, Signer, UnixMillis,
 };
@@ -20,6 +20,7 @@ use wallet::{ChannelStatus, Name, SecretText, Unit, Wallet, key_from_secret};
 use crate::any_chain::AnyChain;
 use crate::broadcasts::{LIMIT, TICKCAST, engine, whip_output};
 use crate::market::until;
+use crate::paused_window::signed;
 
 pub const PRICE: u128 = 10_000_000_000;
 const PASSPHRASE: &str = "a passphrase of the test";
@@ -141,12 +142,7 @@ impl Market {
     }
 
     fn watch(&self, stream: &CreatedStream, seconds: &str, rest: &[&str]) -> Value {
-        let mut viewer = self.viewer(stream, seconds, rest);
-        let status = viewer.wait(LIMIT).expect("the viewer ends by itself");
-        let (said, errors) = (viewer.output().join("\n"), viewer.errors());
-        assert!(status.success(), "{said}\n{errors}");
-        assert!(!said.contains(PASSPHRASE) && !errors.contains(PASSPHRASE));
-        serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}\n{errors}"))
+        report_of(self.viewer(stream, seconds, rest))
     }
 
     /// What a viewer is told that is turned away before it signs anything.
@@ -230,13 +226,8 @@ fn a_wallet_pays_for_each_second_that_played_and_goes_on_with_its_channel() {
         assert!(refused.contains("do not trust the endpoint"), "{refused}");
 
         assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
-        let Market { node, chain, rail, folder, .. } = market;
-        node.stop().await;
-        let rail = rail as Arc<dyn Rail>;
-        let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
-        assert!(audit.is_clean(), "{:?}", audit.findings);
+        let audit = market.close().await;
         assert_eq!((audit.accepted.units(), audit.settled.units()), (all * PRICE, all * PRICE));
-        chain.stop().await;
     });
 }
 
@@ -260,10 +251,7 @@ async fn watched_before_finality(
 
 /// Signed for so far.
 fn seconds(wallet: &Wallet) -> u128 {
-    let channels = wallet.channels().expect("the wallet's channels");
-    let spent =
-        channels.iter().map(|known| wallet.spent(known.terms.id()).expect("the wallet knows").units());
-    spent.sum::<u128>() / PRICE
+    signed(wallet) / PRICE
 }
 
 /// The report of a viewer that ends by itself.
@@ -271,7 +259,34 @@ fn report_of(mut viewer: LoggedChild) -> Value {
     let status = viewer.wait(LIMIT).expect("the viewer ends by itself");
     let (said, errors) = (viewer.output().join("\n"), viewer.errors());
     assert!(status.success(), "{said}\n{errors}");
+    assert!(!said.contains(PASSPHRASE) && !errors.contains(PASSPHRASE));
     serde_json::from_str(&said).unwrap_or_else(|err| panic!("{err}: {said}\n{errors}"))
+}
+
+/// The blocks that have the opening lose, and its transaction is forgotten with them.
+async fn lose_opening(market: &Market, id: ChannelId) {
+    let chain = market.chain.devchain();
+    let above = chain.best().number - chain.finalized().number;
+    chain.reorganize(above, Transactions::Forgotten).expect("the blocks lose");
+    assert_eq!(market.rail.channel(id).await.expect("the chain answers"), None);
+}
+
+impl Market {
+    /// Blocks are final again, as they usually are.
+    fn finalize(&self) {
+        self.chain.devchain().set_finality(Finality::Behind(2)).expect("blocks are final again");
+    }
+
+    /// The node ends; its books, which are proved by the chain.
+    async fn close(self) -> AuditReport {
+        let Self { node, chain, rail, folder, .. } = self;
+        node.stop().await;
+        let rail = rail as Arc<dyn Rail>;
+        let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
+        assert!(audit.is_clean(), "{:?}", audit.findings);
+        chain.stop().await;
+        audit
+    }
 }
 
 #[test]
@@ -285,7 +300,7 @@ fn a_picture_does_not_wait_for_the_final_block_and_what_becomes_of_the_opening_i
         let wallet = market.wallet();
         let (viewer, id) = watched_before_finality(&market, &wallet, &stream).await;
         until("more than the grace is paid", async || (seconds(&wallet) > 6).then_some(())).await;
-        market.chain.devchain().set_finality(Finality::Behind(2)).expect("blocks are final again");
+        market.finalize();
         let report = tokio::task::block_in_place(|| report_of(viewer));
         let paid = &report["payment"];
         assert_eq!((&paid["not_final"], &paid["acknowledged"]), (&Value::Null, &true.into()), "{paid}");
@@ -318,11 +333,8 @@ fn an_opening_whose_block_loses_is_brought_again_and_everything_that_played_is_p
         market.wait_until_live(&stream).await;
         let wallet = market.wallet();
         let (viewer, id) = watched_before_finality(&market, &wallet, &stream).await;
-        let chain = market.chain.devchain();
-        let above = chain.best().number - chain.finalized().number;
-        chain.reorganize(above, Transactions::Forgotten).expect("the blocks lose");
-        assert_eq!(market.rail.channel(id).await.expect("the chain answers"), None);
-        chain.set_finality(Finality::Behind(2)).expect("blocks are final again");
+        lose_opening(&market, id).await;
+        market.finalize();
         let report = tokio::task::block_in_place(|| report_of(viewer));
         let paid = &report["payment"];
         assert_eq!(paid["not_final"], Value::Null, "{paid}");
@@ -333,12 +345,7 @@ fn an_opening_whose_block_loses_is_brought_again_and_everything_that_played_is_p
         };
         until("it is settled", settled).await;
         assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
-        let Market { node, chain, rail, folder, .. } = market;
-        node.stop().await;
-        let rail = rail as Arc<dyn Rail>;
-        let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
-        assert!(audit.is_clean(), "{:?}", audit.findings);
-        chain.stop().await;
+        market.close().await;
     });
 }
 
@@ -352,12 +359,10 @@ fn an_opening_whose_place_another_transaction_takes_ends_the_show_and_says_so() 
         market.wait_until_live(&stream).await;
         let wallet = market.wallet();
         let (mut viewer, id) = watched_before_finality(&market, &wallet, &stream).await;
-        let chain = market.chain.devchain();
-        let above = chain.best().number - chain.finalized().number;
-        chain.reorganize(above, Transactions::Forgotten).expect("the blocks lose");
+        lose_opening(&market, id).await;
         let bob = development_accounts().into_iter().find(|account| account.uri == "//Bob");
         let bob = Keypair::from_seed(KeyScheme::Sr25519, &bob.expect("the chain has a Bob").seed.into());
-        chain.set_finality(Finality::Behind(2)).expect("blocks are final again");
+        market.finalize();
         let other = Call::Transfer { to: market.creator.public().account(), amount: Amount::new(PRICE) };
         market.rail.submit(other, Arc::new(bob)).await.expect("the same account's transfer");
         let status = tokio::task::block_in_place(|| viewer.wait(LIMIT)).expect("the viewer ends by itself");
@@ -373,12 +378,7 @@ fn an_opening_whose_place_another_transaction_takes_ends_the_show_and_says_so() 
         assert!(why.contains("another transaction took its nonce"), "{why}");
         assert_eq!(known.status, ChannelStatus::Failed);
         assert!(engine.stop().expect("the engine ends").success(), "{}", engine.log());
-        let Market { node, chain, rail, folder, .. } = market;
-        node.stop().await;
-        let rail = rail as Arc<dyn Rail>;
-        let audit = node::audit(&folder.path().join("node"), Some(rail)).await.expect("an audit");
-        assert!(audit.is_clean() && audit.settled.units() == 0, "{audit:?}");
-        chain.stop().await;
+        assert_eq!(market.close().await.settled.units(), 0);
     });
 }
 

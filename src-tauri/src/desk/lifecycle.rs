@@ -73,6 +73,13 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// There is no process, and none comes by itself.
+    pub const fn is_down(self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed(_))
+    }
+}
+
 /// What follows a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {

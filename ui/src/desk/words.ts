@@ -62,6 +62,9 @@ const AGAIN: Record<ChildName, string> = {
   stage: "Open it again and go live: it is the same stream, with the same link.",
 };
 
+/** Whether there is a process of it. */
+export const isUp = ({ state }: Pick<Child, "state">): boolean => state === "running" || state === "starting" || state === "stopping";
+
 /** Whether it is worth trying as it is. */
 export const comesBack = ({ reason }: Failure): boolean => reason === "hung" || reason === "ended_while_running";
 

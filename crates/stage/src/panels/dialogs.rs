@@ -99,7 +99,7 @@ pub fn ask(ui: &Ui, question: Question, view: &View, fresh: bool, orders: &mut V
     answered || modal.should_close()
 }
 
-fn modal(ui: &Ui, id: &str) -> Modal {
+pub fn modal(ui: &Ui, id: &str) -> Modal {
     Modal::new(Id::unique(id)).frame(Frame::window(ui.style()))
 }
 

@@ -1,11 +1,11 @@
 //! Which keys do what, and other ones for it.
 
-use widgets::egui::{
-    self, Align, Event, Frame, Id, Key, KeyboardShortcut, Layout, Modal, RichText, ScrollArea, Ui,
-};
-use widgets::text::{Tone, capitalised, note, row};
+use widgets::egui::{self, Align, Event, Key, KeyboardShortcut, Layout, RichText, ScrollArea, Ui};
+use widgets::text::{Tone, note, row};
 use widgets::{Palette, button};
 
+use super::dialogs::modal;
+use crate::health::sentence;
 use crate::hotkeys::{Action, Hotkeys};
 use crate::view::Order;
 
@@ -30,8 +30,7 @@ impl Keys {
             return;
         }
         self.take(ui, hotkeys, orders);
-        let modal = Modal::new(Id::unique("keys")).frame(Frame::window(ui.style()));
-        let shown = modal.show(ui.ctx(), |ui| {
+        let shown = modal(ui, "keys").show(ui.ctx(), |ui| {
             ui.set_width(380.0);
             ui.heading("Keys");
             note(
@@ -110,7 +109,7 @@ impl Keys {
                     self.said = Some((Tone::Warn, said));
                 }
                 Err(reserved) => {
-                    self.said = Some((Tone::Bad, capitalised(&reserved.to_string()) + "."));
+                    self.said = Some((Tone::Bad, sentence(&reserved.to_string())));
                     return;
                 }
             },

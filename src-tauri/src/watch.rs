@@ -14,6 +14,7 @@ use std::time::Duration;
 use ::watch::{HttpSignalling, Player, PlayerConfig, PlayerReport, Quality, Sound};
 use anyhow::{Context, bail};
 use api::{Client, StreamInfo, StreamStatus};
+use media::RenditionName;
 
 use crate::say;
 use crate::stop::StopSignals;
@@ -40,6 +41,10 @@ pub struct Options {
     /// Ends by itself after so many seconds of pictures.
     #[arg(long, value_name = "SECONDS", value_parser = crate::seconds)]
     seconds: Option<Duration>,
+    /// Asks for this quality at once, whatever the bandwidth: very_low, low, medium, high or ultra;
+    /// the next lower where the stream lacks it or it is not paid for. By itself it follows the bandwidth.
+    #[arg(long, value_name = "NAME")]
+    quality: Option<RenditionName>,
     /// Prints what was seen and paid as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -158,6 +163,9 @@ impl<'a> Session<'a> {
             PlayerConfig { network: address.network(), sound: sound.clone(), ..PlayerConfig::default() };
         let quality = payer.as_ref().map_or_else(Quality::default, |payer| Quality::up_to(payer.lines()));
         quality.offer(&stream.renditions);
+        if options.quality.is_some() {
+            quality.choose(options.quality);
+        }
         let signalling = match &payer {
             Some(payer) => HttpSignalling::admitted(Arc::clone(&payer.admissions)),
             None => HttpSignalling::new(&stream.whep_url, None)?,
